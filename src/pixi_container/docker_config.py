@@ -1,0 +1,97 @@
+"""Docker's client configuration: the user's credentials, and a private copy that has ours too.
+
+Source of the format: https://docs.docker.com/reference/cli/docker/#docker-cli-configuration-file-configjson-properties
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_CREDENTIALS
+from pixi_container.errors import UserError
+from pixi_container.inputs import Credential
+from pixi_container.processes import capture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+def stored_credential(registry: str, env: Mapping[str, str]) -> Credential | None:
+    """Give what ``docker login`` kept for the registry, from the file or a credential helper; None if nothing."""
+    config = _read(_folder(env))
+    key = DOCKER_HUB_CREDENTIALS if registry == DOCKER_HUB else registry
+    helper = config.get("credHelpers", {}).get(key, config.get("credsStore", ""))
+    if helper:
+        try:
+            done = capture([f"docker-credential-{helper}", "get"], env=env, given=key)
+            kept = json.loads(done.output) if done.code == 0 else {}
+        except (UserError, ValueError):
+            return None
+        username, password = kept.get("Username", ""), kept.get("Secret", "")
+    else:
+        entry = config.get("auths", {}).get(key, {})
+        try:
+            username, _, password = base64.b64decode(entry.get("auth", "")).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+    return Credential(registry=registry, username=username, password=password) if password else None
+
+
+@contextmanager
+def private_docker_config(
+    credentials: Sequence[Credential], env: Mapping[str, str], parent: Path
+) -> Iterator[dict[str, str]]:
+    """Give ``env`` with a ``DOCKER_CONFIG`` that holds ``credentials`` too, for as long as the block runs.
+
+    The folder is a copy of the user's configuration, readable by its owner only, made below ``parent`` and
+    gone afterwards. Plugins, contexts and builders of the user stay where they are.
+    """
+    folder = _folder(env)
+    config = _read(folder)
+    private = Path(tempfile.mkdtemp(prefix="docker-config-", dir=parent))
+    try:
+        for name in ("cli-plugins", "contexts"):
+            if (folder / name).exists():
+                (private / name).symlink_to((folder / name).resolve())
+        for credential in credentials:
+            key = DOCKER_HUB_CREDENTIALS if credential.registry == DOCKER_HUB else credential.registry
+            secret = base64.b64encode(f"{credential.username}:{credential.password}".encode()).decode()
+            config.setdefault("auths", {})[key] = {"auth": secret}
+            if config.get("credsStore") or key in config.get("credHelpers", {}):
+                # An empty helper's name sends Docker to the file for this registry alone.
+                config.setdefault("credHelpers", {})[key] = ""
+        (private / "config.json").touch(mode=0o600)
+        (private / "config.json").write_text(json.dumps(config))
+        yield {
+            **env,
+            "DOCKER_CONFIG": str(private),
+            "BUILDX_CONFIG": env.get("BUILDX_CONFIG") or str(folder / "buildx"),
+        }
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def _folder(env: Mapping[str, str]) -> Path:
+    return Path(env.get("DOCKER_CONFIG") or Path(env.get("HOME") or "/root") / ".docker")
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"Docker's configuration cannot be read: {error}",
+            file=str(path),
+            hint="Repair or remove the file.",
+        ) from error
+    return config if isinstance(config, dict) else {}

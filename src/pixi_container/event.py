@@ -1,0 +1,123 @@
+"""What happened: the GitHub event, or the state of a local checkout, as one value."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pixi_container.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOCAL = "local"
+
+_PULL_REQUESTS = frozenset({"pull_request", "pull_request_target"})
+_PUSHING = frozenset({"push", "release", "schedule", "workflow_dispatch", "repository_dispatch", LOCAL})
+_PULL_REF = re.compile(r"refs/pull/(\d+)/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One event of GitHub Actions, or ``local`` outside of it.
+
+    ``ref`` is the full ref (``refs/heads/main``, ``refs/tags/v1``, ``refs/pull/7/merge``), ``sha`` the full
+    commit id, ``repository`` is ``owner/name``; each is empty when it is not known.
+    Source of the names: https://docs.github.com/actions/reference/workflows-and-actions/variables
+    """
+
+    name: str
+    ref: str = ""
+    sha: str = ""
+    repository: str = ""
+    base_ref: str = ""
+    server_url: str = "https://github.com"
+    run_url: str = ""
+    actor: str = ""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def branch(self) -> str:
+        """The branch's short name, empty when the ref is no branch."""
+        return self.ref.removeprefix("refs/heads/") if self.ref.startswith("refs/heads/") else ""
+
+    @property
+    def tag(self) -> str:
+        """The git tag's name, empty when the ref is no tag."""
+        return self.ref.removeprefix("refs/tags/") if self.ref.startswith("refs/tags/") else ""
+
+    @property
+    def is_pull_request(self) -> bool:
+        """Whether untrusted code may be at work: nothing is pushed and nobody is logged in."""
+        return self.name in _PULL_REQUESTS or _PULL_REF.match(self.ref) is not None
+
+    @property
+    def pull_request(self) -> int | None:
+        """The pull request's number."""
+        number = self.payload.get("number", _mapping(self.payload, "pull_request").get("number"))
+        if self.is_pull_request and isinstance(number, int):
+            return number
+        found = _PULL_REF.match(self.ref)
+        return int(found[1]) if found else None
+
+    @property
+    def may_push(self) -> bool:
+        """Whether this event may publish; what is not known to be safe may not."""
+        return self.name in _PUSHING and not self.is_pull_request
+
+    @property
+    def default_branch(self) -> str:
+        """The repository's default branch as the payload has it, else empty."""
+        return str(_mapping(self.payload, "repository").get("default_branch") or "")
+
+    @property
+    def owner(self) -> str:
+        """The repository's owner."""
+        return self.repository.partition("/")[0]
+
+
+def event_from_environment(env: Mapping[str, str]) -> Event:
+    """Read the event that a workflow's step is told of by ``GITHUB_*`` variables and the payload file.
+
+    Raises ``UserError`` when the payload file is missing or is no JSON object.
+    """
+    server = env.get("GITHUB_SERVER_URL") or "https://github.com"
+    repository = env.get("GITHUB_REPOSITORY", "")
+    run = env.get("GITHUB_RUN_ID", "")
+    return Event(
+        name=env.get("GITHUB_EVENT_NAME", ""),
+        ref=env.get("GITHUB_REF", ""),
+        sha=env.get("GITHUB_SHA", ""),
+        repository=repository,
+        base_ref=env.get("GITHUB_BASE_REF", ""),
+        server_url=server,
+        run_url=f"{server}/{repository}/actions/runs/{run}" if run and repository else "",
+        actor=env.get("GITHUB_ACTOR", ""),
+        payload=_payload(env.get("GITHUB_EVENT_PATH", "")),
+    )
+
+
+def _payload(path: str) -> Mapping[str, Any]:
+    if not path:
+        return {}
+    try:
+        payload = json.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"the event payload cannot be read: {error.strerror or error}",
+            file=path,
+            hint="GITHUB_EVENT_PATH must name the file that the runner wrote; in a container job, mount it.",
+        ) from error
+    except ValueError as error:
+        raise UserError(f"the event payload is not JSON: {error}", file=path) from error
+    if not isinstance(payload, dict):
+        raise UserError("the event payload is not a JSON object", file=path)
+    return payload
+
+
+def _mapping(payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = payload.get(key)
+    return value if isinstance(value, dict) else {}

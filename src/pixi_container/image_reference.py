@@ -1,0 +1,85 @@
+"""Image references: registry, repository, tag and digest, by the grammar of distribution/reference.
+
+Source: https://github.com/distribution/reference/blob/main/reference.go
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from pixi_container.addresses import DOCKER_HUB
+from pixi_container.errors import UserError
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REGISTRY = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """``registry/repository[:tag][@digest]``, with Docker Hub's short names made full."""
+
+    registry: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @property
+    def name(self) -> str:
+        """Registry and repository."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it has neither tag nor digest."""
+        return not self.tag and not self.digest
+
+    def tagged(self, tag: str) -> ImageReference:
+        """Give the same name with this tag and no digest."""
+        return replace(self, tag=tag, digest="")
+
+    def pinned(self, digest: str) -> ImageReference:
+        """Give the same name and tag with this digest."""
+        return replace(self, digest=digest)
+
+    def __str__(self) -> str:
+        return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def parse_reference(text: str, *, source: str) -> ImageReference:
+    """Parse an image reference; ``source`` says in an error where the text is from. Raises ``UserError``."""
+    rest, _, digest = text.partition("@")
+    tag = ""
+    if ":" in rest.rpartition("/")[2]:
+        rest, _, tag = rest.rpartition(":")
+    first, slash, remainder = rest.partition("/")
+    if slash and (first == "localhost" or "." in first or ":" in first or first != first.lower()):
+        registry, repository = first, remainder
+    else:
+        registry, repository = DOCKER_HUB, rest if slash else f"library/{rest}"
+    valid = (
+        len(repository) <= 255
+        and _REGISTRY.fullmatch(registry)
+        and _REPOSITORY.fullmatch(repository)
+        and ("@" not in text or _DIGEST.fullmatch(digest))
+        and (not tag or _TAG.fullmatch(tag))
+        and not text.endswith(":")
+    )
+    if not valid:
+        raise UserError(
+            f"{source}: {text!r} is no image reference",
+            hint="Accepted: [registry/]repository[:tag][@sha256:…], lower-case, such as ghcr.io/owner/name.",
+        )
+    return ImageReference(registry, repository, tag, digest)
+
+
+def is_loopback(registry: str) -> bool:
+    """Whether Docker speaks plain HTTP to it: ``localhost``, 127.0.0.0/8 and ::1.
+
+    Source: https://docs.docker.com/reference/cli/dockerd/#insecure-registries
+    """
+    host = registry.rpartition(":")[0] if re.search(r":\d+$", registry) else registry
+    return host in {"localhost", "[::1]"} or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))

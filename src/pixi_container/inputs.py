@@ -1,0 +1,316 @@
+"""The inputs: the table that action.yml, the command line and docs/inputs.md follow, and parsed values."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Kind(Enum):
+    """The form of an input's text."""
+
+    TEXT = "text"
+    LINES = "list"
+    SECRET = "secret"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input: its name in a workflow, its default there, what it means."""
+
+    name: str
+    default: str
+    help: str
+    kind: Kind = Kind.TEXT
+    workflow_default: str | None = None
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that action.yml passes it by."""
+        return "INPUT_" + self.name.upper().replace(" ", "_")
+
+
+INPUTS = (
+    Input("context", ".", "Workspace folder, which is the build context as well."),
+    Input(
+        "manifest-path",
+        "",
+        "Manifest inside `context`. Found when empty: `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, "
+        "`mojoproject.toml`.",
+    ),
+    Input("environment", "default", "Pixi environment to ship."),
+    Input(
+        "images",
+        "",
+        "Image names without tag, one per line, on any registry. When empty: `ghcr.io/<owner>/<repository>`.",
+        Kind.LINES,
+    ),
+    Input(
+        "tags",
+        "",
+        "Tags, one rule per line, in the language of docker/metadata-action. When empty: the version and "
+        "`latest` on a version tag, the branch and `latest` on the default branch, always `sha-<7>`.",
+        Kind.LINES,
+    ),
+    Input("flavor", "", "`latest=…`, `prefix=…`, `suffix=…` for all tags.", Kind.LINES),
+    Input("labels", "", "More labels, `key=value` per line.", Kind.LINES),
+    Input("annotations", "", "More annotations, `key=value` per line.", Kind.LINES),
+    Input(
+        "push",
+        "auto",
+        "`auto` pushes when the event may push, `false` never does. A pull request never pushes.",
+    ),
+    Input("username", "", "User name for the registries in `images`. When empty, ghcr.io gets the actor's."),
+    Input(
+        "password",
+        "",
+        "Password or token for the registries in `images`. When empty, ghcr.io gets `github-token`.",
+        Kind.SECRET,
+    ),
+    Input(
+        "registry-auth",
+        "",
+        "Credentials by registry, one per line: `registry=…,username=…,password=…`.",
+        Kind.SECRET,
+    ),
+    Input(
+        "pixi-version",
+        "",
+        "Pixi version of the builder image. When empty: one that fits the lock and `requires-pixi`.",
+    ),
+    Input(
+        "pixi-image",
+        "",
+        "Builder image. A repository such as `ghcr.io/prefix-dev/pixi` gets the tag `<pixi version>-noble`; "
+        "a name with tag or digest is taken as it is.",
+    ),
+    Input("runtime-image", "", "Base of the final image. When empty: the builder image. It needs bash."),
+    Input(
+        "cuda-version",
+        "",
+        "`CONDA_OVERRIDE_CUDA` in build and image. When empty: from the lock or the manifest.",
+    ),
+    Input(
+        "include",
+        "",
+        "Paths in `context` to copy into the image after the environment, one per line. When empty: `src` "
+        "if there is one; `none` for nothing.",
+        Kind.LINES,
+    ),
+    Input("workdir", "/app", "Folder of the workspace in the image."),
+    Input("expose", "", "Ports to declare, such as `8000` or `53/udp`.", Kind.LINES),
+    Input("command", "", "Default command of the image, as words or as a JSON list. When empty: `bash`."),
+    Input(
+        "test-command",
+        "",
+        "Bash commands that run in the built image before anything is pushed. When empty: a check that the "
+        "environment is active for an unknown user on a read-only file system.",
+    ),
+    Input("builder", "auto", "Name of a buildx builder; `auto` is the current one."),
+    Input(
+        "github-token",
+        "",
+        "Token for ghcr.io.",
+        Kind.SECRET,
+        workflow_default="${{ github.token }}",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credential:
+    """User name and password for one registry; the password never shows in a representation."""
+
+    registry: str
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credential(registry={self.registry!r}, username={self.username!r}, password=…)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The parsed inputs, each in the form that the rest of the program uses."""
+
+    context: str = "."
+    manifest_path: str = ""
+    environment: str = "default"
+    images: str = ""
+    tags: str = ""
+    flavor: str = ""
+    labels: str = ""
+    annotations: str = ""
+    push: bool = True
+    credentials: tuple[Credential, ...] = ()
+    username: str = ""
+    password: str = ""
+    pixi_version: str = ""
+    pixi_image: str = ""
+    runtime_image: str = ""
+    cuda_version: str = ""
+    include: tuple[str, ...] | None = None
+    workdir: str = "/app"
+    expose: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    test_command: str = ""
+    builder: str = ""
+    github_token: str = ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that must not show in a log."""
+        found = (self.password, self.github_token, *(credential.password for credential in self.credentials))
+        return tuple(dict.fromkeys(secret for secret in found if secret))
+
+    def __repr__(self) -> str:
+        return f"Inputs(context={self.context!r}, environment={self.environment!r}, …)"
+
+
+def inputs_from_environment(env: Mapping[str, str]) -> Inputs:
+    """Parse the ``INPUT_*`` variables that action.yml sets. Raises ``UserError`` for a malformed value."""
+    return parse_inputs({row.name: env[row.variable] for row in INPUTS if row.variable in env})
+
+
+def parse_inputs(given: Mapping[str, str]) -> Inputs:
+    """Parse input texts by name; what is absent or blank has its default.
+
+    Raises ``UserError`` that names the input, the value and the accepted forms.
+    """
+    table = {row.name: row for row in INPUTS}
+    for name in given:
+        if name not in table:
+            near = difflib.get_close_matches(name, table, n=1)
+            raise UserError(
+                f"unknown input '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""),
+                hint="Accepted inputs: " + ", ".join(table) + ".",
+            )
+    text = {row.name: given.get(row.name, "").strip() or row.default for row in INPUTS}
+    return Inputs(
+        context=_path("context", text["context"]),
+        manifest_path=_path("manifest-path", text["manifest-path"]) if text["manifest-path"] else "",
+        environment=_matching(
+            "environment",
+            text["environment"],
+            r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
+            "lower-case letters, digits and inner hyphens",
+        ),
+        images=text["images"],
+        tags=text["tags"],
+        flavor=text["flavor"],
+        labels=text["labels"],
+        annotations=text["annotations"],
+        push=_push(text["push"]),
+        username=text["username"],
+        password=text["password"],
+        credentials=_credentials(text["registry-auth"]),
+        pixi_version=_optional(
+            "pixi-version", text["pixi-version"], r"v?\d+\.\d+\.\d+", "a version such as 0.76.1"
+        ).removeprefix("v"),
+        pixi_image=text["pixi-image"],
+        runtime_image=text["runtime-image"],
+        cuda_version=_optional(
+            "cuda-version", text["cuda-version"], r"\d{1,3}(\.\d{1,3}){0,2}", "a version such as 12 or 12.9"
+        ),
+        include=_include(text["include"]),
+        workdir=_matching(
+            "workdir",
+            text["workdir"],
+            r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+",
+            "an absolute path of letters, digits and . _ - that is not the root",
+        ),
+        expose=tuple(_port(port) for port in text["expose"].replace(",", " ").split()),
+        command=_command(text["command"]),
+        test_command=text["test-command"],
+        builder=""
+        if text["builder"] == "auto"
+        else _matching(
+            "builder", text["builder"], r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a buildx builder, or auto"
+        ),
+        github_token=text["github-token"],
+    )
+
+
+def lines_of(text: str) -> tuple[str, ...]:
+    """Give the non-blank lines, trimmed, without those that start with ``#``."""
+    stripped = (line.strip() for line in text.splitlines())
+    return tuple(line for line in stripped if line and not line.startswith("#"))
+
+
+def _malformed(name: str, value: str, accepted: str) -> UserError:
+    return UserError(f"input '{name}' has the value {value!r}", hint=f"Accepted: {accepted}.")
+
+
+def _matching(name: str, value: str, pattern: str, accepted: str) -> str:
+    if re.fullmatch(pattern, value):
+        return value
+    raise _malformed(name, value, accepted)
+
+
+def _optional(name: str, value: str, pattern: str, accepted: str) -> str:
+    return _matching(name, value, pattern, accepted) if value else ""
+
+
+def _path(name: str, value: str) -> str:
+    return _matching(name, value, r"[^\x00-\x1f\x7f]+", "a path without control characters")
+
+
+def _push(value: str) -> bool:
+    if value not in {"auto", "false"}:
+        raise _malformed("push", value, "auto (push when the event may push) or false")
+    return value == "auto"
+
+
+def _port(value: str) -> str:
+    found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", value)
+    if not found or not all(0 < int(end) < 65536 for end in found.groups()[:2] if end):
+        raise _malformed("expose", value, "ports from 1 to 65535, such as 8000, 53/udp or 6000-6010")
+    return value
+
+
+def _include(value: str) -> tuple[str, ...] | None:
+    if not value:
+        return None
+    return () if value == "none" else lines_of(value)
+
+
+def _command(value: str) -> tuple[str, ...]:
+    import json
+    import shlex
+
+    accepted = 'words such as `python -m app` or a JSON list such as ["python", "-m", "app"]'
+    split: Callable[[str], object] = json.loads if value.startswith("[") else shlex.split
+    try:
+        words = split(value)
+    except ValueError as error:
+        raise _malformed("command", value, f"{accepted} ({error})") from error
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise _malformed("command", value, accepted)
+    if any(ord(character) < 32 for word in words for character in word):
+        raise _malformed("command", value, f"{accepted}, without control characters")
+    return tuple(words)
+
+
+def _credentials(value: str) -> tuple[Credential, ...]:
+    """Read ``registry=…,username=…,password=…`` lines; the password goes to the end of the line."""
+    found = []
+    for number, line in enumerate(lines_of(value), 1):
+        match = re.fullmatch(
+            r"registry=(?P<registry>[A-Za-z0-9][A-Za-z0-9.:-]*),\s*username=(?P<username>[^,]+),\s*password=(?P<password>.+)",
+            line,
+        )
+        if not match:
+            raise UserError(
+                f"input 'registry-auth': entry {number} cannot be read (not shown: it may hold a secret)",
+                hint="Accepted: one line per registry, registry=ghcr.io,username=me,password=my-token.",
+            )
+        found.append(Credential(**match.groupdict()))
+    return tuple(found)

@@ -1,0 +1,163 @@
+"""What a person reads while it runs: grouped steps on a terminal, folded ones in a workflow.
+
+Everything is flushed at once, since child processes write to the same place. In a workflow this is the one
+place that speaks the runner's command language, through actions-toolkit.
+Source of the language: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from pixi_container.errors import UserError
+
+
+class Log(Protocol):
+    """Where the program says what it does."""
+
+    def say(self, text: str) -> None:
+        """Print lines of our own."""
+
+    def step(self, title: str) -> AbstractContextManager[None]:
+        """Open a titled step, which tells its seconds when it ends well."""
+
+    def foreign(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Give what shows a child process's lines, none of which is ever taken for a command."""
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+
+    def error(self, error: UserError) -> None:
+        """Print what the user has to mend."""
+
+    def mask(self, secret: str) -> None:
+        """Hide ``secret`` in everything that follows."""
+
+    def finish(self, outputs: Mapping[str, str], summary: str) -> None:
+        """Hand over the outputs and the job summary, where there is somebody to take them."""
+
+
+class TerminalLog:
+    """On a laptop: plain lines on standard error, so that standard output is free for results."""
+
+    def say(self, text: str) -> None:
+        """Print the text on standard error."""
+        print(text, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Print the title before and the seconds after."""
+        start = time.monotonic()
+        self.say(f"\n== {title}")
+        yield
+        self.say(f"   done in {time.monotonic() - start:.1f} s")
+
+    @contextmanager
+    def foreign(self) -> Iterator[Callable[[str], None]]:
+        """A terminal knows no commands."""
+        yield self.say
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.say(f"warning: {text}")
+
+    def error(self, error: UserError) -> None:
+        """Print place, message and hint."""
+        self.say(f"error: {error}")
+
+    def mask(self, secret: str) -> None:
+        """No secret is ever printed by us; a terminal cannot hide what others print."""
+
+    def finish(self, outputs: Mapping[str, str], summary: str) -> None:
+        """A terminal takes neither."""
+
+
+class WorkflowLog:
+    """In a workflow: groups, annotations, masks, and the runner's files."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._has_outputs = bool(env.get("GITHUB_OUTPUT"))
+        self._summary_file = env.get("GITHUB_STEP_SUMMARY", "")
+        self._group_open = False
+
+    def say(self, text: str) -> None:
+        """Print lines that the runner does not take for commands."""
+        # The runner reads `::name::` at the start of a line and `##[name]` anywhere in it.
+        print(re.sub(r"(?m)^(\s*)::", r"\1: :", text).replace("##[", "# #["), flush=True)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Fold the step's lines; an error closes the fold first, so that its message shows."""
+        start = time.monotonic()
+        self._command("group", title)
+        self._group_open = True
+        try:
+            yield
+        finally:
+            self._close_group()
+        self.say(f"{title}: {time.monotonic() - start:.1f} s")
+
+    @contextmanager
+    def foreign(self) -> Iterator[Callable[[str], None]]:
+        """Stop the runner's command parsing, by its own means, while a child process writes."""
+        token = uuid4().hex
+        self._command("stop-commands", token)
+        try:
+            yield lambda line: print(line, flush=True)
+        finally:
+            self._command(token)
+
+    def warn(self, text: str) -> None:
+        """Make a warning annotation."""
+        self._command("warning", text)
+
+    def error(self, error: UserError) -> None:
+        """Make one error annotation, at its place in the checkout where that is known."""
+        self._close_group()
+        properties = {"title": "pixi-container"}
+        if error.file:
+            properties["file"] = error.file
+        if error.line:
+            properties["line"] = str(error.line)
+        self._command("error", str(error), properties)
+
+    def mask(self, secret: str) -> None:
+        """Mask every line of the secret, as the runner masks by line."""
+        for line in secret.splitlines():
+            if line.strip():
+                self._command("add-mask", line.strip())
+
+    def finish(self, outputs: Mapping[str, str], summary: str) -> None:
+        """Write outputs and summary to the files that the runner named."""
+        from actions_toolkit.file_command import issue_file_command, prepare_key_value_message
+
+        if self._has_outputs:
+            for name, value in outputs.items():
+                issue_file_command("OUTPUT", prepare_key_value_message(name, value))
+        if self._summary_file:
+            issue_file_command("STEP_SUMMARY", summary)
+
+    def _close_group(self) -> None:
+        if self._group_open:
+            self._group_open = False
+            self._command("endgroup")
+
+    def _command(self, name: str, message: str = "", properties: Mapping[str, str] | None = None) -> None:
+        from actions_toolkit.command import issue_command
+
+        issue_command(name, dict(properties or {}), message)
+        sys.stdout.flush()
+
+
+def log_for(env: Mapping[str, str]) -> Log:
+    """Give the log that fits the place where the program runs."""
+    return WorkflowLog(env) if env.get("GITHUB_ACTIONS") == "true" else TerminalLog()

@@ -1,0 +1,312 @@
+"""The plan: from event, inputs, workspace and a few look-ups to one value that says all that will happen."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pixi_container.addresses import GITHUB_REGISTRY
+from pixi_container.dockerfile import ImageSettings, render_dockerfile
+from pixi_container.errors import UserError
+from pixi_container.event import LOCAL
+from pixi_container.image_reference import ImageReference, parse_reference
+from pixi_container.inputs import Credential, lines_of
+from pixi_container.tags import compute
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pixi_container.event import Event
+    from pixi_container.inputs import Inputs
+    from pixi_container.tags import Facts
+    from pixi_container.workspace import Workspace
+
+WORK = "$WORK"
+"""Stands in a command line for the temporary folder that exists only while the plan is carried out."""
+
+ACTIVATION_CHECK = r"""
+fail() { echo "activation check: $1" >&2; exit 1; }
+[ -n "${CONDA_PREFIX:-}" ] || fail "CONDA_PREFIX is not set"
+[ "${PATH%%:*}" = "$CONDA_PREFIX/bin" ] || fail "PATH does not start with $CONDA_PREFIX/bin but is $PATH"
+unreadable=$(find "$CONDA_PREFIX" ! -readable -print -quit)
+[ -z "$unreadable" ] || fail "user $(id -u) cannot read $unreadable"
+if [ -x "$CONDA_PREFIX/bin/python" ]; then python -I -B -c "" || fail "python does not start"; fi
+echo "environment $CONDA_PREFIX is active for user $(id -u)"
+""".strip()
+"""What is run when the user gives no ``test-command``, as a user that the image does not know."""
+
+_CHECK_AS = ("--user", "54321:54321", "--read-only", "--env", "HOME=/nonexistent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuilderKind:
+    """What the buildx builder can do that changes a command line."""
+
+    driver: str = "docker-container"
+    annotations: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookups:
+    """What the outside world had to be asked for. ``published_tags`` is None when nobody was asked."""
+
+    pixi_version: str
+    pixi_reason: str
+    builder_image: ImageReference
+    runtime_image: ImageReference
+    facts: Facts
+    published_tags: Collection[str] | None = None
+    builder: BuilderKind = BuilderKind()
+
+
+@dataclass(frozen=True)
+class Command:
+    """One process: what it is for and its argument list."""
+
+    purpose: str
+    argv: tuple[str, ...]
+
+    def in_folder(self, work: str) -> tuple[str, ...]:
+        """Give the argument list with the temporary folder's name put in."""
+        return tuple(argument.replace(WORK, work) for argument in self.argv)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that will happen, and why. No secret is part of it."""
+
+    decision: str
+    reason: str
+    push: bool
+    environment: str
+    platform: str
+    cuda: str
+    cuda_source: str
+    pixi_version: str
+    pixi_reason: str
+    builder_image: str
+    runtime_image: str
+    conda_packages: int
+    pypi_packages: int
+    download_size: int
+    version: str
+    tags: tuple[str, ...]
+    labels: tuple[tuple[str, str], ...]
+    annotations: tuple[str, ...]
+    json: str
+    local_image: str
+    keep_local_image: bool
+    dockerfile: str
+    build: Command
+    test: Command
+    push_command: Command | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the plan as JSON values."""
+        return {**asdict(self), "labels": dict(self.labels)}
+
+    def as_text(self) -> str:
+        """Give the plan for a person, a fact per line."""
+        packages = f"{self.conda_packages} from conda ({self.download_size / 1e6:.0f} MB to download)"
+        if self.pypi_packages:
+            packages += f", {self.pypi_packages} from PyPI"
+        lines = [
+            f"decision     {self.decision}: {self.reason}",
+            f"environment  {self.environment} on {self.platform}",
+            f"packages     {packages}",
+            f"cuda         {self.cuda or 'none'} ({self.cuda_source})",
+            f"pixi         {self.pixi_version} ({self.pixi_reason})",
+            f"builder      {self.builder_image}",
+            f"runtime      {self.runtime_image}",
+            f"version      {self.version or 'none'}",
+            *(f"tag          {tag}" for tag in self.tags),
+            *(
+                f"{command.purpose:<12} {shlex.join(command.argv)}"
+                for command in (self.build, self.test, self.push_command)
+                if command
+            ),
+        ]
+        return "\n".join(lines)
+
+
+def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups, *, keep: bool = False) -> Plan:
+    """Decide everything. ``keep`` leaves the image in the local engine under its tags.
+
+    Raises ``UserError`` for tags, names or values that cannot be used.
+    """
+    push, reason = _may_push(event, inputs)
+    images = image_names(event, inputs, required=push)
+    metadata = compute(
+        found.facts,
+        images="\n".join(image.name for image in images),
+        tags=inputs.tags,
+        flavor=inputs.flavor,
+        labels=inputs.labels,
+        annotations=inputs.annotations,
+        published=found.published_tags,
+    )
+    if push and not metadata.tags:
+        raise UserError(
+            f"no tag results from the input 'tags' for {event.name} on {event.ref or 'no ref'}",
+            hint="An image without a tag cannot be pulled by name. Add a rule that fits this event, such as "
+            "'type=sha', or set 'push' to false.",
+        )
+    dockerfile = render_dockerfile(
+        workspace,
+        builder_image=found.builder_image,
+        runtime_image=found.runtime_image,
+        settings=ImageSettings(workdir=inputs.workdir, expose=inputs.expose, command=inputs.command),
+    )
+    local = _local_image(workspace, dockerfile)
+    labels = tuple(sorted(metadata.labels.items()))
+    annotations = metadata.annotations if found.builder.annotations else ()
+    build_command = partial(_build_command, inputs, workspace, found, labels)
+    return Plan(
+        decision="build",
+        reason=reason,
+        push=push,
+        environment=workspace.environment,
+        platform=workspace.platform.docker,
+        cuda=workspace.cuda,
+        cuda_source=workspace.cuda_source,
+        pixi_version=found.pixi_version,
+        pixi_reason=found.pixi_reason,
+        builder_image=str(found.builder_image),
+        runtime_image=str(found.runtime_image),
+        conda_packages=workspace.platform.conda_packages,
+        pypi_packages=workspace.platform.pypi_packages,
+        download_size=workspace.platform.download_size,
+        version=metadata.version,
+        tags=metadata.tags,
+        labels=labels,
+        annotations=annotations,
+        json=metadata.as_json()["json"],
+        local_image=local,
+        keep_local_image=keep,
+        dockerfile=dockerfile,
+        build=build_command("build", "--load", *_flags("--tag", (local, *(metadata.tags if keep else ())))),
+        test=_test_command(inputs, local),
+        push_command=build_command(
+            "push",
+            "--push",
+            *_flags("--tag", metadata.tags),
+            *_flags("--annotation", _for_one_manifest(annotations)),
+        )
+        if push
+        else None,
+    )
+
+
+def image_names(event: Event, inputs: Inputs, *, required: bool = False) -> tuple[ImageReference, ...]:
+    """Give the image names: the input's, or the repository's on ghcr.io.
+
+    Raises ``UserError`` for a malformed name, and for none at all when ``required``.
+    """
+    named = []
+    for line in lines_of(inputs.images):
+        reference = parse_reference(line.lower(), source="input 'images'")
+        if not reference.is_bare:
+            raise UserError(
+                f"input 'images': {line!r} has a tag or digest", hint="Give the name alone; 'tags' has the tags."
+            )
+        named.append(reference)
+    if named:
+        return tuple(dict.fromkeys(named))
+    if event.repository:
+        return (parse_reference(f"{GITHUB_REGISTRY}/{event.repository}".lower(), source="the repository's name"),)
+    if required:
+        raise UserError(
+            "there is no image name",
+            hint="Set 'images', such as ghcr.io/owner/name; no GitHub repository is known.",
+        )
+    return ()
+
+
+def push_credentials(event: Event, inputs: Inputs, images: Collection[ImageReference]) -> tuple[Credential, ...]:
+    """Give the credentials for the registries of ``images``: by registry, else the pair, else GitHub's token."""
+    by_registry = {credential.registry: credential for credential in inputs.credentials}
+    found = []
+    for registry in dict.fromkeys(image.registry for image in images):
+        if registry in by_registry:
+            found.append(by_registry[registry])
+        elif inputs.password:
+            username = inputs.username or (event.actor if registry == GITHUB_REGISTRY else "")
+            if not username:
+                raise UserError(f"there is a password for {registry} but no user name", hint="Set 'username'.")
+            found.append(Credential(registry=registry, username=username, password=inputs.password))
+        elif registry == GITHUB_REGISTRY and inputs.github_token:
+            found.append(
+                Credential(
+                    registry=registry, username=event.actor or "x-access-token", password=inputs.github_token
+                )
+            )
+    return tuple(found)
+
+
+def _may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:
+    if event.is_pull_request:
+        return False, "a pull request is built and tested, never pushed"
+    if not event.may_push:
+        return False, f"the event '{event.name}' is built and tested; it is not known to be safe to push from"
+    if not inputs.push:
+        return False, "built and tested; 'push' is false"
+    what = f"tag {event.tag}" if event.tag else f"branch {event.branch}" if event.branch else "this checkout"
+    return True, f"{what} is built, tested and pushed" + (" from here" if event.name == LOCAL else "")
+
+
+def _local_image(workspace: Workspace, dockerfile: str) -> str:
+    """Name the image in the engine, so that jobs side by side on one machine do not meet."""
+    key = hashlib.sha256(f"{workspace.context.resolve()}\n{dockerfile}".encode()).hexdigest()
+    return f"pixi-container.local/{workspace.environment}:{key[:16]}"
+
+
+def _build_command(
+    inputs: Inputs,
+    workspace: Workspace,
+    found: Lookups,
+    labels: tuple[tuple[str, str], ...],
+    purpose: str,
+    *more: str,
+) -> Command:
+    """Give the buildx command of one purpose: build and push must not differ but in ``more``."""
+    epoch = str(int(found.facts.commit_date.timestamp()))
+    argv = (
+        "docker",
+        "buildx",
+        "build",
+        *(("--builder", inputs.builder) if inputs.builder else ()),
+        "--progress",
+        "plain",
+        "--file",
+        f"{WORK}/Dockerfile",
+        "--metadata-file",
+        f"{WORK}/{purpose}.json",
+        "--provenance",
+        "false",
+        "--build-arg",
+        f"SOURCE_DATE_EPOCH={epoch}",
+        *_flags("--label", tuple(f"{key}={value}" for key, value in labels)),
+        *more,
+        str(workspace.context),
+    )
+    return Command(purpose, argv)
+
+
+def _test_command(inputs: Inputs, local_image: str) -> Command:
+    script = ("bash", "-euo", "pipefail", "-c", inputs.test_command or ACTIVATION_CHECK)
+    name = "pixi-container-test-" + re.sub(r"[^a-z0-9]", "-", local_image.rpartition("/")[2])
+    user = () if inputs.test_command else _CHECK_AS
+    return Command("test", ("docker", "run", "--rm", "--name", name, *user, local_image, *script))
+
+
+def _flags(flag: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for value in values for word in (flag, value))
+
+
+def _for_one_manifest(annotations: tuple[str, ...]) -> tuple[str, ...]:
+    """An image of one platform has no index; buildx refuses what is meant for one."""
+    return tuple(annotation for annotation in annotations if annotation.startswith("manifest:"))

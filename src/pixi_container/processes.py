@@ -1,0 +1,131 @@
+"""Child processes: the one place that starts them, from argument lists, and stops them when we are stopped."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from collections import deque
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import FrameType
+
+_KEPT_LINES = 400
+_STOP_SECONDS = 10
+
+
+class Interrupted(BaseException):
+    """A signal asked the program to stop; no ``Exception``, so that nothing takes it for a failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a process ended: exit code, standard output (or the last lines of all output, when streamed)."""
+
+    code: int
+    output: str
+    errors: str = ""
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into ``Interrupted``, so that every clean-up on the way out runs."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        # What cleans up now must not be cut short by the second signal that a runner sends.
+        for other in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(other, signal.SIG_IGN)
+        raise Interrupted(number)
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def capture(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, given: str = "", cwd: str | None = None
+) -> Finished:
+    """Run a short command and give what it printed; ``given`` is its standard input.
+
+    Raises ``UserError`` when the program does not exist.
+    """
+    try:
+        done = subprocess.run(
+            list(argv),
+            env=env,
+            input=given,
+            cwd=cwd,
+            capture_output=True,
+            check=False,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise _not_started(argv, error) from error
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def stream(argv: Sequence[str], *, show: Callable[[str], None], env: Mapping[str, str] | None = None) -> Finished:
+    """Run a long command, ``show`` each line of its output as it comes, and give the last ones.
+
+    The process has a session of its own: it is stopped by us, in order, when we are. Raises ``UserError`` when
+    the program does not exist.
+    """
+    show("+ " + shlex.join(argv))
+    last: deque[str] = deque(maxlen=_KEPT_LINES)
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _not_started(argv, error) from error
+    try:
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        for line in process.stdout:
+            last.append(line.rstrip("\n"))
+            show(last[-1])
+        code = process.wait()
+    except BaseException:
+        _stop(process)
+        raise
+    finally:
+        if process.stdout:
+            process.stdout.close()
+    return Finished(code, "\n".join(last))
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+            return
+
+
+def _not_started(argv: Sequence[str], error: OSError) -> UserError:
+    return UserError(
+        f"'{argv[0]}' cannot be started: {error.strerror or error}",
+        hint=f"Install {argv[0]} and put it on PATH.",
+    )

@@ -1,0 +1,81 @@
+"""Labels and annotations: OCI's keys from the facts, and the user's own over them.
+
+Source of the keys: https://github.com/opencontainers/image-spec/blob/main/annotations.md
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timezone
+from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
+from pixi_container.tags.entries import accepted, entries
+from pixi_container.tags.expressions import template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pixi_container.tags.facts import Facts
+
+LEVELS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
+
+_KEY = re.compile(r"[^\s\"'=\x00-\x1f\x7f]+")
+_LEVEL = re.compile(r"(?P<name>[a-z-]+)(?:\[[a-z0-9]+(?:/[a-z0-9.]+){1,2}\])?")
+
+# The order of JavaScript's localeCompare among the characters that keys are made of.
+_COLLATION = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789"
+
+
+def labels_of(facts: Facts, version: str, text: str, name: str = "labels") -> dict[str, str]:
+    """Give the labels by key, sorted; entries of the input ``name`` win over what the facts say.
+
+    Facts that are not known give no label. Raises ``UserError`` for an entry that is not ``key=value``.
+    """
+    repository = facts.repository
+    known = {
+        "title": repository.name,
+        "description": repository.description,
+        "url": repository.html_url,
+        "source": repository.html_url,
+        "created": _timestamp(facts),
+        "revision": facts.revision,
+        "licenses": repository.licence,
+    }
+    found = {f"org.opencontainers.image.{key}": value for key, value in known.items() if value}
+    found["org.opencontainers.image.version"] = version
+    for entry in entries(text, name):
+        key, separator, value = template(entry.text, entry).render(facts).partition("=")
+        key = key.strip()
+        if not separator or not _KEY.fullmatch(key):
+            raise entry.error(
+                f"{entry.text!r} is not key=value", "Write key=value; the value may be empty: key=."
+            )
+        found[key] = value
+    return {key: found[key] for key in sorted(found, key=_collation)}
+
+
+def annotations_of(values: Mapping[str, str], levels: str) -> tuple[str, ...]:
+    """Give ``level:key=value`` for each of the comma-separated levels in turn.
+
+    A level is one of ``LEVELS``, which may end in ``[os/architecture]``. Raises ``UserError`` for another one.
+    Source: https://docs.docker.com/build/metadata/annotations/#specify-annotation-level
+    """
+    names = dict.fromkeys(level.strip() for level in levels.split(",") if level.strip())
+    for level in names:
+        found = _LEVEL.fullmatch(level)
+        if not found or found["name"] not in LEVELS:
+            raise UserError(
+                f"unknown annotation level {level!r}", hint=accepted(level.partition("[")[0], LEVELS)
+            )
+    return tuple(f"{level}:{key}={value}" for level in names for key, value in values.items())
+
+
+def _timestamp(facts: Facts) -> str:
+    when = facts.commit_date.astimezone(timezone.utc)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _collation(key: str) -> tuple[list[tuple[int, str]], str]:
+    # Letters by their alphabet first; only then small before capital.
+    return [(_COLLATION.find(char) % 1000, char) for char in key.lower()], key.swapcase()

@@ -1,0 +1,292 @@
+"""The rig as a whole: what is running, how to reach it, and bringing it up and down."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
+
+from tests.rig import base, conda_packages, daemon, engine, registry
+from tests.rig.errors import RigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.rig.folders import Folders
+
+T = TypeVar("T")
+
+_CONDA_FORGE = "https://conda.anaconda.org/conda-forge/"
+_CHANNEL_PORT = 8317
+_CHANNEL_READY_SECONDS = 15
+_REACHABLE_SECONDS = 3
+_USERNAME = "rig"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rig:
+    """How to reach a running rig. A registry's address is `host:port`; a channel's is a URL that ends with `/`."""
+
+    docker_host: str
+    """Value for DOCKER_HOST; empty when the machine's own Docker is used, as are the next two."""
+    docker_config: str
+    """Folder for DOCKER_CONFIG, where buildx is a plugin."""
+    path: str
+    """Folder to put in front of PATH; empty when the machine's docker command is good enough."""
+    registry: str
+    """Open to all."""
+    password_registry: str
+    """Wants `username` and `password`."""
+    username: str
+    password: str
+    pixi_image: str
+    """Repository of the builder image, without a tag."""
+    slim_image: str
+    """A small Debian image, with its tag."""
+    pixi_is_stand_in: bool
+    channel: str
+    """The conda channel as this machine reaches it."""
+    channel_is_stand_in: bool
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which `docker` and `docker buildx` reach the rig's engine."""
+        variables = {"DOCKER_HOST": self.docker_host, "DOCKER_CONFIG": self.docker_config}
+        if self.path:
+            variables["PATH"] = os.pathsep.join([self.path, os.environ.get("PATH", os.defpath)])
+        return {name: value for name, value in variables.items() if value}
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Rig:
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class ComponentStatus:
+    component: str
+    healthy: bool
+    detail: str
+
+
+def up(folders: Folders, say: Callable[[str], None]) -> Rig:
+    """The running rig; brought up when it is not, or not whole.
+
+    What a killed rig left behind is cleaned first, and a rig that does not come up leaves nothing.
+    Raises RigError.
+    """
+    if sys.platform != "linux":
+        msg = "the rig needs Linux; elsewhere run it in a Linux virtual machine"
+        raise RigError(msg)
+    with _locked(folders, say):
+        rig = _recorded(folders)
+        fits = rig is not None and (rig.pixi_is_stand_in or not _is_offline())
+        if rig and fits and all(component.healthy for component in _components(rig)):
+            return rig
+        _clean(folders)
+        try:
+            folders.state.mkdir(parents=True, mode=0o700)
+            rig = _start(folders, say)
+            _record(folders).write_text(rig.to_json(), encoding="utf-8")
+        except BaseException:
+            _clean(folders)
+            raise
+        return rig
+
+
+def down(folders: Folders, say: Callable[[str], None]) -> None:
+    """Ends every process of the rig and removes its state folder, also after a crash. Raises RigError."""
+    with _locked(folders, say):
+        _timed(say, "down", lambda: _clean(folders))
+
+
+def status(folders: Folders) -> Sequence[ComponentStatus]:
+    """What runs and answers."""
+    rig = _recorded(folders)
+    return _components(rig) if rig else [ComponentStatus("rig", healthy=False, detail="not up")]
+
+
+def running(folders: Folders) -> Rig:
+    """The rig that was brought up last. Raises RigError when there is none."""
+    rig = _recorded(folders)
+    if rig is None:
+        msg = f"nothing is up in {folders.state}; run: python -m tests.rig up"
+        raise RigError(msg)
+    return rig
+
+
+def _start(folders: Folders, say: Callable[[str], None]) -> Rig:
+    machine_docker = engine.of_machine()
+    # An engine of the rig sets no firewall rules, so its containers reach this machine and nothing beyond.
+    stand_ins = machine_docker is None or not _internet_serves_images_and_packages()
+    cache, state = folders.cache, folders.state
+    password = secrets.token_urlsafe(12)
+    with ThreadPoolExecutor() as pool:
+        engine_started = pool.submit(lambda: machine_docker or _start_engine(cache, state, say))
+        registries_started = pool.submit(_start_registries, cache, state, password, say)
+        channel = _CONDA_FORGE
+        if stand_ins:
+            image_made = pool.submit(_timed, say, "base image", lambda: base.ensure_rootfs(cache, say))
+            packages = _timed(say, "conda packages", lambda: conda_packages.build(cache, say))
+            channel, mirror = _start_channel(packages, engine_started.result(), state=state)
+            image_made.result()
+            open_registry, _ = registries_started.result()
+            push = partial(base.push, cache, registry=open_registry, mirror=mirror, say=say)
+            _timed(say, "base image pushed", push)
+    docker = engine_started.result()
+    open_registry, password_registry = registries_started.result()
+    return Rig(
+        docker_host=docker.docker_host,
+        docker_config=docker.docker_config,
+        path=docker.path,
+        registry=open_registry,
+        password_registry=password_registry,
+        username=_USERNAME,
+        password=password,
+        pixi_image=f"{open_registry if stand_ins else 'ghcr.io'}/prefix-dev/pixi",
+        slim_image=f"{open_registry if stand_ins else 'docker.io'}/library/debian:bookworm-slim",
+        pixi_is_stand_in=stand_ins,
+        channel=channel,
+        channel_is_stand_in=stand_ins,
+    )
+
+
+def _start_engine(cache: Path, state: Path, say: Callable[[str], None]) -> engine.Engine:
+    installed = _timed(say, "engine installed", lambda: engine.install(cache))
+    return _timed(say, "engine started", lambda: engine.start(installed, state=state))
+
+
+def _start_registries(cache: Path, state: Path, password: str, say: Callable[[str], None]) -> tuple[str, str]:
+    program = _timed(say, "registry installed", lambda: registry.install(cache))
+    start = partial(registry.start, program=program, state=state)
+    open_registry = _timed(say, "registry started", lambda: start("registry"))
+    with_password = partial(start, "password-registry", username=_USERNAME, password=password)
+    return open_registry, _timed(say, "registry with password started", with_password)
+
+
+def _start_channel(packages: Path, docker: engine.Engine, *, state: Path) -> tuple[str, str]:
+    """The channel's URL for this machine, and the one for containers."""
+    local = f"127.0.0.1:{registry.free_port('127.0.0.1')}"
+    # Fixed where the address is the rig's own, so that the base image is the same each time.
+    port = _CHANNEL_PORT if docker.docker_host else registry.free_port(docker.gateway)
+    bridge = f"{docker.gateway}:{port}"
+    url = f"http://{local}/conda-forge/"
+    daemon.start(
+        "channel",
+        [sys.executable, "-m", "tests.rig.channel", "--folder", packages, "--bind", local, "--bind", bridge],
+        state=state,
+        ready=lambda: _answers(f"{url}noarch/repodata.json"),
+        seconds=_CHANNEL_READY_SECONDS,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    return url, f"http://{bridge}/conda-forge/"
+
+
+def _components(rig: Rig) -> Sequence[ComponentStatus]:
+    components = [
+        ComponentStatus("engine", engine.healthy(rig.docker_host), rig.docker_host or "the machine's own"),
+        ComponentStatus("registry", registry.healthy(rig.registry), rig.registry),
+        ComponentStatus("password registry", registry.healthy(rig.password_registry), rig.password_registry),
+    ]
+    if rig.channel_is_stand_in:
+        answers = _answers(f"{rig.channel}noarch/repodata.json")
+        components.append(ComponentStatus("channel (stand-in)", answers, rig.channel))
+    if rig.pixi_is_stand_in:
+        answers = _answers(f"http://{rig.registry}/v2/prefix-dev/pixi/tags/list")
+        components.append(ComponentStatus("builder image (stand-in)", answers, rig.pixi_image))
+    return components
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.head(url, trust_env=False, timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _internet_serves_images_and_packages() -> bool:
+    if _is_offline():
+        return False
+    try:
+        images = httpx.get("https://ghcr.io/v2/", timeout=_REACHABLE_SECONDS)
+        repodata = f"{_CONDA_FORGE}noarch/repodata.json.zst"
+        packages = httpx.head(repodata, timeout=_REACHABLE_SECONDS, follow_redirects=True)
+    except httpx.HTTPError:
+        return False
+    return images.status_code in {200, 401} and packages.is_success
+
+
+def _is_offline() -> bool:
+    return os.environ.get("PIXI_CONTAINER_RIG_OFFLINE") == "1"
+
+
+def _clean(folders: Folders) -> None:
+    daemon.stop(folders.state)
+    engine.clean(folders.state)
+    try:
+        shutil.rmtree(folders.state)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        msg = f"cannot remove {folders.state}: {error}; remove it as the user who brought the rig up"
+        raise RigError(msg) from error
+
+
+def _record(folders: Folders) -> Path:
+    return folders.state / "rig.json"
+
+
+def _recorded(folders: Folders) -> Rig | None:
+    """The rig that was last brought up, if its record is whole."""
+    try:
+        return Rig.from_json(_record(folders).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+@contextmanager
+def _locked(folders: Folders, say: Callable[[str], None]) -> Iterator[None]:
+    """One `up` or `down` at a time. The lock file goes with the state folder."""
+    folders.lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with folders.lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"waiting for another command on {folders.state}")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_same_file(file.fileno(), folders.lock):
+                try:
+                    yield
+                finally:
+                    if not folders.state.exists():
+                        folders.lock.unlink()
+                return
+            # Whoever held the lock has removed the file with the state folder: again, with a new file.
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _timed(say: Callable[[str], None], step: str, work: Callable[[], T]) -> T:
+    start = time.monotonic()
+    result = work()
+    say(f"{step} ({time.monotonic() - start:.1f} s)")
+    return result
