@@ -34,8 +34,8 @@ class Input:
 
     @property
     def variable(self) -> str:
-        """The environment variable that action.yml passes it by."""
-        return "INPUT_" + self.name.upper().replace(" ", "_")
+        """The environment variable that action.yml passes it by; a shell may drop names with hyphens."""
+        return "INPUT_" + self.name.upper().replace("-", "_")
 
 
 INPUTS = (
@@ -175,9 +175,10 @@ class Inputs:
         return f"Inputs(context={self.context!r}, environment={self.environment!r}, …)"
 
 
-def inputs_from_environment(env: Mapping[str, str]) -> Inputs:
-    """Parse the ``INPUT_*`` variables that action.yml sets. Raises ``UserError`` for a malformed value."""
-    return parse_inputs({row.name: env[row.variable] for row in INPUTS if row.variable in env})
+def texts_in(env: Mapping[str, str]) -> dict[str, str]:
+    """Give the input texts that the environment holds, by name; GitHub's own spelling keeps the hyphens."""
+    spellings = ((row.name, name) for row in INPUTS for name in ("INPUT_" + row.name.upper(), row.variable))
+    return {name: env[variable] for name, variable in spellings if variable in env}
 
 
 def parse_inputs(given: Mapping[str, str]) -> Inputs:

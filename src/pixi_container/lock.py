@@ -66,9 +66,9 @@ class LockedEnvironment:
     platforms: tuple[LockedPlatform, ...]
 
     def on(self, docker_platform: str) -> LockedPlatform:
-        """Give it on ``linux/amd64`` or the like. Raises ``UserError`` when it is not locked there."""
+        """Give it on ``linux/amd64`` or the like, empty for the first. Raises ``UserError`` when it is not locked there."""
         for platform in self.platforms:
-            if platform.docker == docker_platform:
+            if docker_platform in {platform.docker, ""}:
                 return platform
         locked = ", ".join(platform.docker for platform in self.platforms) or "no platform of Docker's"
         subdir = next((conda for conda, docker in DOCKER_PLATFORMS.items() if docker == docker_platform), "?")
@@ -190,6 +190,6 @@ def _cuda(platform: LockPlatform, records: Mapping[str, PackageRecord]) -> str:
         return ""
     bounds = [bound for dependency in asked for bound in re.findall(r">=(\d+(?:\.\d+)*)", dependency)]
     if bounds:
-        return max(bounds, key=version_key)
+        return str(max(bounds, key=version_key))
     marker = records.get("cuda-version")
     return str(marker.version) if marker else "12"

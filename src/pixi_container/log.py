@@ -33,7 +33,7 @@ class Log(Protocol):
     def foreign(self) -> AbstractContextManager[Callable[[str], None]]:
         """Give what shows a child process's lines, none of which is ever taken for a command."""
 
-    def warn(self, text: str) -> None:
+    def warning(self, text: str) -> None:
         """Print a warning."""
 
     def error(self, error: UserError) -> None:
@@ -66,7 +66,7 @@ class TerminalLog:
         """A terminal knows no commands."""
         yield self.say
 
-    def warn(self, text: str) -> None:
+    def warning(self, text: str) -> None:
         """Print a warning."""
         self.say(f"warning: {text}")
 
@@ -116,7 +116,7 @@ class WorkflowLog:
         finally:
             self._command(token)
 
-    def warn(self, text: str) -> None:
+    def warning(self, text: str) -> None:
         """Make a warning annotation."""
         self._command("warning", text)
 

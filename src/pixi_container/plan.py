@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shlex
 from dataclasses import asdict, dataclass
@@ -13,14 +14,15 @@ from pixi_container.addresses import GITHUB_REGISTRY
 from pixi_container.dockerfile import ImageSettings, render_dockerfile
 from pixi_container.errors import UserError
 from pixi_container.event import LOCAL
-from pixi_container.image_reference import ImageReference, parse_reference
-from pixi_container.inputs import Credential, lines_of
-from pixi_container.tags import compute
+from pixi_container.inputs import Credential
+from pixi_container.metadata import compute_metadata, published_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from pixi_container.base_images import BaseImages
     from pixi_container.event import Event
+    from pixi_container.image_reference import ImageReference
     from pixi_container.inputs import Inputs
     from pixi_container.tags import Facts
     from pixi_container.workspace import Workspace
@@ -54,10 +56,7 @@ class BuilderKind:
 class Lookups:
     """What the outside world had to be asked for. ``published_tags`` is None when nobody was asked."""
 
-    pixi_version: str
-    pixi_reason: str
-    builder_image: ImageReference
-    runtime_image: ImageReference
+    bases: BaseImages
     facts: Facts
     published_tags: Collection[str] | None = None
     builder: BuilderKind = BuilderKind()
@@ -100,6 +99,7 @@ class Plan:
     json: str
     local_image: str
     keep_local_image: bool
+    test_container: str
     dockerfile: str
     build: Command
     test: Command
@@ -138,17 +138,13 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
 
     Raises ``UserError`` for tags, names or values that cannot be used.
     """
-    push, reason = _may_push(event, inputs)
-    images = image_names(event, inputs, required=push)
-    metadata = compute(
-        found.facts,
-        images="\n".join(image.name for image in images),
-        tags=inputs.tags,
-        flavor=inputs.flavor,
-        labels=inputs.labels,
-        annotations=inputs.annotations,
-        published=found.published_tags,
-    )
+    push, reason = may_push(event, inputs)
+    if push and not published_names(inputs.images, event.repository):
+        raise UserError(
+            "there is no image name",
+            hint="Set 'images', such as ghcr.io/owner/name; no repository is known.",
+        )
+    metadata = compute_metadata(event, inputs, found.facts, found.published_tags)
     if push and not metadata.tags:
         raise UserError(
             f"no tag results from the input 'tags' for {event.name} on {event.ref or 'no ref'}",
@@ -157,8 +153,8 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
         )
     dockerfile = render_dockerfile(
         workspace,
-        builder_image=found.builder_image,
-        runtime_image=found.runtime_image,
+        builder_image=found.bases.builder,
+        runtime_image=found.bases.runtime,
         settings=ImageSettings(workdir=inputs.workdir, expose=inputs.expose, command=inputs.command),
     )
     local = _local_image(workspace, dockerfile)
@@ -173,10 +169,10 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
         platform=workspace.platform.docker,
         cuda=workspace.cuda,
         cuda_source=workspace.cuda_source,
-        pixi_version=found.pixi_version,
-        pixi_reason=found.pixi_reason,
-        builder_image=str(found.builder_image),
-        runtime_image=str(found.runtime_image),
+        pixi_version=found.bases.pixi_version,
+        pixi_reason=found.bases.pixi_reason,
+        builder_image=str(found.bases.builder),
+        runtime_image=str(found.bases.runtime),
         conda_packages=workspace.platform.conda_packages,
         pypi_packages=workspace.platform.pypi_packages,
         download_size=workspace.platform.download_size,
@@ -184,9 +180,10 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
         tags=metadata.tags,
         labels=labels,
         annotations=annotations,
-        json=metadata.as_json()["json"],
+        json=json.dumps(metadata.as_json()["json"]),
         local_image=local,
         keep_local_image=keep,
+        test_container=_test_container(local),
         dockerfile=dockerfile,
         build=build_command("build", "--load", *_flags("--tag", (local, *(metadata.tags if keep else ())))),
         test=_test_command(inputs, local),
@@ -201,29 +198,16 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
     )
 
 
-def image_names(event: Event, inputs: Inputs, *, required: bool = False) -> tuple[ImageReference, ...]:
-    """Give the image names: the input's, or the repository's on ghcr.io.
-
-    Raises ``UserError`` for a malformed name, and for none at all when ``required``.
-    """
-    named = []
-    for line in lines_of(inputs.images):
-        reference = parse_reference(line.lower(), source="input 'images'")
-        if not reference.is_bare:
-            raise UserError(
-                f"input 'images': {line!r} has a tag or digest", hint="Give the name alone; 'tags' has the tags."
-            )
-        named.append(reference)
-    if named:
-        return tuple(dict.fromkeys(named))
-    if event.repository:
-        return (parse_reference(f"{GITHUB_REGISTRY}/{event.repository}".lower(), source="the repository's name"),)
-    if required:
-        raise UserError(
-            "there is no image name",
-            hint="Set 'images', such as ghcr.io/owner/name; no GitHub repository is known.",
-        )
-    return ()
+def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:
+    """Decide whether this run may publish, and say why. What is not known to be safe may not."""
+    if event.is_pull_request:
+        return False, "a pull request is built and tested, never pushed"
+    if not event.may_push:
+        return False, f"the event '{event.name}' is built and tested; it is not known to be safe to push from"
+    if not inputs.push:
+        return False, "built and tested; 'push' is false"
+    what = f"tag {event.tag}" if event.tag else f"branch {event.branch}" if event.branch else "this checkout"
+    return True, f"{what} is built, tested and pushed" + (" from here" if event.name == LOCAL else "")
 
 
 def push_credentials(event: Event, inputs: Inputs, images: Collection[ImageReference]) -> tuple[Credential, ...]:
@@ -245,17 +229,6 @@ def push_credentials(event: Event, inputs: Inputs, images: Collection[ImageRefer
                 )
             )
     return tuple(found)
-
-
-def _may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:
-    if event.is_pull_request:
-        return False, "a pull request is built and tested, never pushed"
-    if not event.may_push:
-        return False, f"the event '{event.name}' is built and tested; it is not known to be safe to push from"
-    if not inputs.push:
-        return False, "built and tested; 'push' is false"
-    what = f"tag {event.tag}" if event.tag else f"branch {event.branch}" if event.branch else "this checkout"
-    return True, f"{what} is built, tested and pushed" + (" from here" if event.name == LOCAL else "")
 
 
 def _local_image(workspace: Workspace, dockerfile: str) -> str:
@@ -298,9 +271,14 @@ def _build_command(
 
 def _test_command(inputs: Inputs, local_image: str) -> Command:
     script = ("bash", "-euo", "pipefail", "-c", inputs.test_command or ACTIVATION_CHECK)
-    name = "pixi-container-test-" + re.sub(r"[^a-z0-9]", "-", local_image.rpartition("/")[2])
     user = () if inputs.test_command else _CHECK_AS
-    return Command("test", ("docker", "run", "--rm", "--name", name, *user, local_image, *script))
+    return Command(
+        "test", ("docker", "run", "--rm", "--name", _test_container(local_image), *user, local_image, *script)
+    )
+
+
+def _test_container(local_image: str) -> str:
+    return "pixi-container-test-" + re.sub(r"[^a-z0-9]", "-", local_image.rpartition("/")[2])
 
 
 def _flags(flag: str, values: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pixi_container.errors import UserError
 from pixi_container.image_reference import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     import httpx
     from typing_extensions import Self
@@ -52,10 +52,10 @@ class RegistryUnavailableError(UserError):
 class Registry:
     """Calls to registries with the credentials at hand, repeated within bounds when a registry is busy."""
 
-    def __init__(self, credentials: Mapping[str, Credential]) -> None:
+    def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
         import httpx
 
-        self._credentials = credentials
+        self._credential_for = credential_for
         self._tokens: dict[tuple[str, str], str] = {}
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=True)
 
@@ -157,7 +157,7 @@ class Registry:
         """Get what the challenge asks for; whether there is something new to try."""
         import httpx
 
-        credential = self._credentials.get(reference.registry)
+        credential = self._credential_for(reference.registry)
         basic = httpx.BasicAuth(credential.username, credential.password) if credential else None
         kind, _, parameters = response.headers.get("www-authenticate", "").partition(" ")
         if kind.lower() == "basic" and basic:
@@ -189,7 +189,7 @@ class Registry:
                 f"the registry {reference.registry} answers {response.status_code} to an attempt to {purpose} "
                 f"{reference.name}: {response.text[:200]}"
             )
-        credential = self._credentials.get(reference.registry)
+        credential = self._credential_for(reference.registry)
         who = f"user '{credential.username}'" if credential else "anonymous access, as no credentials are set"
         raise UserError(
             f"the registry {reference.registry} refuses to let us {purpose} {reference.name}: {who}",

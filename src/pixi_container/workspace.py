@@ -40,8 +40,11 @@ class Workspace:
     include: tuple[str, ...]
 
 
-def read_workspace(inputs: Inputs, docker_platform: str) -> Workspace:
-    """Read what the inputs name. Raises ``UserError`` for whatever keeps it from becoming an image."""
+def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
+    """Read what the inputs name, for ``linux/amd64`` or the like; empty is the first that is locked.
+
+    Raises ``UserError`` for whatever keeps it from becoming an image.
+    """
     context = Path(inputs.context)
     manifest = read_manifest(context, inputs.manifest_path)
     environment = inputs.environment

@@ -55,7 +55,7 @@ def _env(folders: Folders) -> int:
 
 
 def _say(line: str) -> None:
-    print(f"rig: {line}", flush=True)
+    print(f"rig: {line}\n", end="", flush=True)  # one write, as several threads speak
 
 
 if __name__ == "__main__":

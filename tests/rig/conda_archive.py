@@ -87,7 +87,9 @@ def _metadata(package: Package, tree: Path) -> dict[str, dict[str, object]]:
         "index.json": index,
         "about.json": {"license": package.license, "summary": package.summary},
         "paths.json": {
-            "paths": [_path_entry(path, tree) for path in _files(tree) if path.relative_to(tree).parts[0] != "info"],
+            "paths": [
+                _path_entry(path, tree) for path in _files(tree) if path.relative_to(tree).parts[0] != "info"
+            ],
             "paths_version": 1,
         },
     }

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import configparser
+import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -21,7 +23,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conda_package_streaming.create import zstd  # the standard library's, or its backport
+from rattler import GenericVirtualPackage, PackageName, Version
 from rattler.index import index_fs
+from rattler.package import BuildString
 
 from tests.rig import conda_archive, debian
 from tests.rig.conda_archive import PREFIX_PLACEHOLDER, Package
@@ -463,21 +468,43 @@ def build(cache: Path, say: Callable[[str], None]) -> Path:
     """
     recipe = b"".join(Path(module).read_bytes() for module in (__file__, conda_archive.__file__))
     channel = cache / "conda-channels" / hashlib.sha256(recipe).hexdigest()[:16]
-    if channel.exists():
-        return channel
+    channel.parent.mkdir(parents=True, exist_ok=True)
+    with (channel.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not channel.exists():
+            _build(cache, channel, say)
+    return channel
+
+
+def _build(cache: Path, channel: Path, say: Callable[[str], None]) -> None:
     say("conda packages: downloading")
     debs = {subdir: _fetch_debs(cache / "debs", subdir) for subdir in _ARCHITECTURES}
     wheels = _download_wheels(cache / "wheels")
     say("conda packages: building")
-    channel.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".building-", dir=channel.parent) as name:
         work = Path(name)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             for future in [pool.submit(job) for job in _jobs(work, debs, wheels)]:
                 future.result()
-        asyncio.run(index_fs(work / "channel", write_zst=True, write_shards=False))
+        asyncio.run(index_fs(work / "channel", write_zst=False, write_shards=False))
+        for path in (work / "channel").glob("*/repodata.json"):
+            _forget_when_indexed(path)
         (work / "channel").rename(channel)
-    return channel
+
+
+def _forget_when_indexed(repodata: Path) -> None:
+    """Drops the time of indexing, which locks and installed records would carry on; writes the .zst as well."""
+    content = json.loads(repodata.read_text(encoding="utf-8"))
+    for record in content["packages.conda"].values():
+        record.pop("indexed_timestamp", None)
+    data = json.dumps(content, sort_keys=True).encode()
+    repodata.write_bytes(data)
+    repodata.with_suffix(".json.zst").write_bytes(zstd.compress(data))
+
+
+def virtual_packages() -> list[GenericVirtualPackage]:
+    """Those of the machine that packages are made for."""
+    return [GenericVirtualPackage(PackageName("__glibc"), Version("2.36"), BuildString("0"))]
 
 
 def _jobs(
@@ -670,7 +697,7 @@ def _download_wheels(folder: Path) -> Mapping[str, Path]:
         for wheel in _FROM_WHEELS
         for subdir, sha256 in wheel.sha256.items()
     }
-    found = _by_digest(folder)
+    found = by_digest(folder)
     rounds: list[dict[str, list[str]]] = []
     for sha256, (subdir, line) in wanted.items():
         if sha256 in found:
@@ -686,7 +713,7 @@ def _download_wheels(folder: Path) -> Mapping[str, Path]:
     for each in rounds:
         for architecture, lines in each.items():
             download_wheels(lines, folder, architecture)
-    return _by_digest(folder)
+    return by_digest(folder)
 
 
 def download_wheels(requirements: Sequence[str], folder: Path, architecture: str) -> None:
@@ -713,5 +740,6 @@ def download_wheels(requirements: Sequence[str], folder: Path, architecture: str
             wheel.replace(folder / wheel.name)
 
 
-def _by_digest(folder: Path) -> Mapping[str, Path]:
+def by_digest(folder: Path) -> Mapping[str, Path]:
+    """The wheels in `folder` by their SHA-256 (hexadecimal)."""
     return {hashlib.sha256(wheel.read_bytes()).hexdigest(): wheel for wheel in sorted(folder.glob("*.whl"))}

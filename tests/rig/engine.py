@@ -1,18 +1,17 @@
 """The Docker engine and buildx: the machine's own where they are good enough, otherwise ones from Debian.
 
 An engine of the rig runs in process and mount namespaces of its own: when their first process ends, for
-whatever reason, the kernel ends every container, shim and mount with it. Only a bridge and control groups
-outlive it; both carry a name that is derived from the state folder, and `clean` removes them.
+whatever reason, the kernel ends every container, shim and mount with it. Only bridges and control groups
+outlive it; `clean` tells them by a name derived from the state folder and by their addresses.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import os
 import re
-import shutil
+import socket
 import subprocess
 import tarfile
 from dataclasses import dataclass
@@ -20,9 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
-from tests.rig import daemon, debian
+from tests.rig import daemon, debian, network
 from tests.rig.errors import RigError
 
 if TYPE_CHECKING:
@@ -31,6 +28,7 @@ if TYPE_CHECKING:
 NAME = "engine"
 _OLDEST_SERVER = 23
 _OLDEST_BUILDX = (0, 12)
+_ANSWER_SECONDS = 10
 _READY_SECONDS = 60
 _PROGRAMS = ("docker.io", "docker-cli", "containerd", "docker-buildx")
 # Bookworm's engine is too old for `COPY --link`. Sid's programs run with bookworm's libc so far; trixie's are
@@ -67,22 +65,27 @@ class Engine:
 
 
 def of_machine() -> Engine | None:
-    """The machine's own engine if it is running and new enough for what the rig is for."""
-    if not shutil.which("docker"):
-        return None
+    """The machine's own engine if it is running and new enough for what the rig is for.
+
+    Raises RigError when it is not and this user cannot start one.
+    """
     server = _output("docker", "version", "--format", "{{.Server.Version}}")
     buildx = _output("docker", "buildx", "version")
-    if _version(server) < (_OLDEST_SERVER,) or _version(buildx) < _OLDEST_BUILDX:
+    gateway_field = "{{(index .IPAM.Config 0).Gateway}}"
+    gateway = _output("docker", "network", "inspect", "bridge", "--format", gateway_field)
+    if _version(server) < (_OLDEST_SERVER,) or _version(buildx) < _OLDEST_BUILDX or not gateway:
+        if os.getuid() != 0:
+            msg = (
+                f"no Docker >= {_OLDEST_SERVER} with buildx >= {'.'.join(map(str, _OLDEST_BUILDX))} and its "
+                "bridge network answers to this user; start one, or run the rig as root: it then brings its own"
+            )
+            raise RigError(msg)
         return None
-    gateway = _output("docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
     return Engine(docker_host="", docker_config="", path="", gateway=gateway)
 
 
 def install(cache: Path) -> tuple[Path, Path]:
     """Folders with Docker's programs and with the container runtime, unpacked in the cache."""
-    if os.getuid() != 0:
-        msg = "this machine has no Docker >= 23 with buildx >= 0.12; install it, or run the rig as root"
-        raise RigError(msg)
     runtime = debian.unpacked(_RUNTIME, suite="bookworm", cache=cache)
     for suite in _SUITES:
         programs = debian.unpacked(_PROGRAMS, suite=suite, cache=cache)
@@ -105,9 +108,10 @@ def start(installed: tuple[Path, Path], *, state: Path) -> Engine:
     (config / "cli-plugins").mkdir(parents=True)
     (config / "cli-plugins/docker-buildx").symlink_to(programs / "usr/libexec/docker/cli-plugins/docker-buildx")
     cli = folder / "bin"
-    cli.mkdir()
-    if not _docker_cli_is_good():
+    if _version(_output("docker", "--version")) < (_OLDEST_SERVER,):
+        cli.mkdir()
         (cli / "docker").symlink_to(programs / "usr/bin/docker")
+    bridge = network.create(_identity(state))
     configuration = {
         "data-root": str(folder / "data"),
         "exec-root": "/run/pixi-container-rig",  # in the namespace, below a /run of its own
@@ -115,7 +119,8 @@ def start(installed: tuple[Path, Path], *, state: Path) -> Engine:
         "init-path": str(runtime / "usr/bin/tini-static"),
         "hosts": [f"unix://{docker_socket}"],
         "group": "root",
-        "bridge": _bridge(state),
+        "bridge": bridge.bridge,
+        "default-address-pools": [{"base": bridge.pool, "size": 28}],
         "iptables": False,
         "ip6tables": False,
         "ip-forward": False,
@@ -125,14 +130,13 @@ def start(installed: tuple[Path, Path], *, state: Path) -> Engine:
         "cgroup-parent": f"/{_identity(state)}",
         "log-level": "warn",
     }
-    (folder / "daemon.json").write_text(json.dumps(configuration, indent=1), encoding="utf-8")
-    gateway = _add_bridge(_bridge(state))
+    _configuration(state).write_text(json.dumps(configuration, indent=1), encoding="utf-8")
     folders = [root / sub for root in (programs, runtime) for sub in ("usr/sbin", "usr/bin")]
     search = os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])
     namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     daemon.start(
         NAME,
-        [*namespaces, "sh", "-ec", _IN_NAMESPACES, "sh", folder / "memory", folder / "daemon.json"],
+        [*namespaces, "sh", "-ec", _IN_NAMESPACES, "sh", folder / "memory", _configuration(state)],
         state=state,
         ready=lambda: healthy(f"unix://{docker_socket}"),
         seconds=_READY_SECONDS,
@@ -141,8 +145,8 @@ def start(installed: tuple[Path, Path], *, state: Path) -> Engine:
     engine = Engine(
         docker_host=f"unix://{docker_socket}",
         docker_config=str(config),
-        path="" if _docker_cli_is_good() else str(cli),
-        gateway=gateway,
+        path=str(cli) if cli.exists() else "",
+        gateway=bridge.address,
     )
     _check_that_containers_run(engine, programs, runtime)
     return engine
@@ -152,18 +156,25 @@ def healthy(docker_host: str) -> bool:
     """Whether an engine answers: `GET /_ping` of the Docker Engine API; without a host, `docker version`."""
     if not docker_host:
         return bool(_output("docker", "version", "--format", "{{.Server.Version}}"))
-    transport = httpx.HTTPTransport(uds=docker_host.removeprefix("unix://"))
     try:
-        with httpx.Client(transport=transport, timeout=2) as client:
-            return client.get("http://docker/_ping").is_success
-    except httpx.HTTPError:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_ANSWER_SECONDS)
+            connection.connect(docker_host.removeprefix("unix://"))
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 " in connection.recv(64)
+    except OSError:
         return False
 
 
 def clean(state: Path) -> None:
-    """Removes what outlives a killed engine of the rig: its bridge and its control groups."""
-    if Path(f"/sys/class/net/{_bridge(state)}").exists():
-        _ip("link", "delete", _bridge(state))
+    """Removes what outlives an engine of the rig: its bridges and its control groups."""
+    try:
+        configuration = json.loads(_configuration(state).read_text(encoding="utf-8"))
+        pool = configuration["default-address-pools"][0]["base"]
+    except (FileNotFoundError, ValueError, LookupError):
+        pool = ""  # killed before it was written, so that no engine was started
+    if pool or Path(f"/sys/class/net/{_identity(state)}").exists():
+        network.remove(_identity(state), pool)
     mounts = (line.split() for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines())
     for _, hierarchy, kind, *_ in mounts:
         group = Path(hierarchy) / _identity(state)
@@ -173,40 +184,12 @@ def clean(state: Path) -> None:
 
 
 def _identity(state: Path) -> str:
+    """A name for what belongs to the rig outside its folders; interface names have 15 bytes at most."""
     return f"pixi-rig-{hashlib.sha256(os.fsencode(state)).hexdigest()[:6]}"
 
 
-def _bridge(state: Path) -> str:
-    return _identity(state)
-
-
-def _add_bridge(bridge: str) -> str:
-    """Makes the bridge on a /24 network that no route of the machine touches; its address."""
-    routes = json.loads(_ip("-json", "-4", "route", "show", "table", "all"))
-    taken = [ipaddress.IPv4Network(route["dst"], strict=False) for route in routes if route["dst"] != "default"]
-    candidates = list(ipaddress.IPv4Network("172.29.0.0/16").subnets(new_prefix=24))
-    first = int.from_bytes(hashlib.sha256(bridge.encode()).digest()[:2], "big") % len(candidates)
-    for network in candidates[first:] + candidates[:first]:
-        if not any(network.overlaps(other) for other in taken):
-            address = str(network[1])
-            _ip("link", "add", bridge, "type", "bridge")
-            _ip("address", "add", f"{address}/24", "dev", bridge)
-            _ip("link", "set", bridge, "up")
-            return address
-    msg = "every network in 172.29.0.0/16 is in use; `ip route` shows by what"
-    raise RigError(msg)
-
-
-def _ip(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        msg = "the command `ip` is missing: apt-get install iproute2"
-        raise RigError(msg) from None
-    if done.returncode:
-        msg = f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()}"
-        raise RigError(msg)
-    return done.stdout
+def _configuration(state: Path) -> Path:
+    return state / NAME / "daemon.json"
 
 
 def _check_that_containers_run(engine: Engine, programs: Path, runtime: Path) -> None:
@@ -232,16 +215,13 @@ def _check_that_containers_run(engine: Engine, programs: Path, runtime: Path) ->
             raise RigError(msg)
 
 
-def _docker_cli_is_good() -> bool:
-    return _version(_output("docker", "--version")) >= (_OLDEST_SERVER,)
-
-
 def _output(*command: str) -> str:
-    """What a command prints; nothing when it fails or is not there."""
+    """What a command prints; nothing when it fails, hangs or is not there."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_ANSWER_SECONDS)
+    except (OSError, subprocess.SubprocessError):
         return ""
+    return done.stdout.strip()
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -212,7 +212,8 @@ def _components(rig: Rig) -> Sequence[ComponentStatus]:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.head(url, trust_env=False, timeout=2).is_success
+        with httpx.stream("GET", url, trust_env=False, timeout=2) as response:
+            return response.is_success
     except httpx.HTTPError:
         return False
 

@@ -2,19 +2,16 @@
 
 from pixi_container.tags.compute import Metadata, compute
 from pixi_container.tags.defaults import default_tags
-from pixi_container.tags.entries import Entry, entries
 from pixi_container.tags.facts import Facts, Repository, commit_date_in, facts_from
 from pixi_container.tags.references import image_names
 
 __all__ = [
-    "Entry",
     "Facts",
     "Metadata",
     "Repository",
     "commit_date_in",
     "compute",
     "default_tags",
-    "entries",
     "facts_from",
     "image_names",
 ]

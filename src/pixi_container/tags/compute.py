@@ -11,7 +11,7 @@ from pixi_container.tags.defaults import default_is_latest, default_tags
 from pixi_container.tags.entries import accepted, entries
 from pixi_container.tags.flavor import flavor_of
 from pixi_container.tags.labels import annotations_of, labels_of
-from pixi_container.tags.references import image_names, sanitised, tag_problem
+from pixi_container.tags.references import MAX_TAG, image_names, sanitised, tag_problem
 from pixi_container.tags.rules import rules
 from pixi_container.tags.versions import SCHEMES
 
@@ -30,8 +30,8 @@ LATEST = "latest"
 class Metadata:
     """What an image is called and what it says of itself.
 
-    ``version`` is the first of ``tag_names``; ``tags`` has every image's name before every tag's, or the bare
-    tags where no image is named. ``annotations`` are ``level:key=value``. ``notes`` tell of rules that gave nothing
+    ``version`` is the first of ``tag_names``; ``tags`` are ``image:tag``, image by image, or the bare tags where
+    the input names no image. ``annotations`` are ``level:key=value``. ``notes`` tell of rules that gave nothing
     although they were meant to.
     """
 
@@ -66,9 +66,9 @@ def compute(
 ) -> Metadata:
     """Compute all metadata from the texts of the inputs.
 
-    ``published`` are the tags that the registry already has, None when that is not known; ``latest=auto`` leaves
-    ``latest`` alone when a higher stable version is among them. Raises ``UserError`` for whatever is malformed in
-    an input and for a tag or image name that a registry would refuse.
+    ``published`` are the tags that the registry already has, None when that is not known; ``latest=auto``
+    leaves ``latest`` alone when a higher stable version is among them. Raises ``UserError`` for whatever is
+    malformed in an input and for a tag or image name that a registry would refuse.
     """
     names = image_names(images)
     chosen = flavor_of(flavor)
@@ -80,13 +80,15 @@ def compute(
             chosen = replace(chosen, latest="true")
     tag_names, notes = _tag_names(found, facts, chosen, published)
     version = tag_names[0] if tag_names else ""
+    of_image, label_notes = labels_of(facts, version, labels)
+    of_manifest, annotation_notes = labels_of(facts, version, annotations, "annotations")
     return Metadata(
         version=version,
         tag_names=tag_names,
         tags=_tags(names, tag_names, anonymous=not entries(images, "images")),
-        labels=labels_of(facts, version, labels),
-        annotations=annotations_of(labels_of(facts, version, annotations, "annotations"), annotation_levels),
-        notes=notes,
+        labels=of_image,
+        annotations=annotations_of(of_manifest, annotation_levels),
+        notes=(*notes, *label_notes, *annotation_notes),
     )
 
 
@@ -106,16 +108,17 @@ def _tag_names(
         made = candidate(rule, facts)
         if made.note:
             notes.append(f"input {rule.entry.input!r}, line {rule.entry.line}: {made.note}")
-        prefix = (flavor.prefix if rule.prefix is None else rule.prefix).render(facts)
-        suffix = (flavor.suffix if rule.suffix is None else rule.suffix).render(facts)
         if not made.value:
             continue
+        prefix = (flavor.prefix if rule.prefix is None else rule.prefix).render(facts)
+        suffix = (flavor.suffix if rule.suffix is None else rule.suffix).render(facts)
         if not names:
             latest = flavor.latest == "true" or (flavor.latest == "auto" and made.latest)
-            higher = _higher(made, rule, published or (), sanitised(prefix), sanitised(suffix))
-            if latest and flavor.latest == "auto" and higher:
-                latest = False
-                notes.append(f"{LATEST} stays where it is: the registry has {higher}")
+            if latest and flavor.latest == "auto":
+                higher = _higher(made, rule, published or (), sanitised(prefix), sanitised(suffix))
+                if higher:
+                    latest = False
+                    notes.append(f"{LATEST} stays where it is: the registry has {higher}")
         name = sanitised(f"{prefix}{made.value}{suffix}")
         if problem := tag_problem(name):
             raise rule.entry.error(f"the tag {name!r} {problem}", _tag_hint(facts))
@@ -157,6 +160,6 @@ def _higher(made: Candidate, rule: Rule, published: Collection[str], prefix: str
 
 def _tag_hint(facts: Facts) -> str:
     return (
-        "A tag has at most 128 characters and starts with a letter, a digit or '_'."
-        f" The ref is {facts.ref!r}; an expression that does not fit it, such as {{{{branch}}}} for a git tag, is empty."
+        f"A tag has at most {MAX_TAG} characters and starts with a letter, a digit or '_'. The ref is"
+        f" {facts.ref!r}; an expression that does not fit it, such as {{{{branch}}}} for a git tag, is empty."
     )

@@ -14,12 +14,12 @@ def default_tags(facts: Facts) -> str:
     """Give the entries that stand for an empty input ``tags``, in the same language.
 
     A pull request is ``pr-<n>``; a git tag that is a version is that version and ``major.minor``; the default
-    branch is its name; all but pull requests have ``sha-<short>``. What gets ``latest`` besides stable versions
-    says ``default_is_latest``.
+    branch is its name; all but pull requests are ``sha-<short>`` too. Stable versions are ``latest`` by the
+    flavor's own rule, and the default branch by ``default_is_latest``.
     """
     if facts.is_pull_request:
         return "type=ref,event=pr"
-    lines = ["type=sha"]
+    lines = []
     if scheme := scheme_of(facts.tag):
         lines += [
             f"type={scheme},pattern={{{{version}}}}",
@@ -27,7 +27,7 @@ def default_tags(facts: Facts) -> str:
         ]
     elif default_is_latest(facts):
         lines += ["type=ref,event=branch"]
-    return "\n".join(lines)
+    return "\n".join([*lines, "type=sha"])
 
 
 def default_is_latest(facts: Facts) -> bool:

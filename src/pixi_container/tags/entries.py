@@ -28,10 +28,10 @@ class Entry:
         return UserError(f"input {self.input!r}, line {self.line}: {problem}\n  {self.text}", hint=hint)
 
     def attributes(self) -> list[tuple[str, str]]:
-        """Split into names and values; a field without a name has an empty one.
+        r"""Split into names and values; a field without a name has an empty one.
 
         Names are lower-cased, both sides are stripped, a value may itself hold ``=``. A value with a comma
-        must be quoted as CSV has it: ``"pattern=v(\\d{1,3})"``. Raises ``UserError`` for malformed quotes.
+        must be quoted as CSV has it: ``"pattern=v(\d{1,3})"``. Raises ``UserError`` for malformed quotes.
         """
         fields = _record(self, [self.text])[0]
         found = []

@@ -63,10 +63,15 @@ class Template:
         Raises ``UserError`` for an expression of this action whose value is not known here.
         """
         variables = variables or {}
-        return "".join(
-            part if isinstance(part, str) else variables.get(part.name, _value(part, facts, self.entry))
-            for part in self.parts
-        )
+        text = ""
+        for part in self.parts:
+            if isinstance(part, str):
+                text += part
+            elif part.name in variables:
+                text += variables[part.name]
+            else:
+                text += _value(part, facts, self.entry)
+        return text
 
 
 def template(text: str, entry: Entry, variables: Collection[str] = ()) -> Template:

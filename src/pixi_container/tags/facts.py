@@ -210,7 +210,7 @@ def _short_sha_length(env: Mapping[str, str]) -> int:
     length = env.get("DOCKER_METADATA_SHORT_SHA_LENGTH", "").strip()
     if not length:
         return Facts.short_sha_length
-    if not (length.isascii() and length.isdigit() and int(length) > 0):
+    if not (length.isascii() and length.isdigit() and len(length) < 4 and int(length) > 0):
         raise UserError(
             f"DOCKER_METADATA_SHORT_SHA_LENGTH is {length!r}", hint="It must be a whole number above zero."
         )

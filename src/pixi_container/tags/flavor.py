@@ -16,7 +16,7 @@ _EMPTY = Template(Entry("flavor", 0, ""), ())
 
 @dataclass(frozen=True, kw_only=True)
 class Flavor:
-    """``latest`` is ``auto``, ``true`` or ``false``; the ``…_on_latest`` say whether ``latest`` gets them too."""
+    """``latest`` is ``auto``, ``true`` or ``false``; by ``…_on_latest`` the affix goes on ``latest`` too."""
 
     latest: str = "auto"
     prefix: Template = _EMPTY
@@ -40,9 +40,7 @@ def flavor_of(text: str, name: str = "flavor") -> Flavor:
                 affixes[key] = template(value, entry)
             elif key == "onlatest":
                 if not affix:
-                    raise entry.error(
-                        "onlatest must follow prefix or suffix", "Write prefix=x-,onlatest=true."
-                    )
+                    raise entry.error("onlatest must follow prefix or suffix", "Write prefix=x-,onlatest=true.")
                 on_latest[affix] = _choice(key, value, ("true", "false"), entry) == "true"
             else:
                 raise entry.error(

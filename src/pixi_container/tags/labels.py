@@ -24,13 +24,16 @@ _KEY = re.compile(r"[^\s\"'=\x00-\x1f\x7f]+")
 _LEVEL = re.compile(r"(?P<name>[a-z-]+)(?:\[[a-z0-9]+(?:/[a-z0-9.]+){1,2}\])?")
 
 # The order of JavaScript's localeCompare among the characters that keys are made of.
-_COLLATION = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789"
+_COLLATION = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def labels_of(facts: Facts, version: str, text: str, name: str = "labels") -> dict[str, str]:
-    """Give the labels by key, sorted; entries of the input ``name`` win over what the facts say.
+def labels_of(
+    facts: Facts, version: str, text: str, name: str = "labels"
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Give the labels by key, sorted, and notes; entries of the input ``name`` win over what the facts say.
 
-    Facts that are not known give no label. Raises ``UserError`` for an entry that is not ``key=value``.
+    Facts that are not known give no label. An entry without ``=`` gives none either, and a note: the original
+    drops it in silence. Raises ``UserError`` for a key that no label can have.
     """
     repository = facts.repository
     known = {
@@ -44,30 +47,30 @@ def labels_of(facts: Facts, version: str, text: str, name: str = "labels") -> di
     }
     found = {f"org.opencontainers.image.{key}": value for key, value in known.items() if value}
     found["org.opencontainers.image.version"] = version
+    notes: list[str] = []
     for entry in entries(text, name):
         key, separator, value = template(entry.text, entry).render(facts).partition("=")
         key = key.strip()
-        if not separator or not _KEY.fullmatch(key):
-            raise entry.error(
-                f"{entry.text!r} is not key=value", "Write key=value; the value may be empty: key=."
-            )
+        if not separator:
+            notes.append(f"input {name!r}, line {entry.line}: {entry.text!r} is not key=value and gives nothing")
+            continue
+        if not _KEY.fullmatch(key):
+            raise entry.error(f"{entry.text!r} is not key=value", "Write key=value; the value may be empty: key=.")
         found[key] = value
-    return {key: found[key] for key in sorted(found, key=_collation)}
+    return {key: found[key] for key in sorted(found, key=_collation)}, tuple(notes)
 
 
 def annotations_of(values: Mapping[str, str], levels: str) -> tuple[str, ...]:
     """Give ``level:key=value`` for each of the comma-separated levels in turn.
 
-    A level is one of ``LEVELS``, which may end in ``[os/architecture]``. Raises ``UserError`` for another one.
+    A level is one of ``LEVELS``, which may end in ``[os/architecture]``; others raise ``UserError``.
     Source: https://docs.docker.com/build/metadata/annotations/#specify-annotation-level
     """
     names = dict.fromkeys(level.strip() for level in levels.split(",") if level.strip())
     for level in names:
         found = _LEVEL.fullmatch(level)
         if not found or found["name"] not in LEVELS:
-            raise UserError(
-                f"unknown annotation level {level!r}", hint=accepted(level.partition("[")[0], LEVELS)
-            )
+            raise UserError(f"unknown annotation level {level!r}", hint=accepted(level.partition("[")[0], LEVELS))
     return tuple(f"{level}:{key}={value}" for level in names for key, value in values.items())
 
 
@@ -77,5 +80,8 @@ def _timestamp(facts: Facts) -> str:
 
 
 def _collation(key: str) -> tuple[list[tuple[int, str]], str]:
-    # Letters by their alphabet first; only then small before capital.
-    return [(_COLLATION.find(char) % 1000, char) for char in key.lower()], key.swapcase()
+    # Small and capital letters differ only where nothing else does, and then the small ones come first.
+    order = [
+        (_COLLATION.find(char), char) if char in _COLLATION else (len(_COLLATION), char) for char in key.lower()
+    ]
+    return order, key.swapcase()

@@ -46,7 +46,7 @@ def _write(when: datetime, found: re.Match[str]) -> str:
     if found["literal"]:
         return found["literal"][1:-1]
     if found["escaped"]:
-        return found["escaped"][1:]
+        return found["escaped"].replace("\\", "")
     return _TOKENS[found["token"]](when)
 
 
@@ -170,7 +170,7 @@ def _longest_first(tokens: dict[str, object]) -> str:
 
 _LONG = re.compile(rf"\[[^\[]*\]|\\?(?:{_longest_first({**_LONG_FORMATS})})")
 _TOKEN = re.compile(
-    rf"(?P<literal>\[[^\[]*\])|(?P<escaped>\\(?:{_longest_first({**_TOKENS})}|.))"
+    rf"(?P<literal>\[[^\[]*\])|(?P<escaped>\\(?:{_longest_first({**_TOKENS})}|.?))"
     rf"|(?P<token>{_longest_first({**_TOKENS})})",
     re.DOTALL,
 )

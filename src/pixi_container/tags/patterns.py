@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pixi_container.tags.entries import Entry
 
-_SLASHED = re.compile(r"/(?P<body>.+)/(?P<flags>[a-z]*)", re.DOTALL)
+_SLASHED = re.compile(r"/(?P<body>.+)/(?P<flags>.*)", re.DOTALL)
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "d": 0, "g": 0, "u": 0, "y": 0}
 
-# Where the two grammars part. Escapes and character classes are taken whole, so that nothing in them is misread.
+# Where the two grammars part. Escapes and classes are taken whole, so that nothing in them is misread.
 _DIFFERENCES = re.compile(
     r"""\\k<(?P<reference>\w+)>
       | \\(?P<letter>[AZ])
@@ -38,7 +38,7 @@ class Search:
     sticky: bool = False
 
     def groups(self, text: str) -> list[str | None]:
-        """What ``text.match(pattern)`` gives: the match and its groups; with flag ``g`` every match; or nothing."""
+        """Give what ``text.match(pattern)`` does: the match and its groups, or with flag ``g`` every match."""
         if self.every:
             return [match[0] for match in self.compiled.finditer(text)]
         match = self.compiled.match(text) if self.sticky else self.compiled.search(text)

@@ -1,7 +1,7 @@
 """Names that a registry takes: image names and tags.
 
-Source of the rules: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests and
-the grammar in https://pkg.go.dev/github.com/distribution/reference
+Source of the rules: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+and the grammar in https://pkg.go.dev/github.com/distribution/reference
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ MAX_TAG = 128
 MAX_NAME = 255
 
 _FOREIGN = re.compile(r"[^a-zA-Z0-9._-]+")
-_HOST = (
-    r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])(?::[0-9]+)?"
-)
+_HOST = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])(?::[0-9]+)?"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
 
@@ -28,7 +26,7 @@ _NAME = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
 def image_names(text: str, name: str = "images") -> tuple[str, ...]:
     """Read image names, lower-cased, without repeats and without those with ``enable=false``.
 
-    An entry is one or more names, or ``name=…,enable=…``. Raises ``UserError`` for a name that no registry takes.
+    An entry is one or more names, or ``name=…,enable=…``. Raises ``UserError`` for what no registry takes.
     """
     names: dict[str, None] = {}
     for entry in entries(text, name):
@@ -80,9 +78,7 @@ def _checked(name: str, entry: Entry) -> str:
         return name
     last = name.rpartition("/")[2]
     if "@" in last or (":" in last and _NAME.fullmatch(name.rpartition(":")[0])):
-        raise entry.error(
-            f"{name!r} has a tag or digest", "Give the name alone; tags come from the input 'tags'."
-        )
+        raise entry.error(f"{name!r} has a tag or digest", "Give the name alone; tags come from the input 'tags'.")
     raise entry.error(
         f"{name!r} is no image name",
         f"A name is [registry/]part[/part…] of at most {MAX_NAME} characters; a part has letters, digits and,"

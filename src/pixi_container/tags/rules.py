@@ -47,8 +47,9 @@ _CHOICES = {"event": ("branch", "tag", "pr"), "format": ("short", "long")}
 class Rule:
     """One entry of the input ``tags``.
 
-    ``attributes`` has every attribute with its default, as text. A prefix or suffix of None leaves it to the
-    flavor; an empty one wins over it. ``text`` is the template of ``value`` or, of a schedule, of ``pattern``.
+    ``attributes`` has every attribute with its default, as text; the other fields are what was read from it.
+    A prefix or suffix of None leaves it to the flavor, an empty one wins over it. ``search`` is the regular
+    expression of ``match`` or, of the type ``match``, of ``pattern``.
     """
 
     entry: Entry
@@ -94,29 +95,14 @@ def rule(entry: Entry) -> Rule:
 
 
 def _attributes(entry: Entry) -> tuple[str, dict[str, str]]:
+    """Give the type and all its attributes, defaults filled in."""
     fields = entry.attributes()
     kind = next((value for key, value in fields if key == "type"), "raw")
     if kind not in TYPES:
         raise entry.error(f"unknown type {kind!r}", accepted(kind, TYPES))
     own = TYPES[kind].attributes
     names = tuple(dict.fromkeys((*own, *_COMMON)))
-    given: dict[str, str] = {}
-    for key, value in fields:
-        if not key and kind != "raw":
-            raise entry.error(
-                f"{value!r} is no attribute",
-                f'Write name=value, and quote a value with a comma: "pattern=a,b". {accepted("", names)}',
-            )
-        name = key or "value"
-        if name not in {"type", *names}:
-            raise entry.error(f"type={kind} has no attribute {name!r}", accepted(name, names))
-        if name in given:
-            raise entry.error(
-                f"attribute {name!r} is given twice",
-                'Write one tag a line, and quote a value with a comma: "value=a,b".',
-            )
-        given[name] = value
-    given.pop("type", None)
+    given = _given(fields, kind, names, entry)
     for name in own:
         if own[name] is _REQUIRED and not given.get(name):
             raise entry.error(f"type={kind} needs {name}=…", accepted("", _CHOICES.get(name, names)))
@@ -127,6 +113,30 @@ def _attributes(entry: Entry) -> tuple[str, dict[str, str]]:
     if given.get("event") == "pr":
         defaults["prefix"] = "pr-"
     return kind, {"enable": "true", "priority": str(TYPES[kind].priority), **defaults, **given}
+
+
+def _given(fields: list[tuple[str, str]], kind: str, names: tuple[str, ...], entry: Entry) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for key, value in fields:
+        if not key and kind != "raw":
+            raise entry.error(
+                f"{value!r} is no attribute",
+                f'Write name=value, and quote a value with a comma: "pattern=a,b". {accepted("", names)}',
+            )
+        name = key or "value"
+        if name not in {"type", *names}:
+            # People write attributes of one type on another, where the original ignores them.
+            if any(name in other.attributes for other in TYPES.values()):
+                continue
+            raise entry.error(f"type={kind} has no attribute {name!r}", accepted(name, names))
+        if name in given:
+            raise entry.error(
+                f"attribute {name!r} is given twice",
+                'Write one tag a line, and quote a value with a comma: "value=a,b".',
+            )
+        given[name] = value
+    given.pop("type", None)
+    return given
 
 
 def _priority(text: str, entry: Entry) -> float:
@@ -140,6 +150,6 @@ def _priority(text: str, entry: Entry) -> float:
 
 
 def _group(text: str, entry: Entry) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 4):
         raise entry.error(f"group is {text!r}", "Accepted: the number of a group; 0 is the whole match.")
     return int(text)

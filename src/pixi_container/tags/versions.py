@@ -44,13 +44,12 @@ def semver_version(text: str) -> Version | None:
 
 
 def pep440_version(text: str) -> Version | None:
-    """Read a version of https://peps.python.org/pep-0440, with one leading ``v`` allowed; None when it is none."""
-    from packaging.version import InvalidVersion
+    """Read a version of https://peps.python.org/pep-0440, which allows a leading ``v``; None when it is none."""
     from packaging.version import Version as Pep440
 
     try:
         version = Pep440(text)
-    except InvalidVersion:
+    except ValueError:
         return None
     variables = {
         "raw": text,

@@ -174,7 +174,9 @@ class Manifest:
         """Raises PixiError, with the names that exist, for an unknown environment."""
         if name not in self.environments:
             known = ", ".join(self.environments)
-            raise PixiError(f"unknown environment '{name}' in {self.path}", help_text=f"known environments: {known}")
+            raise PixiError(
+                f"unknown environment '{name}' in {self.path}", help_text=f"known environments: {known}"
+            )
         return self.environments[name]
 
     def _environment(self, name: str, value: Any) -> Environment:
@@ -190,7 +192,9 @@ class Manifest:
     def _feature_table(self, feature: str, environment: str) -> Table:
         features: dict[str, Table] = self.table.get("feature", {})
         if feature not in features:
-            message = f"The feature '{feature}' is not defined in the manifest, used by environment '{environment}'"
+            message = (
+                f"The feature '{feature}' is not defined in the manifest, used by environment '{environment}'"
+            )
             raise PixiError(message)
         return features[feature]
 
@@ -202,7 +206,9 @@ class Manifest:
                 requirements[name] = max(requirements.get(name, version), version, key=_version_key)
         rich = any(platform.customised for platform in declared)
         if rich and requirements:
-            raise PixiError("[system-requirements] cannot be combined with platforms that declare virtual packages")
+            raise PixiError(
+                "[system-requirements] cannot be combined with platforms that declare virtual packages"
+            )
         kept = []
         for platform in declared:
             if all(
@@ -249,7 +255,9 @@ def match_spec(name: str, spec: Any) -> str | None:
         return None
     if set(spec) - {"version", "build", "build-number", "channel", "subdir"}:
         raise NotProvidedError(f"the dependency {name} with {', '.join(sorted(set(spec)))}")
-    keys = [f'{key.replace("-", "_")}="{spec[key]}"' for key in ("version", "build", "build-number") if key in spec]
+    keys = [
+        f'{key.replace("-", "_")}="{spec[key]}"' for key in ("version", "build", "build-number") if key in spec
+    ]
     return f"{name}[{', '.join(keys)}]" if keys else name
 
 
@@ -321,7 +329,10 @@ def _from_pyproject(document: Table) -> Table:
     for name, requirements in extras.items():
         texts = [text for text in requirements if isinstance(text, str)]
         pypi = {_requirement_name(text): {"requirement": text} for text in texts}
-        features[name] = {**features[name], "pypi-dependencies": {**pypi, **features[name].get("pypi-dependencies", {})}}
+        features[name] = {
+            **features[name],
+            "pypi-dependencies": {**pypi, **features[name].get("pypi-dependencies", {})},
+        }
     return {**pixi, "feature": features} if features else pixi
 
 

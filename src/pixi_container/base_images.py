@@ -1,22 +1,63 @@
-"""Which release of Pixi builds the environment."""
+"""The base images: which release of Pixi builds the environment, and what the image runs on."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixi_container.addresses import PIXI_IMAGE_BASE
+from pixi_container.addresses import PIXI_IMAGE, PIXI_IMAGE_BASE
 from pixi_container.errors import UserError
+from pixi_container.image_reference import ImageReference, parse_reference
 from pixi_container.manifest import version_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+
+    from pixi_container.inputs import Inputs
+    from pixi_container.workspace import Workspace
 
 DEFAULT_PIXI = "0.76.1"
 """What builds when nothing asks for another; its image is known to be published."""
 
 _LOCK_NEEDS = {6: "0.39.0", 7: "0.68.0"}
 _RICH_PLATFORMS_NEED = "0.71.0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseImages:
+    """What the stages start from; ``runtime`` equals ``builder`` unless the user chose another."""
+
+    pixi_version: str
+    pixi_reason: str
+    builder: ImageReference
+    runtime: ImageReference
+
+
+def choose_base_images(
+    inputs: Inputs,
+    workspace: Workspace,
+    *,
+    published: Callable[[ImageReference], Collection[str]] | None = None,
+    pin: Callable[[ImageReference], ImageReference] = lambda reference: reference,
+) -> BaseImages:
+    """Choose both. ``published`` gives the tags of a repository, ``pin`` a reference's digest.
+
+    Raises ``UserError`` for a malformed name, or when no release of pixi fits.
+    """
+    given = parse_reference(inputs.pixi_image or PIXI_IMAGE, source="input 'pixi-image'")
+    version, reason = choose_pixi(
+        requires_pixi=workspace.manifest.requires_pixi,
+        lock_version=workspace.lock_version,
+        rich_platforms=workspace.manifest.has_rich_platforms,
+        asked=inputs.pixi_version,
+        published=(lambda: published(given)) if published and given.is_bare else None,
+    )
+    builder = pin(given.tagged(f"{version}-{PIXI_IMAGE_BASE}") if given.is_bare else given)
+    runtime = builder
+    if inputs.runtime_image:
+        runtime = pin(parse_reference(inputs.runtime_image, source="input 'runtime-image'"))
+    return BaseImages(pixi_version=version, pixi_reason=reason, builder=builder, runtime=runtime)
 
 
 def choose_pixi(

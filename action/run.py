@@ -1,0 +1,11 @@
+"""Starts the program with its own packages alone; run as ``python -I``, so that nothing in the checkout is imported."""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "src"), os.environ["PIXI_CONTAINER_PACKAGES"]]
+
+from pixi_container.cli import main  # noqa: E402
+
+sys.exit(main())

@@ -1,0 +1,151 @@
+"""The command line. In a workflow the inputs come from ``INPUT_*`` variables, on a laptop from flags."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from pixi_container import __version__
+from pixi_container.errors import UserError
+from pixi_container.inputs import INPUTS, Kind, parse_inputs, texts_in
+from pixi_container.log import TerminalLog, log_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pixi_container.event import Event
+    from pixi_container.inputs import Inputs
+    from pixi_container.log import Log
+
+_COMMANDS = {
+    "run": "build, test and push, as the action does",
+    "build": "build and test on this machine, and keep the image in the local engine under its tags",
+    "plan": "say what would be done, and do nothing",
+    "render": "print the Dockerfile",
+    "tags": "compute version, tags, labels and annotations",
+}
+
+
+def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
+    """Run one command and give the exit code: 0 done, 1 something to mend, 2 a wrong command line."""
+    from pixi_container.processes import Interrupted, stop_on_signals
+
+    env = os.environ if env is None else env
+    options = _parser().parse_args(argv)
+    log = log_for(env)
+    try:
+        with stop_on_signals():
+            return _COMMAND[options.command](options, env, log)
+    except UserError as error:
+        log.error(error)
+        return 1
+    except Interrupted as interrupted:
+        log.error(UserError(f"stopped by {interrupted}; nothing is left behind"))
+        return 128 + interrupted.number
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception:
+        log.error(UserError("this is a bug in pixi-container; please report it with the lines below"))
+        raise
+
+
+def _run(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int:
+    return _ship(options, env, log, keep=False)
+
+
+def _build(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int:
+    if options.push is None:
+        options.push = "false"
+    return _ship(options, env, log, keep=True)
+
+
+def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep: bool) -> int:
+    from pixi_container.ship import Request, ship
+
+    inputs = _inputs(options, env)
+    report = ship(Request(event=_event(inputs, env), inputs=inputs, env=env, keep=keep), log)
+    log.finish(report.outputs(), report.summary())
+    log.say("\n" + report.text())
+    return 0
+
+
+def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
+    from pixi_container.ship import Request, plan_for
+
+    inputs = _inputs(options, env)
+    plan = plan_for(
+        Request(event=_event(inputs, env), inputs=inputs, env=env), TerminalLog(), offline=options.offline
+    )
+    print(json.dumps(plan.as_json(), indent=2) if options.json else plan.as_text())
+    return 0
+
+
+def _render(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
+    from pixi_container.ship import Request, plan_for
+
+    inputs = _inputs(options, env)
+    plan = plan_for(Request(event=_event(inputs, env), inputs=inputs, env=env), TerminalLog(), offline=True)
+    sys.stdout.write(plan.dockerfile)
+    return 0
+
+
+def _tags(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
+    from pixi_container.metadata import offline_metadata
+
+    inputs = _inputs(options, env)
+    metadata = offline_metadata(_event(inputs, env), inputs, env)
+    for note in metadata.notes:
+        TerminalLog().warning(note)
+    print(json.dumps(metadata.as_json(), indent=2) if options.json else "\n".join(metadata.tags))
+    return 0
+
+
+_COMMAND = {"run": _run, "build": _build, "plan": _plan, "render": _render, "tags": _tags}
+
+
+def _inputs(options: argparse.Namespace, env: Mapping[str, str]) -> Inputs:
+    """A flag wins over the ``INPUT_*`` variable of the same input."""
+    flags = {row.name: getattr(options, row.name.replace("-", "_")) for row in INPUTS}
+    return parse_inputs(texts_in(env) | {name: value for name, value in flags.items() if value is not None})
+
+
+def _event(inputs: Inputs, env: Mapping[str, str]) -> Event:
+    from pathlib import Path
+
+    from pixi_container.event import event_from_environment
+    from pixi_container.git import local_event
+
+    if env.get("GITHUB_ACTIONS") == "true" or env.get("GITHUB_EVENT_NAME"):
+        return event_from_environment(env)
+    return local_event(Path(inputs.context), env)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    group = common.add_argument_group("inputs, as in a workflow")
+    for row in INPUTS:
+        if row.kind is Kind.SECRET:
+            # A secret on a command line can be seen by everybody on the machine.
+            common.set_defaults(**{row.name.replace("-", "_"): None})
+            continue
+        default = f" (default: {row.default})" if row.default else ""
+        group.add_argument(f"--{row.name}", metavar="TEXT", help=(row.help + default).replace("%", "%%"))
+    parser = argparse.ArgumentParser(
+        prog="pixi-container",
+        description="Ship a Pixi environment as a container image.",
+        epilog="Secrets are read from INPUT_PASSWORD, INPUT_REGISTRY_AUTH and INPUT_GITHUB_TOKEN only.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, purpose in _COMMANDS.items():
+        command = commands.add_parser(name, parents=[common], help=purpose, description=purpose.capitalize() + ".")
+        if name in {"plan", "tags"}:
+            command.add_argument("--json", action="store_true", help="print JSON")
+        if name == "plan":
+            command.add_argument("--offline", action="store_true", help="ask neither registry nor engine")
+    return parser

@@ -1,0 +1,142 @@
+"""The Docker engine and buildx: what is there, and the commands of a plan on it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from pixi_container.build_errors import explain
+from pixi_container.errors import UserError
+from pixi_container.manifest import version_key
+from pixi_container.plan import BuilderKind
+from pixi_container.processes import capture, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pixi_container.log import Log
+    from pixi_container.plan import Command, Plan
+
+_OLDEST_BUILDX = "0.12"
+
+
+def native_platform(env: Mapping[str, str]) -> str:
+    """Give the engine's own platform, such as ``linux/amd64``.
+
+    Raises ``UserError`` when there is no docker command or no engine answers.
+    """
+    done = capture(["docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"], env=env)
+    platform = done.output.strip()
+    if done.code != 0 or "/" not in platform:
+        raise UserError(
+            f"no Docker engine answers: {done.errors.strip() or 'no server'}",
+            hint="Start Docker, or point DOCKER_HOST or a Docker context at one.",
+        )
+    return platform
+
+
+def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
+    """Find out what the builder can do; an empty name means the current one.
+
+    Raises ``UserError`` when buildx is missing or too old, or there is no such builder.
+    """
+    version = capture(["docker", "buildx", "version"], env=env)
+    found = re.search(r"v?(\d+\.\d+\.\d+)", version.output)
+    if version.code != 0 or not found:
+        raise UserError(
+            "docker buildx is not installed",
+            hint="Install Docker's buildx plugin: https://docs.docker.com/go/buildx/",
+        )
+    if version_key(found[1]) < version_key(_OLDEST_BUILDX):
+        raise UserError(f"docker buildx {found[1]} is too old", hint=f"Install {_OLDEST_BUILDX} or newer.")
+    inspected = capture(["docker", "buildx", "inspect", *([name] if name else [])], env=env)
+    driver = re.search(r"^Driver:\s+(\S+)", inspected.output, re.MULTILINE)
+    if inspected.code != 0 or not driver:
+        raise UserError(
+            f"the buildx builder {name!r} cannot be used: {inspected.errors.strip()}"
+            if name
+            else f"buildx has no usable builder: {inspected.errors.strip()}",
+            hint="`docker buildx ls` lists the builders; the input 'builder' names one.",
+        )
+    if driver[1] != "docker":
+        return BuilderKind(driver=driver[1])
+    status = capture(["docker", "info", "--format", "{{json .DriverStatus}}"], env=env)
+    return BuilderKind(driver="docker", annotations="io.containerd.snapshotter" in status.output)
+
+
+class Engine:
+    """Carries out the commands of one plan, showing what they print."""
+
+    def __init__(self, plan: Plan, work: Path, env: Mapping[str, str], log: Log) -> None:
+        self._plan = plan
+        self._work = work
+        self._env = env
+        self._log = log
+        self._started = False
+
+    def build(self) -> str:
+        """Build, put the image into the engine, and give the digest of its configuration."""
+        (self._work / "Dockerfile").write_text(self._plan.dockerfile, "utf-8")
+        # What the action's clean-up step removes when this process is killed and cannot.
+        (self._work / "image").write_text(self._plan.local_image)
+        (self._work / "container").write_text(self._plan.test_container)
+        self._started = True
+        return str(self._buildx(self._plan.build, self._env)["containerimage.config.digest"])
+
+    def test(self) -> None:
+        """Run the test in the built image. Raises ``UserError`` when it fails."""
+        with self._log.foreign() as show:
+            done = stream(self._plan.test.argv, env=self._env, show=show)
+        if done.code != 0:
+            raise UserError(
+                f"the test in the built image failed with exit code {done.code}; nothing was pushed",
+                hint="\n".join(done.output.splitlines()[-5:]),
+            )
+
+    def push(self, env: Mapping[str, str], tested: str) -> str:
+        """Push what was tested, and give its digest; ``env`` holds the credentials.
+
+        Raises ``UserError`` when the push fails, and when what the builder pushed is not the image ``tested``.
+        """
+        assert self._plan.push_command  # noqa: S101 - the plan says push
+        metadata = self._buildx(self._plan.push_command, env)
+        if metadata["containerimage.config.digest"] != tested:
+            raise UserError(
+                "the builder pushed another image than the one that was tested: its configuration is "
+                f"{metadata['containerimage.config.digest']}, the tested one's {tested}",
+                hint="The builder lost its cache in between. Run again; if it happens again, use another builder.",
+            )
+        return str(metadata["containerimage.digest"])
+
+    def image_size(self) -> int:
+        """Give the image's size in the engine in bytes, 0 when it is not known."""
+        done = capture(
+            ["docker", "image", "inspect", "--format", "{{.Size}}", self._plan.local_image], env=self._env
+        )
+        return int(done.output) if done.code == 0 and done.output.strip().isdigit() else 0
+
+    def clean(self) -> None:
+        """Remove the test container, if it is still there, and the image, unless it is to be kept."""
+        if not self._started:
+            return
+        capture(["docker", "rm", "--force", self._plan.test_container], env=self._env)
+        capture(["docker", "image", "rm", self._plan.local_image], env=self._env)
+
+    def _buildx(self, command: Command, env: Mapping[str, str]) -> dict[str, Any]:
+        with self._log.foreign() as show:
+            done = stream(command.in_folder(str(self._work)), env=env, show=show)
+        if done.code != 0:
+            raise explain(done.output, purpose=command.purpose, code=done.code)
+        try:
+            metadata: dict[str, Any] = json.loads((self._work / f"{command.purpose}.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"buildx ended well but left no metadata: {error}") from error
+        missing = {"containerimage.config.digest", "containerimage.digest"} - metadata.keys()
+        if missing:
+            raise UserError(
+                f"buildx ended well but reports no {' and no '.join(sorted(missing))}",
+                hint="Use a builder of the docker, docker-container, remote or kubernetes driver.",
+            )
+        return metadata

@@ -1,0 +1,181 @@
+"""The whole job: from event and inputs to a tested image on a registry, in the order in which it happens."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixi_container.base_images import choose_base_images
+from pixi_container.docker_config import private_docker_config, stored_credential
+from pixi_container.engine import Engine, builder_kind, native_platform
+from pixi_container.errors import UserError
+from pixi_container.image_reference import ImageReference, parse_reference
+from pixi_container.metadata import facts_for, published_names, workspace_expressions
+from pixi_container.plan import BuilderKind, Lookups, Plan, make_plan, may_push, push_credentials
+from pixi_container.report import Report
+from pixi_container.workspace import read_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pixi_container.event import Event
+    from pixi_container.inputs import Credential, Inputs
+    from pixi_container.log import Log
+    from pixi_container.registry import PublishedImage, Registry
+    from pixi_container.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for, and where. ``keep`` leaves the image in the local engine."""
+
+    event: Event
+    inputs: Inputs
+    env: Mapping[str, str]
+    keep: bool = False
+
+
+def ship(request: Request, log: Log) -> Report:
+    """Plan, build, test, and push what was tested where the event may push.
+
+    Raises ``UserError`` for what the user can mend; then nothing was pushed under a tag that was not read back.
+    """
+    for secret in request.inputs.secrets:
+        log.mask(secret)
+    with log.step("Plan"):
+        plan = plan_for(request, log)
+        log.say(plan.as_text())
+    with _work_folder(request.env) as work:
+        engine = Engine(plan, work, request.env, log)
+        try:
+            if plan.push:
+                with log.step("Check the registries"):
+                    _check_push(request, plan, log)
+            with log.step("Build"):
+                built = engine.build()
+            with log.step("Test"):
+                engine.test()
+            if not plan.push:
+                return Report(plan=plan, image_size=engine.image_size())
+            with log.step("Push"):
+                credentials = push_credentials(request.event, request.inputs, _references(plan))
+                with private_docker_config(credentials, request.env, work) as env:
+                    digest = engine.push(env, tested=built)
+                published = _read_back(request, plan, digest)
+                log.say(f"{digest} is on the registry under each of its {len(plan.tags)} tags")
+            return Report(
+                plan=plan, digest=digest, layer_sizes=published.layer_sizes, image_size=engine.image_size()
+            )
+        finally:
+            engine.clean()
+
+
+def plan_for(request: Request, log: Log, *, offline: bool = False) -> Plan:
+    """Read the workspace, look up what the plan needs, and make it. ``offline`` asks nobody."""
+    env, inputs = request.env, request.inputs
+    workspace = read_workspace(inputs, "" if offline else native_platform(env))
+    with _registry(request) as registry:
+        found = _look_up(request, workspace, None if offline else registry, log)
+    return make_plan(request.event, inputs, workspace, found, keep=request.keep)
+
+
+def _look_up(request: Request, workspace: Workspace, registry: Registry | None, log: Log) -> Lookups:
+    event, inputs, env = request.event, request.inputs, request.env
+    bases = choose_base_images(
+        inputs,
+        workspace,
+        published=registry.tags if registry else None,
+        pin=lambda reference: _pinned(reference, registry, log) if registry else reference,
+    )
+    expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
+    return Lookups(
+        bases=bases,
+        facts=facts_for(event, workspace.context, expressions, env),
+        builder=builder_kind(inputs.builder, env) if registry else BuilderKind(),
+        published_tags=_published_tags(event, inputs, registry),
+    )
+
+
+def _pinned(reference: ImageReference, registry: Registry, log: Log) -> ImageReference:
+    """Pin a base to what its tag points to now, so that plan and build mean the same image."""
+    from pixi_container.registry import RegistryUnavailableError
+
+    if reference.digest:
+        return reference
+    try:
+        digest = registry.digest(reference if reference.tag else reference.tagged("latest"))
+    except RegistryUnavailableError as error:
+        # The builder may know a way that we do not: a mirror, or its cache.
+        log.warning(f"{reference} is not pinned by digest: {error.message}")
+        return reference
+    if digest is None:
+        raise UserError(
+            f"there is no image {reference}",
+            hint="Check 'pixi-version', 'pixi-image' and 'runtime-image'.",
+        )
+    return reference.pinned(digest)
+
+
+def _published_tags(event: Event, inputs: Inputs, registry: Registry | None) -> tuple[str, ...] | None:
+    """Ask what versions the registry has, only where the answer can matter: on a tag that may push."""
+    if not registry or not event.tag or not may_push(event, inputs)[0]:
+        return None
+    names = published_names(inputs.images, event.repository)
+    return tuple(dict.fromkeys(tag for name in names for tag in registry.tags(name)))
+
+
+def _references(plan: Plan) -> tuple[ImageReference, ...]:
+    return tuple(parse_reference(tag, source="tag") for tag in plan.tags)
+
+
+def _check_push(request: Request, plan: Plan, log: Log) -> None:
+    """Find out before the long build that a registry will not take the image."""
+    with _registry(request) as registry:
+        for name in dict.fromkeys(reference.tagged("") for reference in _references(plan)):
+            registry.check_push(name)
+            log.say(f"{name} takes pushes")
+
+
+def _read_back(request: Request, plan: Plan, digest: str) -> PublishedImage:
+    """Ask the registry for every tag; only what it answers counts as pushed."""
+    with _registry(request) as registry:
+        for reference in _references(plan):
+            there = registry.digest(reference)
+            if there != digest:
+                raise UserError(
+                    f"{reference} points to {there or 'nothing'} after the push, not to {digest}",
+                    hint="Did another run push the same tag meanwhile? A `concurrency` group prevents that.",
+                )
+        published = registry.image(_references(plan)[0].tagged("").pinned(digest))
+    if published is None:
+        raise UserError(f"{digest} is not on the registry after the push")
+    return published
+
+
+@contextmanager
+def _registry(request: Request) -> Iterator[Registry]:
+    """Give registry calls with the credentials of this run; a run that may not push has only the machine's own."""
+    from pixi_container.registry import Registry
+
+    ours: dict[str, Credential] = {}
+    if may_push(request.event, request.inputs)[0]:
+        names = published_names(request.inputs.images, request.event.repository)
+        ours = {found.registry: found for found in push_credentials(request.event, request.inputs, names)}
+    with Registry(lambda registry: ours.get(registry) or stored_credential(registry, request.env)) as registry:
+        yield registry
+
+
+@contextmanager
+def _work_folder(env: Mapping[str, str]) -> Iterator[Path]:
+    """Give a private folder in the runner's temp, gone afterwards whatever happens."""
+    parent = env.get("RUNNER_TEMP") or tempfile.gettempdir()
+    Path(parent).mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="pixi-container-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,157 @@
+"""The layers of the base images: a minimal Debian, and the stand-in pixi with the Python that it runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from rattler import Client, Gateway, Subdir, install, solve
+
+from tests.rig import conda_packages, debian
+from tests.rig.base import layers
+from tests.rig.errors import RigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.rig.base.layers import Layer
+
+SUITE = "bookworm"
+HOME = Path("/usr/libexec/pixi-stand-in")
+"""Where the stand-in's own Python lives in the image; not on PATH."""
+
+_INCLUDE = ("ca-certificates",)
+_PRUNE = """\
+rm -rf "$1"/usr/share/man/* "$1"/usr/share/locale/* "$1"/usr/share/info/*
+find "$1"/usr/share/doc -type f ! -name copyright -delete
+"""
+_WHEELS = (
+    "py-rattler==0.28.0 --hash=sha256:4f4ab1d34d5394e7ce130a86e59009c95ace4f5757d9c3af04de1351bcea47eb",
+    "tomli==2.5.0 --hash=sha256:d7e369fd63331746182360977b1892bfc215476a30d61612d732425311639f56",
+)
+_PYTHON_PACKAGES = {"python", "libexpat", "libzlib"}
+_LAUNCHER = """\
+#!/bin/sh
+# A stand-in for pixi in tests; see --help. Found from its own place, so that it works from a mounted image too.
+home=${0%/*}/../../libexec/pixi-stand-in
+[ -d "$home" ] || home=/usr/libexec/pixi-stand-in
+case $0 in /*) PIXI_STAND_IN_EXE=$0 ;; *) PIXI_STAND_IN_EXE=$(command -v "$0") ;; esac
+export PIXI_STAND_IN_EXE
+exec "$home/bin/python3.11" -I -m pixi_stand_in "$@"
+"""
+
+
+def ensure_rootfs(cache: Path, say: Callable[[str], None]) -> Path:
+    """The layer (.tar.gz) of the minimal Debian root file system, made when it is not in `cache`."""
+    return rootfs(cache, say).path
+
+
+def rootfs(cache: Path, say: Callable[[str], None]) -> Layer:
+    """Debian without Python, git and curl, with ca-certificates and without apt's lists.
+
+    Raises RigError when mmdebstrap fails.
+    """
+
+    def make(tar: IO[bytes]) -> None:
+        say("base image: making the Debian root file system")
+        _mmdebstrap(cache / "debs", tar)
+
+    recipe = repr((SUITE, _INCLUDE, _PRUNE, layers.CREATED)).encode()
+    return layers.cached(cache / "base", f"rootfs-{hashlib.sha256(recipe).hexdigest()[:16]}", make)
+
+
+def stand_in(cache: Path, say: Callable[[str], None]) -> Layer:
+    """The stand-in pixi: /usr/local/bin/pixi and its hidden Python."""
+    channel = conda_packages.build(cache, say)
+
+    def make(tar: IO[bytes]) -> None:
+        say("base image: making the stand-in pixi")
+        with tempfile.TemporaryDirectory() as name, tarfile.open(fileobj=tar, mode="w") as archive:
+            tree = Path(name)
+            _lay_out_stand_in(tree, channel, cache / "wheels")
+            layers.add_tree(archive, tree)
+
+    sources = sorted(Path(__file__).with_name("stand_in").glob("*.py"))
+    digest = hashlib.sha256(f"{channel.name}{_WHEELS}{_LAUNCHER}".encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    return layers.cached(cache / "base", f"stand-in-{digest.hexdigest()[:16]}", make)
+
+
+def _mmdebstrap(debs: Path, tar: IO[bytes]) -> None:
+    with tempfile.TemporaryDirectory(dir=debs) as name:
+        debian.unpack(debian.fetch(["mmdebstrap"], suite=SUITE, into=debs)["mmdebstrap"], Path(name))
+        keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+        signed = f"[signed-by={keyring}] " if keyring.exists() else ""
+        command: list[str | Path] = [
+            *("perl", Path(name, "usr/bin/mmdebstrap"), "--quiet", "--mode=root", "--variant=minbase"),
+            *("--format=tar", f"--include={','.join(_INCLUDE)}", "--skip=output/dev", "--architectures=amd64"),
+            f"--customize-hook={_PRUNE}",
+            *(SUITE, "-", f"deb {signed}{debian.mirror(SUITE)} {SUITE} main"),
+        ]
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(layers.CREATED), "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(command, stdout=tar, stderr=subprocess.PIPE, env=environment, check=False)
+    if done.returncode:
+        msg = f"mmdebstrap failed:\n{done.stderr.decode().strip()[-2000:]}"
+        raise RigError(msg)
+
+
+def _lay_out_stand_in(tree: Path, channel: Path, wheels: Path) -> None:
+    home = tree / HOME.relative_to("/")
+    asyncio.run(_install_python(home, channel))
+    site_packages = home / "lib/python3.11/site-packages"
+    for requirement in _WHEELS:
+        _unpack_wheel(requirement, wheels, site_packages)
+    source = Path(__file__).with_name("stand_in")
+    shutil.copytree(source, site_packages / "pixi_stand_in", ignore=shutil.ignore_patterns("__pycache__"))
+    python = home / "bin/python3.11"
+    compiled = [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", site_packages]
+    done = subprocess.run(compiled, capture_output=True, text=True, check=False)
+    if done.returncode:
+        msg = f"the stand-in's Python does not run: {done.stderr.strip() or done.stdout.strip()}"
+        raise RigError(msg)
+    launcher = tree / "usr/local/bin/pixi"
+    launcher.parent.mkdir(parents=True)
+    launcher.write_text(_LAUNCHER, encoding="ascii")
+    launcher.chmod(0o755)
+
+
+async def _install_python(home: Path, channel: Path) -> None:
+    with tempfile.TemporaryDirectory() as cache:
+        records = await solve(
+            [channel.as_uri() + "/"],
+            ["python 3.11.*"],
+            gateway=Gateway(cache_dir=cache),
+            platforms=[Subdir("linux-64"), Subdir("noarch")],
+            virtual_packages=conda_packages.virtual_packages(),
+        )
+        wanted = [record for record in records if record.name.normalized in _PYTHON_PACKAGES]
+        await install(
+            wanted,
+            home,
+            cache_dir=cache,
+            alternative_target_prefix=HOME,
+            platform=Subdir("linux-64"),
+            show_progress=False,
+            client=Client(),
+        )
+    shutil.rmtree(home / "conda-meta")
+
+
+def _unpack_wheel(requirement: str, wheels: Path, site_packages: Path) -> None:
+    digest = requirement.rpartition(":")[2]
+    found = conda_packages.by_digest(wheels)
+    if digest not in found:
+        conda_packages.download_wheels([requirement], wheels, "x86_64")
+        found = conda_packages.by_digest(wheels)
+    with zipfile.ZipFile(found[digest]) as archive:
+        archive.extractall(site_packages)

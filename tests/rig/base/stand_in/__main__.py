@@ -1,0 +1,263 @@
+"""The command line: the sub-commands and flags of pixi that container builds use, and no others."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from . import VERSION
+from .errors import NotProvidedError, PixiError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .manifest import Environment, Manifest
+
+_NOTE = f"This is not pixi but a stand-in for pixi {VERSION} in tests, made with py-rattler."
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}\n\n{_NOTE} What it does not know it refuses; see 'pixi --help'.", file=sys.stderr)
+        sys.exit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code is pixi's, or 2 for what this stand-in cannot do."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        code: int = parsed.run(parsed)
+    except PixiError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except NotProvidedError as error:
+        print(f"error: this stand-in for pixi {VERSION} does not do this: {error}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="pixi", description=_NOTE, allow_abbrev=False)
+    parser.add_argument("-V", "--version", action="version", version=f"pixi {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    install = commands.add_parser("install", aliases=["i"], help="install environments", allow_abbrev=False)
+    _add_common(install)
+    install.add_argument("-e", "--environment", action="append", default=[])
+    install.add_argument("-a", "--all", action="store_true")
+    install.add_argument("--skip", action="append", default=[], metavar="PACKAGE")
+    install.add_argument("--platform")
+    install.set_defaults(run=_install)
+
+    hook = commands.add_parser("shell-hook", aliases=["s"], help="print the activation script", allow_abbrev=False)
+    _add_common(hook, update=True)
+    hook.add_argument("-e", "--environment", default="default")
+    hook.add_argument("-s", "--shell", default="bash", choices=["bash"])
+    hook.add_argument("--json", action="store_true")
+    hook.add_argument("--no-completions", action="store_true")
+    hook.add_argument("--change-ps1", default="true", choices=["true", "false"])
+    hook.set_defaults(run=_shell_hook)
+
+    run = commands.add_parser("run", aliases=["r"], help="run a task or command", allow_abbrev=False)
+    _add_common(run, update=True)
+    run.add_argument("-e", "--environment", default="")
+    run.add_argument("command", nargs=argparse.REMAINDER)
+    run.set_defaults(run=_run)
+
+    listing = commands.add_parser("list", aliases=["ls"], help="list the locked packages", allow_abbrev=False)
+    _add_common(listing, update=True)
+    listing.add_argument("-e", "--environment", default="default")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, *, update: bool = False) -> None:
+    parser.add_argument("-m", "--manifest-path")
+    parser.add_argument("-v", "--verbose", action="count", default=0)
+    parser.add_argument("-q", "--quiet", action="count", default=0)
+    parser.add_argument("--no-progress", action="store_true")
+    parser.add_argument("--locked", action="store_true", default=_flag(parser, "PIXI_LOCKED", "--locked"))
+    parser.add_argument("--frozen", action="store_true", default=_flag(parser, "PIXI_FROZEN", "--frozen"))
+    if update:
+        parser.add_argument("--as-is", action="store_true")
+        no_install = _flag(parser, "PIXI_NO_INSTALL", "--no-install")
+        parser.add_argument("--no-install", action="store_true", default=no_install)
+
+
+def _flag(parser: argparse.ArgumentParser, variable: str, flag: str) -> bool:
+    value = os.environ.get(variable, "false")
+    if value not in {"true", "false"}:
+        parser.error(f"invalid value '{value}' for '{flag}'\n  [possible values: true, false]")
+    return value == "true"
+
+
+def _find(parsed: argparse.Namespace) -> Manifest:
+    from . import manifest
+
+    return manifest.find(parsed.manifest_path, Path.cwd(), dict(os.environ))
+
+
+def _install(parsed: argparse.Namespace) -> int:
+    from . import prefix
+
+    manifest = _find(parsed)
+    names = list(manifest.environments) if parsed.all else list(dict.fromkeys(parsed.environment)) or ["default"]
+    environments = [manifest.environment(name) for name in names]
+    prefix.prepare_workspace(manifest)
+    lock = prefix.load_lock(manifest, frozen=parsed.frozen, locked=parsed.locked, verbose=parsed.verbose > 0)
+    for environment in environments:
+        prefix.update(
+            prefix.Request(
+                manifest=manifest,
+                lock=lock,
+                environment=environment,
+                skip=parsed.skip,
+                platform=parsed.platform,
+            )
+        )
+    if not parsed.quiet:
+        done = f"The {names[0]} environment has" if len(names) == 1 else "The environments have"
+        print(f"✔ {done} been installed{'.' if len(names) == 1 else ': ' + ', '.join(names)}", file=sys.stderr)
+    return 0
+
+
+def _bring_up_to_date(parsed: argparse.Namespace, manifest: Manifest, environment: Environment) -> None:
+    """What run and shell-hook do first: nothing with --as-is, otherwise check the lock and install if need be."""
+    from . import prefix
+
+    prefix.prepare_workspace(manifest)
+    if parsed.as_is or (parsed.frozen and parsed.no_install and not parsed.locked):
+        return
+    lock = prefix.load_lock(manifest, frozen=parsed.frozen, locked=parsed.locked, verbose=parsed.verbose > 0)
+    request = prefix.Request(manifest=manifest, lock=lock, environment=environment)
+    if not parsed.no_install and not prefix.is_current(request):
+        prefix.update(request)
+
+
+def _shell_hook(parsed: argparse.Namespace) -> int:
+    from . import activation
+
+    manifest = _find(parsed)
+    environment = manifest.environment(parsed.environment)
+    _bring_up_to_date(parsed, manifest, environment)
+    executable = _executable()
+    if parsed.json:
+        found = list(activation.variables(manifest, environment, executable).items())
+        scripts = [str(path) for path in activation.scripts_of_manifest(manifest, environment)]
+        shuffled = dict(random.sample(found, len(found)))
+        print(
+            json.dumps({"environment_variables": shuffled, "activation_scripts": scripts}, separators=(",", ":"))
+        )
+    else:
+        completions, change_ps1 = not parsed.no_completions, parsed.change_ps1 == "true"
+        text = activation.script(manifest, environment, executable, completions=completions, change_ps1=change_ps1)
+        print(text)
+    return 0
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    """Ends in exec, so that the program has this process's id and gets its signals."""
+    from . import activation, machine
+
+    manifest = _find(parsed)
+    command = parsed.command[1:] if parsed.command[:1] == ["--"] else parsed.command
+    if not command:
+        raise NotProvidedError("`pixi run` without a task or command")
+    default = manifest.environment("default")
+    environment = manifest.environment(parsed.environment) if parsed.environment else default
+    task = environment.tasks(machine.subdir()).get(command[0])
+    if task is None and not parsed.environment:
+        holders = [e for e in manifest.environments.values() if command[0] in e.tasks(machine.subdir())]
+        if len(holders) == 1:
+            environment = holders[0]
+            task = environment.tasks(machine.subdir())[command[0]]
+    if isinstance(task, dict) and task.get("default-environment") and not parsed.environment:
+        environment = manifest.environment(task["default-environment"])
+    _bring_up_to_date(parsed, manifest, environment)
+    before = str(Path.cwd())
+    os.environ.update(activation.variables(manifest, environment, _executable()))
+    os.environ["INIT_CWD"] = before
+    if task is None:
+        try:
+            os.execvp(command[0], command)
+        except FileNotFoundError:
+            print(f"{command[0]}: command not found", file=sys.stderr)
+            return 127
+    table = task if isinstance(task, dict) else {"cmd": task}
+    unknown = set(table) - {"cmd", "cwd", "env", "description", "default-environment"}
+    if unknown:
+        raise NotProvidedError(f"tasks with {', '.join(sorted(unknown))}")
+    os.environ.update({key: os.path.expandvars(str(value)) for key, value in table.get("env", {}).items()})
+    os.chdir(manifest.root / table.get("cwd", "."))
+    words = table["cmd"] if isinstance(table["cmd"], str) else shlex.join(table["cmd"])
+    os.execvp("bash", ["bash", "-c", " ".join([words, *map(shlex.quote, command[1:])])])
+
+
+def _list(parsed: argparse.Namespace) -> int:
+    from . import lock as locks
+    from . import prefix
+
+    manifest = _find(parsed)
+    environment = manifest.environment(parsed.environment)
+    frozen = parsed.frozen or parsed.as_is
+    lock = prefix.load_lock(manifest, frozen=frozen, locked=parsed.locked, verbose=parsed.verbose > 0)
+    request = prefix.Request(manifest=manifest, lock=lock, environment=environment)
+    platform = request.choose_platform()
+    packages = request.packages(platform)
+    explicit = {name for name, _ in environment.specs(platform.subdir)} | set(
+        environment.pypi_specs(platform.subdir)
+    )
+    rows: list[dict[str, object]] = [
+        {
+            "name": record.name.normalized,
+            "version": str(record.version),
+            "build": str(record.build),
+            "build_number": record.build_number,
+            "size_bytes": record.size,
+            "kind": "conda",
+            "source": record.channel,
+            "license": record.license,
+            "file_name": record.file_name,
+            "url": record.url,
+            "is_explicit": record.name.normalized in explicit,
+        }
+        for record in locks.conda_records(packages)
+    ]
+    rows += [
+        {
+            "name": package.name,
+            "version": package.version,
+            "build": None,
+            "size_bytes": None,
+            "kind": "pypi",
+            "source": package.location,
+            "is_explicit": package.name in explicit,
+        }
+        for package in locks.pypi_packages(packages)
+    ]
+    rows.sort(key=lambda row: str(row["name"]))
+    if parsed.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    columns = ("name", "version", "build", "size_bytes", "kind", "source")
+    table = [("Name", "Version", "Build", "Size", "Kind", "Source")]
+    table += [tuple("" if row.get(key) is None else str(row[key]) for key in columns) for row in rows]
+    widths = [max(len(line[number]) for line in table) for number in range(len(columns))]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return 0
+
+
+def _executable() -> str:
+    return os.environ.pop("PIXI_STAND_IN_EXE", "") or sys.argv[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

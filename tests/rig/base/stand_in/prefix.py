@@ -1,0 +1,206 @@
+"""Environments on disk: installing what the lock says, and the files that pixi keeps beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import calendar
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rattler import Subdir, install
+
+from . import VERSION, machine, pypi
+from . import lock as locks
+from .errors import NotProvidedError, PixiError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from rattler import LockFile, RepoDataRecord
+    from rattler.lock import LockedPackage
+
+    from .manifest import Environment, Manifest, Platform
+
+_INSTALLING = "pixi:installing!"
+_HISTORY = "// not relevant for pixi but for `conda run -p`"
+_EARLIEST = calendar.timegm((1980, 1, 1, 0, 0, 0))
+
+
+def path_of(manifest: Manifest, environment: str) -> Path:
+    return manifest.root / ".pixi" / "envs" / environment
+
+
+def prepare_workspace(manifest: Manifest) -> None:
+    """Writes .pixi/.gitignore and .pixi/.condapackageignore where missing; a read-only file system is tolerated."""
+    texts = {".gitignore": "*\n!config.toml\n", ".condapackageignore": ".pixi\n!.pixi/config.toml\n"}
+    for name, text in texts.items():
+        path = manifest.root / ".pixi" / name
+        try:
+            if not path.exists():
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="ascii")
+        except OSError as error:
+            if error.errno != 30:  # EROFS
+                raise PixiError(f"Failed to create {name} file at {path}", str(error.strerror)) from None
+
+
+def load_lock(manifest: Manifest, *, frozen: bool, locked: bool, verbose: bool) -> LockFile:
+    """The lock, checked against the whole manifest unless `frozen`.
+
+    Raises PixiError with `locked` when they do not agree, NotProvidedError when pixi would solve now.
+    """
+    lock = locks.load(manifest.lock)
+    if lock is None:
+        if frozen and not locked:
+            raise PixiError("the lock file is not up-to-date with requested environment: 'default'")
+        reason: str | None = "there is no lock file"
+    elif frozen and not locked:
+        return lock
+    else:
+        reason = locks.why_not_up_to_date(manifest, lock)
+    if reason is None and lock is not None:
+        return lock
+    if verbose:
+        print(f" INFO pixi_core::lock_file::outdated: {reason}", file=sys.stderr)
+    if locked:
+        raise PixiError("lock file not up-to-date with the workspace")
+    raise NotProvidedError(f"solving, which is needed because {reason}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One environment to bring in line with the lock."""
+
+    manifest: Manifest
+    lock: LockFile
+    environment: Environment
+    skip: Collection[str] = ()
+    platform: str | None = None
+
+    @property
+    def prefix(self) -> Path:
+        return path_of(self.manifest, self.environment.name)
+
+    def choose_platform(self) -> Platform:
+        """The environment's platform for this machine, or the one named by the request."""
+        wanted = self.platform or machine.subdir()
+        for platform in self.environment.platforms:
+            if wanted in {platform.name, platform.subdir}:
+                return platform
+        known = ", ".join(platform.name for platform in self.environment.platforms)
+        raise PixiError(
+            f"the environment '{self.environment.name}' does not support the platform '{wanted}'",
+            help_text=f"supported platforms are: {known}",
+        )
+
+    def packages(self, platform: Platform) -> Sequence[LockedPackage]:
+        locked = self.lock.environment(self.environment.name)
+        if locked is None:
+            message = f"the lock file is not up-to-date with requested environment: '{self.environment.name}'"
+            raise PixiError(message)
+        return locks.packages(locked, platform)
+
+
+def is_current(request: Request) -> bool:
+    """Whether conda-meta/pixi was written for exactly this lock (pixi's quick check)."""
+    try:
+        recorded = json.loads((request.prefix / "conda-meta" / "pixi").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    platform = request.choose_platform()
+    expected = locks.content_hash(request.packages(platform), platform)
+    return bool(recorded.get("environment_lock_file_hash") == expected)
+
+
+def update(request: Request) -> None:
+    """Installs the environment, as `pixi install` does for each one that it was asked for."""
+    platform = request.choose_platform()
+    everything = request.packages(platform)
+    kept = [package for package in everything if package.name not in request.skip]
+    records = locks.conda_records(everything)
+    if request.platform is None:
+        machine.check_requirements(records)
+    unmatched = sorted(set(request.skip) - {package.name for package in everything})
+    if unmatched:
+        print(f" WARN No packages to skip were found matching: {', '.join(unmatched)}", file=sys.stderr)
+    prefix = request.prefix
+    meta = prefix / "conda-meta"
+    try:
+        meta.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PixiError(f"failed to acquire install lock on prefix '{prefix}'", str(error.strerror)) from None
+    _install_conda(request, platform, records, locks.conda_records(kept))
+    pypi.install(request.manifest, request.environment, platform, prefix, locks.pypi_packages(kept))
+    (meta / "history").write_text(_HISTORY, encoding="ascii")
+    (meta / "pixi_env_prefix").write_text(str(meta), encoding="utf-8")
+    filtered = len(kept) != len(everything)
+    content = {
+        "manifest_path": str(request.manifest.path),
+        "environment_name": request.environment.name,
+        "pixi_version": VERSION,
+        "environment_lock_file_hash": "invalid-hash" if filtered else locks.content_hash(everything, platform),
+        "resolved_platform": {"subdir": platform.subdir, "virtual_packages": list(platform.virtual_packages)},
+        "minimum_supported_platform": {"subdir": platform.subdir, "requirements": _requirements(records)},
+    }
+    (meta / "pixi").write_text(json.dumps(content, indent=2), encoding="utf-8")
+    _stamp(request.manifest.root / ".pixi")
+
+
+def _requirements(records: Sequence[RepoDataRecord]) -> list[str]:
+    return sorted({text for record in records for text in record.depends if text.startswith("__")})
+
+
+def _install_conda(
+    request: Request, platform: Platform, everything: Sequence[RepoDataRecord], kept: Sequence[RepoDataRecord]
+) -> None:
+    """Like pixi, takes an equal fingerprint of *all* records for an installed environment and looks no further."""
+    marker = request.prefix / "conda-meta" / ".pixi-environment-fingerprint"
+    pairs = sorted(f"{record.name.normalized}{(record.sha256 or b'').hex()}" for record in everything)
+    fingerprint = hashlib.sha256("\n".join(pairs).encode()).hexdigest()[:16]
+    before = marker.read_text(encoding="ascii") if marker.exists() else ""
+    if before == fingerprint:
+        return
+    marker.write_text(_INSTALLING, encoding="ascii")
+    try:
+        asyncio.run(
+            install(
+                list(kept),
+                request.prefix,
+                cache_dir=machine.cache_root() / "pkgs",
+                reinstall_packages={r.name.normalized for r in kept} if before == _INSTALLING else None,
+                platform=Subdir(platform.subdir),
+                execute_link_scripts=False,
+                show_progress=False,
+                client=machine.client(request.manifest.root),
+                config=machine.config(request.manifest.root),
+            )
+        )
+    except Exception as error:
+        raise PixiError(
+            f"failed to install packages for environment '{request.environment.name}'", str(error)
+        ) from None
+    marker.write_text(fingerprint, encoding="ascii")
+
+
+def _stamp(folder: Path) -> None:
+    """Sets the times that pixi sets with SOURCE_DATE_EPOCH: folders and its own files, not those of packages."""
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if text is None:
+        return
+    if not text.isdigit():
+        print(f" WARN SOURCE_DATE_EPOCH '{text}' is not a number of seconds", file=sys.stderr)
+        return
+    seconds = max(int(text), _EARLIEST)
+    for name, _, files in os.walk(folder, topdown=False):
+        base = Path(name)
+        inside = base.relative_to(folder).parts
+        own = not inside or inside[0] != "envs" or "conda-meta" in inside[2:3]
+        for file in files:
+            if own or (len(inside) == 2 and file == "CACHEDIR.TAG"):
+                os.utime(base / file, (seconds, seconds), follow_symlinks=False)
+        os.utime(base, (seconds, seconds))

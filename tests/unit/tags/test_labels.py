@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.tags.events import PUSH, SHA
+
+from pixi_container.errors import UserError
+from pixi_container.tags import Repository
+from pixi_container.tags.labels import annotations_of, labels_of
+
+KEY = "org.opencontainers.image."
+
+
+def test_labels_from_the_facts() -> None:
+    found = labels_of(PUSH, "1.2.3", "")
+    assert list(found.items()) == [
+        (f"{KEY}created", "2024-02-29T23:30:00.000Z"),
+        (f"{KEY}description", "An analysis"),
+        (f"{KEY}licenses", "BSD-3-Clause"),
+        (f"{KEY}revision", SHA),
+        (f"{KEY}source", "https://github.com/lab/Analysis"),
+        (f"{KEY}title", "Analysis"),
+        (f"{KEY}url", "https://github.com/lab/Analysis"),
+        (f"{KEY}version", "1.2.3"),
+    ]
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    found = labels_of(replace(PUSH, repository=Repository(), sha=""), "main", "")
+    assert list(found) == [f"{KEY}created", f"{KEY}version"]
+
+
+def test_the_users_labels_win_and_may_use_expressions() -> None:
+    text = f"""
+        # ours
+        {KEY}title=My=Title, and a "quote"
+        {KEY}created={{{{date 'YYYY-MM-DDTHH:mm:ss.SSS[Z]' tz='UTC'}}}}
+        lab.{{{{environment}}}}={{{{branch}}}} & <{{{{cuda}}}}>
+        empty=
+        "multi=one
+        two"
+    """
+    found = labels_of(PUSH, "1", text)
+    assert found[f"{KEY}title"] == 'My=Title, and a "quote"'
+    assert found[f"{KEY}created"] == "2024-03-09T15:04:05.678Z"
+    assert found["lab.gpu"] == "main & <12.4>"
+    assert found["empty"] == ""
+    assert found["multi"] == "one\ntwo"
+
+
+def test_keys_are_sorted_as_locale_compare_does() -> None:
+    keys = ["q", "b_x", "B-y", "amp", "a.z", "maintainer", "a", "A", "a1", "Maintainer"]
+    found = labels_of(PUSH, "1", "\n".join(f"{key}=" for key in keys))
+    assert [key for key in found if not key.startswith(KEY)] == [
+        "a", "A", "a.z", "a1", "amp", "b_x", "B-y", "maintainer", "Maintainer", "q",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["invalid", "=value", "a b=c", '"a"b=c', "{{branch}}"])
+def test_entries_that_are_no_labels(text: str) -> None:
+    with pytest.raises(UserError, match="input 'labels', line 2: "):
+        labels_of(PUSH, "1", f"a=b\n{text}")
+
+
+def test_annotations_stand_once_for_each_level() -> None:
+    assert annotations_of({"a": "b", "c": ""}, "manifest, index,manifest") == (
+        "manifest:a=b",
+        "manifest:c=",
+        "index:a=b",
+        "index:c=",
+    )
+    assert annotations_of({"a": "b"}, "manifest-descriptor[linux/arm64]") == (
+        "manifest-descriptor[linux/arm64]:a=b",
+    )
+
+
+@pytest.mark.parametrize("levels", ["manifst", "index:", "manifest[linux", "manifest[linux]"])
+def test_unknown_levels(levels: str) -> None:
+    with pytest.raises(UserError, match="unknown annotation level") as caught:
+        annotations_of({}, levels)
+    assert "manifest-descriptor" in caught.value.hint
