@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     log = log_for(env)
     try:
         with stop_on_signals():
-            return _COMMAND[options.command](options, env, log)
+            return _COMMAND[options.subcommand](options, env, log)
     except UserError as error:
         log.error(error)
         return 1
@@ -59,8 +59,6 @@ def _run(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int:
 
 
 def _build(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int:
-    if options.push is None:
-        options.push = "false"
     return _ship(options, env, log, keep=True)
 
 
@@ -109,9 +107,17 @@ _COMMAND = {"run": _run, "build": _build, "plan": _plan, "render": _render, "tag
 
 
 def _inputs(options: argparse.Namespace, env: Mapping[str, str]) -> Inputs:
-    """A flag wins over the ``INPUT_*`` variable of the same input."""
-    flags = {row.name: getattr(options, row.name.replace("-", "_")) for row in INPUTS}
-    return parse_inputs(texts_in(env) | {name: value for name, value in flags.items() if value is not None})
+    """A flag wins over the ``INPUT_*`` variable of the same input.
+
+    Outside of a workflow nothing is pushed unless ``push`` is said: a laptop shares nothing unless told to.
+    """
+    flags = {row.name: getattr(options, row.variable, None) for row in INPUTS}
+    given = texts_in(env) | {name: value for name, value in flags.items() if value is not None}
+    return parse_inputs(given if _in_workflow(env) else {"push": "false"} | given)
+
+
+def _in_workflow(env: Mapping[str, str]) -> bool:
+    return env.get("GITHUB_ACTIONS") == "true" or bool(env.get("GITHUB_EVENT_NAME"))
 
 
 def _event(inputs: Inputs, env: Mapping[str, str]) -> Event:
@@ -120,7 +126,7 @@ def _event(inputs: Inputs, env: Mapping[str, str]) -> Event:
     from pixi_container.event import event_from_environment
     from pixi_container.git import local_event
 
-    if env.get("GITHUB_ACTIONS") == "true" or env.get("GITHUB_EVENT_NAME"):
+    if _in_workflow(env):
         return event_from_environment(env)
     return local_event(Path(inputs.context), env)
 
@@ -131,17 +137,18 @@ def _parser() -> argparse.ArgumentParser:
     for row in INPUTS:
         if row.kind is Kind.SECRET:
             # A secret on a command line can be seen by everybody on the machine.
-            common.set_defaults(**{row.name.replace("-", "_"): None})
             continue
         default = f" (default: {row.default})" if row.default else ""
-        group.add_argument(f"--{row.name}", metavar="TEXT", help=(row.help + default).replace("%", "%%"))
+        group.add_argument(
+            f"--{row.name}", dest=row.variable, metavar="TEXT", help=(row.help + default).replace("%", "%%")
+        )
     parser = argparse.ArgumentParser(
         prog="pixi-container",
         description="Ship a Pixi environment as a container image.",
         epilog="Secrets are read from INPUT_PASSWORD, INPUT_REGISTRY_AUTH and INPUT_GITHUB_TOKEN only.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     for name, purpose in _COMMANDS.items():
         command = commands.add_parser(name, parents=[common], help=purpose, description=purpose.capitalize() + ".")
         if name in {"plan", "tags"}:

@@ -66,7 +66,7 @@ class LockedEnvironment:
     platforms: tuple[LockedPlatform, ...]
 
     def on(self, docker_platform: str) -> LockedPlatform:
-        """Give it on ``linux/amd64`` or the like, empty for the first. Raises ``UserError`` when it is not locked there."""
+        """Give it on ``linux/amd64`` or the like, empty for the first; ``UserError`` when not locked there."""
         for platform in self.platforms:
             if docker_platform in {platform.docker, ""}:
                 return platform
@@ -100,7 +100,7 @@ def read_lock(context: Path, environment: str) -> LockedEnvironment:
         ) from error
     found = lock.environment(environment)
     if found is None:
-        names = ", ".join(name for name, _ in lock.environments())
+        names = ", ".join(sorted(name for name, _ in lock.environments()))
         raise UserError(
             f"the lock has no environment '{environment}'; it has {names}",
             file=str(path),

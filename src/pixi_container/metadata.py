@@ -64,6 +64,7 @@ def compute_metadata(
         flavor=inputs.flavor,
         labels=inputs.labels,
         annotations=inputs.annotations,
+        annotation_levels=facts.annotation_levels,
         published=published,
     )
 

@@ -13,7 +13,10 @@ import threading
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, AnyStr, BinaryIO
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead, SupportsWrite
 
 MOUNT = "/conda-forge"
 
@@ -28,7 +31,7 @@ class Handler(SimpleHTTPRequestHandler):
         inside = path.removeprefix(MOUNT) if path.startswith(f"{MOUNT}/") else "/absent"
         return super().translate_path(inside)
 
-    def send_head(self) -> BinaryIO | None:  # type: ignore[override]
+    def send_head(self) -> BinaryIO | None:
         self.remaining = None
         wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         path = Path(self.translate_path(self.path))
@@ -36,7 +39,7 @@ class Handler(SimpleHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         if wanted is None or not any(wanted.groups()):
-            return super().send_head()  # type: ignore[return-value]
+            return super().send_head()
         size = path.stat().st_size
         first, last = wanted.groups()
         start = int(first) if first else max(size - int(last), 0)
@@ -62,7 +65,7 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_header("Accept-Ranges", "bytes")
         super().end_headers()
 
-    def copyfile(self, source: BinaryIO, outputfile: BinaryIO) -> None:  # type: ignore[override]
+    def copyfile(self, source: SupportsRead[AnyStr], outputfile: SupportsWrite[AnyStr]) -> None:
         if self.remaining is None:
             super().copyfile(source, outputfile)
         else:
@@ -79,7 +82,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], folder: Path) -> None:
-        super().__init__(address, lambda *args: Handler(*args, directory=os.fspath(folder)))  # type: ignore[arg-type]
+        super().__init__(address, lambda *args: Handler(*args, directory=os.fspath(folder)))
 
 
 def main() -> None:

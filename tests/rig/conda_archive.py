@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from conda_package_streaming.create import conda_builder
+
+if TYPE_CHECKING:
+    import tarfile
 
 PREFIX_PLACEHOLDER = "/opt/rig/" + "placehold_" * 24 + "placehold"
 """What stands in packaged files for the environment's path; as long as real ones, for real prefixes to fit."""

@@ -64,7 +64,7 @@ async def _lock(manifest: manifests.Manifest, channel: str, name_in_lock: str) -
     for environment in sorted(manifest.environments.values(), key=lambda env: env.name):
         found.set_channels(environment.name, [LockChannel(url) for url in environment.channels])
     with tempfile.TemporaryDirectory() as cache:
-        gateway = Gateway(cache_dir=cache)
+        gateway = Gateway(cache_dir=Path(cache))
         groups: dict[tuple[str, manifests.Platform], list[RepoDataRecord]] = {}
         for environment, platform in rows:
             members = [
@@ -86,7 +86,7 @@ async def _lock(manifest: manifests.Manifest, channel: str, name_in_lock: str) -
 
 
 async def _solve(
-    specs: Iterable[tuple[str, object]], platform: manifests.Platform, channel: str, gateway: Gateway
+    specs: Iterable[tuple[str, manifests.Value]], platform: manifests.Platform, channel: str, gateway: Gateway
 ) -> list[RepoDataRecord]:
     texts = [text for name, spec in specs if (text := manifests.match_spec(name, spec))]
     try:

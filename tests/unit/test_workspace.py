@@ -82,7 +82,9 @@ def test_an_unusable_lock_is_one_clear_error(folder: Folder, lock: str | None, m
 
 def test_an_environment_that_the_lock_lacks(folder: Folder) -> None:
     folder.replace("pixi.toml", 'gpu = ["gpu"]', 'gpu = ["gpu"]\nlater = []')
-    assert "the lock has no environment 'later'; it has default, gpu" in refused(folder, environment="later").message
+    assert (
+        "the lock has no environment 'later'; it has default, gpu" in refused(folder, environment="later").message
+    )
 
 
 def test_a_platform_that_is_not_locked(folder: Folder) -> None:
@@ -97,7 +99,9 @@ def test_a_package_from_the_workspace_itself_is_refused_by_name(folder: Folder) 
         "python-3.11.9-h1_0.conda\n      linux-aarch64",
         "python-3.11.9-h1_0.conda\n      - pypi: ./\n      linux-aarch64",
     )
-    folder.replace("pixi.lock", "packages:\n- conda", "packages:\n- pypi: ./\n  name: study\n  version: 1.2.0\n- conda")
+    folder.replace(
+        "pixi.lock", "packages:\n- conda", "packages:\n- pypi: ./\n  name: study\n  version: 1.2.0\n- conda"
+    )
     assert "from source in the workspace: study" in refused(folder).message
 
 
@@ -114,7 +118,10 @@ def test_broken_toml_names_file_and_line(folder: Folder) -> None:
         ({"pixi.toml": "[workspace]", "pyproject.toml": "[tool.pixi.workspace]\nname='p'"}, "pyproject.toml"),
         ({"pixi.toml": "[workspace]\nname='x'", "pyproject.toml": "[tool.pixi.workspace]\nname='p'"}, "pixi.toml"),
         ({"pyproject.toml": "[project]\nname='p'", "mojoproject.toml": "[project]\nname='m'"}, "mojoproject.toml"),
-        ({"pixi.toml": "[package]\nname='x'", "pyproject.toml": "[tool.pixi.project]\nname='p'"}, "pyproject.toml"),
+        (
+            {"pixi.toml": "[package]\nname='x'", "pyproject.toml": "[tool.pixi.project]\nname='p'"},
+            "pyproject.toml",
+        ),
         ({"pixi.toml": "workspace = {\n  name = 'x',  # TOML 1.1\n}"}, "pixi.toml"),
     ],
 )

@@ -61,7 +61,7 @@ def compute(
     flavor: str = "",
     labels: str = "",
     annotations: str = "",
-    annotation_levels: str = "manifest,index",
+    annotation_levels: str = "",
     published: Collection[str] | None = None,
 ) -> Metadata:
     """Compute all metadata from the texts of the inputs.

@@ -64,6 +64,7 @@ class Facts:
     repository: Repository = Repository()
     expressions: Mapping[str, str] = field(default_factory=dict)
     short_sha_length: int = 7
+    annotation_levels: str = ""
 
     @property
     def branch(self) -> str:
@@ -120,7 +121,8 @@ def facts_from(
 ) -> Facts:
     """Take the facts out of an event, with no look-up anywhere else.
 
-    ``env`` may hold ``DOCKER_METADATA_PR_HEAD_SHA``, ``DOCKER_METADATA_SHORT_SHA_LENGTH`` and
+    ``env`` may hold ``DOCKER_METADATA_PR_HEAD_SHA``, ``DOCKER_METADATA_SHORT_SHA_LENGTH``,
+    ``DOCKER_METADATA_ANNOTATIONS_LEVELS`` and
     ``SOURCE_DATE_EPOCH`` (seconds, https://reproducible-builds.org/specs/source-date-epoch/), which stands in
     for ``now``. Where ``commit_date`` is None it comes from the payload, else it is ``now``.
     Raises ``UserError`` when one of the variables is malformed.
@@ -149,6 +151,7 @@ def facts_from(
         repository=_repository(event),
         expressions=expressions,
         short_sha_length=_short_sha_length(env),
+        annotation_levels=env.get("DOCKER_METADATA_ANNOTATIONS_LEVELS", ""),
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pixi_container.tags.facts import Facts
 
+DESCRIPTION = "org.opencontainers.image.description"
 LEVELS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
 
 _KEY = re.compile(r"[^\s\"'=\x00-\x1f\x7f]+")
@@ -63,9 +64,14 @@ def labels_of(
 def annotations_of(values: Mapping[str, str], levels: str) -> tuple[str, ...]:
     """Give ``level:key=value`` for each of the comma-separated levels in turn.
 
+    Without levels it is ``manifest``, and the description on the index too, where ghcr.io reads it.
+
     A level is one of ``LEVELS``, which may end in ``[os/architecture]``; others raise ``UserError``.
     Source: https://docs.docker.com/build/metadata/annotations/#specify-annotation-level
     """
+    if not levels.strip():
+        description = {key: value for key, value in values.items() if key == DESCRIPTION}
+        return (*annotations_of(values, "manifest"), *annotations_of(description, "index"))
     names = dict.fromkeys(level.strip() for level in levels.split(",") if level.strip())
     for level in names:
         found = _LEVEL.fullmatch(level)

@@ -6,13 +6,13 @@ import fcntl
 import gzip
 import hashlib
 import json
-import tarfile
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Callable
 
 CREATED = 1_736_899_200
@@ -30,7 +30,7 @@ class Layer:
 
 
 def cached(folder: Path, name: str, make: Callable[[IO[bytes]], None]) -> Layer:
-    """The layer `name` in `folder`; when it is not there, `make` writes its tar (uncompressed) to the given file."""
+    """The layer `name` in `folder`; when it is not there, `make` writes its uncompressed tar to the given file."""
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / f"{name}.json"
     with (folder / f".{name}.lock").open("w") as lock:

@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -114,7 +113,16 @@ def _lay_out_stand_in(tree: Path, channel: Path, wheels: Path) -> None:
     source = Path(__file__).with_name("stand_in")
     shutil.copytree(source, site_packages / "pixi_stand_in", ignore=shutil.ignore_patterns("__pycache__"))
     python = home / "bin/python3.11"
-    compiled = [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", site_packages]
+    compiled: list[str | Path] = [
+        python,
+        "-I",
+        "-m",
+        "compileall",
+        "-q",
+        "--invalidation-mode",
+        "unchecked-hash",
+        site_packages,
+    ]
     done = subprocess.run(compiled, capture_output=True, text=True, check=False)
     if done.returncode:
         msg = f"the stand-in's Python does not run: {done.stderr.strip() or done.stdout.strip()}"
@@ -130,7 +138,7 @@ async def _install_python(home: Path, channel: Path) -> None:
         records = await solve(
             [channel.as_uri() + "/"],
             ["python 3.11.*"],
-            gateway=Gateway(cache_dir=cache),
+            gateway=Gateway(cache_dir=Path(cache)),
             platforms=[Subdir("linux-64"), Subdir("noarch")],
             virtual_packages=conda_packages.virtual_packages(),
         )
@@ -138,7 +146,7 @@ async def _install_python(home: Path, channel: Path) -> None:
         await install(
             wanted,
             home,
-            cache_dir=cache,
+            cache_dir=Path(cache),
             alternative_target_prefix=HOME,
             platform=Subdir("linux-64"),
             show_progress=False,
@@ -154,4 +162,4 @@ def _unpack_wheel(requirement: str, wheels: Path, site_packages: Path) -> None:
         conda_packages.download_wheels([requirement], wheels, "x86_64")
         found = conda_packages.by_digest(wheels)
     with zipfile.ZipFile(found[digest]) as archive:
-        archive.extractall(site_packages)
+        archive.extractall(site_packages)  # noqa: S202 - its hash is the one recorded here

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.tags.events import PUSH, SCHEDULE, SHA, branch, pull_request, tag
 
 import pixi_container
 from pixi_container.errors import UserError
 from pixi_container.tags import compute
+from tests.unit.tags.events import PUSH, SCHEDULE, SHA, branch, pull_request, tag
 
 if TYPE_CHECKING:
     from pixi_container.tags import Facts

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.tags.events import PUSH, SCHEDULE, branch, pull_request, tag
 
 from pixi_container.tags import compute, default_tags
+from tests.unit.tags.events import PUSH, SCHEDULE, branch, pull_request, tag
 
 if TYPE_CHECKING:
     from pixi_container.tags import Facts

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.tags.events import PUSH, branch, pull_request, tag
 
 from pixi_container.errors import UserError
 from pixi_container.tags.entries import Entry
 from pixi_container.tags.expressions import template
+from tests.unit.tags.events import PUSH, branch, pull_request, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,11 +3,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from tests.unit.tags.events import NOW, SHA
 
 from pixi_container.errors import UserError
 from pixi_container.event import Event
 from pixi_container.tags import Facts, Repository, commit_date_in, facts_from
+from tests.unit.tags.events import NOW, SHA
 
 HEAD = "3370e228f2209994d57af4427fe64e71bb79ac96"
 REPOSITORY = {

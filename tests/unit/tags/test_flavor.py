@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.tags.events import PUSH
 
 from pixi_container.errors import UserError
 from pixi_container.tags.flavor import flavor_of
+from tests.unit.tags.events import PUSH
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.tags.events import PUSH, SHA
 
 from pixi_container.errors import UserError
 from pixi_container.tags import Repository
 from pixi_container.tags.labels import annotations_of, labels_of
+from tests.unit.tags.events import PUSH, SHA
 
 KEY = "org.opencontainers.image."
 
 
 def test_labels_from_the_facts() -> None:
-    found = labels_of(PUSH, "1.2.3", "")
+    found, _ = labels_of(PUSH, "1.2.3", "")
     assert list(found.items()) == [
         (f"{KEY}created", "2024-02-29T23:30:00.000Z"),
         (f"{KEY}description", "An analysis"),
@@ -27,7 +27,7 @@ def test_labels_from_the_facts() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    found = labels_of(replace(PUSH, repository=Repository(), sha=""), "main", "")
+    found, _ = labels_of(replace(PUSH, repository=Repository(), sha=""), "main", "")
     assert list(found) == [f"{KEY}created", f"{KEY}version"]
 
 
@@ -41,7 +41,8 @@ def test_the_users_labels_win_and_may_use_expressions() -> None:
         "multi=one
         two"
     """
-    found = labels_of(PUSH, "1", text)
+    found, notes = labels_of(PUSH, "1", text)
+    assert not notes
     assert found[f"{KEY}title"] == 'My=Title, and a "quote"'
     assert found[f"{KEY}created"] == "2024-03-09T15:04:05.678Z"
     assert found["lab.gpu"] == "main & <12.4>"
@@ -51,16 +52,32 @@ def test_the_users_labels_win_and_may_use_expressions() -> None:
 
 def test_keys_are_sorted_as_locale_compare_does() -> None:
     keys = ["q", "b_x", "B-y", "amp", "a.z", "maintainer", "a", "A", "a1", "Maintainer"]
-    found = labels_of(PUSH, "1", "\n".join(f"{key}=" for key in keys))
+    found, _ = labels_of(PUSH, "1", "\n".join(f"{key}=" for key in keys))
     assert [key for key in found if not key.startswith(KEY)] == [
         "a", "A", "a.z", "a1", "amp", "b_x", "B-y", "maintainer", "Maintainer", "q",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["invalid", "=value", "a b=c", '"a"b=c', "{{branch}}"])
+@pytest.mark.parametrize("text", ["=value", "a b=c", '"a"b=c'])
 def test_entries_that_are_no_labels(text: str) -> None:
     with pytest.raises(UserError, match="input 'labels', line 2: "):
         labels_of(PUSH, "1", f"a=b\n{text}")
+
+
+def test_an_entry_without_a_value_gives_nothing_but_a_note() -> None:
+    found, notes = labels_of(PUSH, "1", "a=b\ninvalid\n{{branch}}")
+    assert found["a"] == "b"
+    assert not {"invalid", "main"} & found.keys()
+    assert [note.partition(":")[0] for note in notes] == ["input 'labels', line 2", "input 'labels', line 3"]
+
+
+def test_without_levels_the_description_stands_on_the_index_too() -> None:
+    key = f"{KEY}description"
+    assert annotations_of({"a": "b", key: "text"}, "") == (
+        "manifest:a=b",
+        f"manifest:{key}=text",
+        f"index:{key}=text",
+    )
 
 
 def test_annotations_stand_once_for_each_level() -> None:

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.tags.events import PUSH, pull_request
 
 from pixi_container.errors import UserError
 from pixi_container.tags import Facts, Metadata, compute
+from tests.unit.tags.events import PUSH, pull_request
 
 TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 

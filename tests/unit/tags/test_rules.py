@@ -48,7 +48,7 @@ def test_the_highest_priority_comes_first_and_equals_keep_their_order() -> None:
         ("type=match,pattern=a,group=-1", "group is '-1'", "number"),
         ("a,priority=high", "priority is 'high'", "number"),
         ("a,priority=nan", "priority is 'nan'", "number"),
-        ("type=ref,event=branch,branch=main", "type=ref has no attribute 'branch'", "event"),
+        ("type=ref,event=branch,brunch=main", "type=ref has no attribute 'brunch'", "event"),
         ("type=sha,prefx=x", "type=sha has no attribute 'prefx'", "Did you mean 'prefix'?"),
         (r"type=match,pattern=\d{1,3}", "'3}' is no attribute", "quote a value with a comma"),
         ("type=raw,a,b", "attribute 'value' is given twice", "one tag a line"),

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import random
-import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -30,6 +30,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code is pixi's, or 2 for what this stand-in cannot do."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
@@ -163,95 +164,25 @@ def _shell_hook(parsed: argparse.Namespace) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    """Ends in exec, so that the program has this process's id and gets its signals."""
-    from . import activation, machine
+    from . import tasks
 
     manifest = _find(parsed)
-    command = parsed.command[1:] if parsed.command[:1] == ["--"] else parsed.command
-    if not command:
-        raise NotProvidedError("`pixi run` without a task or command")
-    default = manifest.environment("default")
-    environment = manifest.environment(parsed.environment) if parsed.environment else default
-    task = environment.tasks(machine.subdir()).get(command[0])
-    if task is None and not parsed.environment:
-        holders = [e for e in manifest.environments.values() if command[0] in e.tasks(machine.subdir())]
-        if len(holders) == 1:
-            environment = holders[0]
-            task = environment.tasks(machine.subdir())[command[0]]
-    if isinstance(task, dict) and task.get("default-environment") and not parsed.environment:
-        environment = manifest.environment(task["default-environment"])
-    _bring_up_to_date(parsed, manifest, environment)
-    before = str(Path.cwd())
-    os.environ.update(activation.variables(manifest, environment, _executable()))
-    os.environ["INIT_CWD"] = before
-    if task is None:
-        try:
-            os.execvp(command[0], command)
-        except FileNotFoundError:
-            print(f"{command[0]}: command not found", file=sys.stderr)
-            return 127
-    table = task if isinstance(task, dict) else {"cmd": task}
-    unknown = set(table) - {"cmd", "cwd", "env", "description", "default-environment"}
-    if unknown:
-        raise NotProvidedError(f"tasks with {', '.join(sorted(unknown))}")
-    os.environ.update({key: os.path.expandvars(str(value)) for key, value in table.get("env", {}).items()})
-    os.chdir(manifest.root / table.get("cwd", "."))
-    words = table["cmd"] if isinstance(table["cmd"], str) else shlex.join(table["cmd"])
-    os.execvp("bash", ["bash", "-c", " ".join([words, *map(shlex.quote, command[1:])])])
+    words = parsed.command[1:] if parsed.command[:1] == ["--"] else parsed.command
+    chosen = tasks.choose(manifest, parsed.environment, words)
+    _bring_up_to_date(parsed, manifest, chosen.environment)
+    return tasks.execute(manifest, chosen, _executable())
 
 
 def _list(parsed: argparse.Namespace) -> int:
-    from . import lock as locks
-    from . import prefix
+    from . import listing, prefix
 
     manifest = _find(parsed)
     environment = manifest.environment(parsed.environment)
     frozen = parsed.frozen or parsed.as_is
     lock = prefix.load_lock(manifest, frozen=frozen, locked=parsed.locked, verbose=parsed.verbose > 0)
     request = prefix.Request(manifest=manifest, lock=lock, environment=environment)
-    platform = request.choose_platform()
-    packages = request.packages(platform)
-    explicit = {name for name, _ in environment.specs(platform.subdir)} | set(
-        environment.pypi_specs(platform.subdir)
-    )
-    rows: list[dict[str, object]] = [
-        {
-            "name": record.name.normalized,
-            "version": str(record.version),
-            "build": str(record.build),
-            "build_number": record.build_number,
-            "size_bytes": record.size,
-            "kind": "conda",
-            "source": record.channel,
-            "license": record.license,
-            "file_name": record.file_name,
-            "url": record.url,
-            "is_explicit": record.name.normalized in explicit,
-        }
-        for record in locks.conda_records(packages)
-    ]
-    rows += [
-        {
-            "name": package.name,
-            "version": package.version,
-            "build": None,
-            "size_bytes": None,
-            "kind": "pypi",
-            "source": package.location,
-            "is_explicit": package.name in explicit,
-        }
-        for package in locks.pypi_packages(packages)
-    ]
-    rows.sort(key=lambda row: str(row["name"]))
-    if parsed.json:
-        print(json.dumps(rows, indent=2))
-        return 0
-    columns = ("name", "version", "build", "size_bytes", "kind", "source")
-    table = [("Name", "Version", "Build", "Size", "Kind", "Source")]
-    table += [tuple("" if row.get(key) is None else str(row[key]) for key in columns) for row in rows]
-    widths = [max(len(line[number]) for line in table) for number in range(len(columns))]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    rows = listing.rows(request)
+    print(json.dumps(rows, indent=2) if parsed.json else listing.table(rows))
     return 0
 
 

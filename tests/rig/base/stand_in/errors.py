@@ -11,7 +11,7 @@ class PixiError(Exception):
 
     def __str__(self) -> str:
         """The report in the form of the miette crate, as pixi prints it."""
-        lines = [f"Error:   × {self.args[0]}"]
+        lines = [f"Error:   \N{MULTIPLICATION SIGN} {self.args[0]}"]
         for number, cause in enumerate(self.causes):
             branch = "╰" if number == len(self.causes) - 1 else "├"
             lines.append(f"  {branch}─▶ {cause}")

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from rattler import LockFile, MatchSpec
+from rattler.exceptions import ParseCondaLockError
 from rattler.lock import CondaLockedBinaryPackage, PypiLockedPackage
 
 from . import manifest as manifests
@@ -39,7 +40,7 @@ def load(path: Path) -> LockFile | None:
         )
     try:
         return LockFile.from_path(path)
-    except Exception as error:
+    except ParseCondaLockError as error:
         raise PixiError(f"Failed to load lock file from `{path}`", str(error)) from None
 
 

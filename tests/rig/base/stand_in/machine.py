@@ -48,7 +48,10 @@ def check_requirements(records: Iterable[RepoDataRecord]) -> None:
                     f"machine: [{listed}]"
                 )
                 variable = f"CONDA_OVERRIDE_{name.removeprefix('__').upper()}"
-                help_text = f"You can mock the virtual package by overriding the environment variable, e.g.: '{variable}=VERSION'"
+                help_text = (
+                    "You can mock the virtual package by overriding the environment variable, "
+                    f"e.g.: '{variable}=VERSION'"
+                )
                 raise PixiError(message, help_text=help_text)
 
 

@@ -16,6 +16,7 @@ import tomli
 from .errors import NotProvidedError, PixiError
 
 Table: TypeAlias = dict[str, Any]
+Value: TypeAlias = "str | Table"
 
 CONDA_FORGE = "https://conda.anaconda.org/conda-forge/"
 NAMES = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
@@ -102,7 +103,7 @@ class Environment:
     platforms: tuple[Platform, ...]
     channels: tuple[str, ...]
 
-    def specs(self, subdir: str) -> list[tuple[str, Any]]:
+    def specs(self, subdir: str) -> list[tuple[str, Value]]:
         """Every conda dependency (name, spec as written) for `subdir`; a name may come from several features."""
         return [
             (name.lower(), spec)
@@ -179,7 +180,7 @@ class Manifest:
             )
         return self.environments[name]
 
-    def _environment(self, name: str, value: Any) -> Environment:
+    def _environment(self, name: str, value: list[str] | Table) -> Environment:
         listed = value if isinstance(value, list) else value.get("features", [])
         if isinstance(value, dict) and set(value) - {"features", "solve-group", "no-default-feature"}:
             raise NotProvidedError("contents written inside [environments] (inline features)")
@@ -221,7 +222,7 @@ class Manifest:
                     name: version
                     for name, version in requirements.items()
                     if (name == "__osx") == platform.subdir.startswith("osx-")
-                    and (name == "__cuda" or name == "__osx" or platform.subdir.startswith("linux-"))
+                    and (name in {"__cuda", "__osx"} or platform.subdir.startswith("linux-"))
                 }
                 custom = tuple(sorted({**dict(platform.customised), **apt}.items()))
                 kept.append(Platform(platform.subdir, custom, platform.given_name))
@@ -244,7 +245,7 @@ def channel_url(name: str) -> str:
     return url.rstrip("/") + "/"
 
 
-def match_spec(name: str, spec: Any) -> str | None:
+def match_spec(name: str, spec: Value) -> str | None:
     """The dependency as conda's match specification; None for one from source (path, git, url of sources).
 
     Raises NotProvidedError for keys that this stand-in cannot weigh.
@@ -302,7 +303,7 @@ def parse(path: Path) -> Manifest:
     name = workspace.get("name") or project.get("name") or table.get("package", {}).get("name") or path.parent.name
     version = workspace.get("version") or project.get("version")
     manifest = Manifest(path, str(name), None if version is None else str(version), table)
-    assert manifest.environments  # noqa: S101 - evaluated here so that every error of the manifest is one of parsing
+    _ = manifest.environments  # evaluated here, so that every error in them is one of parsing
     return manifest
 
 
@@ -362,7 +363,7 @@ def _missing(start: Path) -> Manifest:
     )
 
 
-def _platform(entry: Any) -> Platform:
+def _platform(entry: Value) -> Platform:
     if isinstance(entry, str):
         if not _SUBDIR.fullmatch(entry):
             raise PixiError(f"'{entry}' is not a known platform")

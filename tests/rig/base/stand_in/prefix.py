@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rattler import Subdir, install
+from rattler.exceptions import InstallerError
 
 from . import VERSION, machine, pypi
 from . import lock as locks
@@ -36,7 +37,7 @@ def path_of(manifest: Manifest, environment: str) -> Path:
 
 
 def prepare_workspace(manifest: Manifest) -> None:
-    """Writes .pixi/.gitignore and .pixi/.condapackageignore where missing; a read-only file system is tolerated."""
+    """Writes .pixi/.gitignore and .condapackageignore where missing; a read-only file system is tolerated."""
     texts = {".gitignore": "*\n!config.toml\n", ".condapackageignore": ".pixi\n!.pixi/config.toml\n"}
     for name, text in texts.items():
         path = manifest.root / ".pixi" / name
@@ -180,7 +181,7 @@ def _install_conda(
                 config=machine.config(request.manifest.root),
             )
         )
-    except Exception as error:
+    except InstallerError as error:
         raise PixiError(
             f"failed to install packages for environment '{request.environment.name}'", str(error)
         ) from None

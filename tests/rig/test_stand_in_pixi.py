@@ -1,0 +1,261 @@
+"""The stand-in pixi against the rig's own channel, without Docker."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.rig import conda_packages, solve
+from tests.rig.channel import Server
+from tests.rig.folders import Folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).parents[2]
+
+MANIFEST = """\
+[workspace]
+name = "study"
+version = "0.1.0"
+channels = ["conda-forge"]
+platforms = ["linux-64", "linux-aarch64"]
+
+[dependencies]
+python = "3.11.*"
+tqdm = "4.66.*"
+proj = "*"
+
+[feature.gpu]
+platforms = ["linux-64"]
+system-requirements = { cuda = "12" }
+dependencies = { cuda-cudart = ">=12" }
+
+[environments]
+gpu = ["gpu"]
+
+[tasks]
+process = "python -c 'import os; print(os.getpid())'"
+
+[activation.env]
+WHERE = "$CONDA_PREFIX/data"
+"""
+
+
+@pytest.fixture(scope="session")
+def channel() -> Iterator[str]:
+    folder = conda_packages.build(Folders.from_environment(os.environ).cache, lambda _: None)
+    server = Server(("127.0.0.1", 0), folder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/conda-forge/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def locked(channel: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("locked")
+    (folder / "pixi.toml").write_text(MANIFEST, encoding="utf-8")
+    solve.lock(folder / "pixi.toml", channel=channel)
+    return folder
+
+
+class Workspace:
+    def __init__(self, root: Path, cache: Path) -> None:
+        self.root = root
+        self.manifest = root / "pixi.toml"
+        self.lock = root / "pixi.lock"
+        self.prefix = root / ".pixi/envs/default"
+        self.environment = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(root),
+            "PYTHONPATH": str(REPOSITORY),
+            "PIXI_CACHE_DIR": str(cache),
+        }
+
+    def pixi(self, *arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.rig.base.stand_in", *arguments],
+            cwd=self.root,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        return done
+
+    def replace(self, old: str, new: str) -> None:
+        text = self.manifest.read_text(encoding="utf-8")
+        assert old in text
+        self.manifest.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def package_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def workspace(locked: Path, channel: str, tmp_path: Path, package_cache: Path) -> Workspace:
+    root = tmp_path / "study"
+    shutil.copytree(locked, root)
+    (root / ".pixi").mkdir()
+    mirrors = f'[mirrors]\n"https://conda.anaconda.org/conda-forge" = ["{channel.rstrip("/")}"]\n'
+    (root / ".pixi/config.toml").write_text(mirrors, encoding="utf-8")
+    return Workspace(root, package_cache)
+
+
+def test_a_lock_looks_like_one_of_conda_forge(locked: Path, channel: str) -> None:
+    text = (locked / "pixi.lock").read_text(encoding="utf-8")
+    assert text.startswith("version: 7\nplatforms:\n- name: linux-64\n")
+    assert "- name: p1\n  subdir: linux-64\n  virtual-packages:\n  - __cuda=12\n" in text
+    assert "https://conda.anaconda.org/conda-forge/linux-aarch64/python-3.11" in text
+    assert channel not in text
+    assert "indexed_timestamp" not in text
+
+
+def test_install_gives_a_working_environment_and_pixis_own_files(workspace: Workspace) -> None:
+    done = workspace.pixi("install", "--locked")
+    assert "The default environment has been installed." in done.stderr
+    meta = workspace.prefix / "conda-meta"
+    records = sorted(meta.glob("*.json"))
+    listed = json.loads(workspace.pixi("list", "--frozen", "--json").stdout)
+    assert len(records) == len(listed)
+    assert {record.stat().st_mode & 0o777 for record in records} == {0o600}
+    assert json.loads((meta / "pixi").read_text())["manifest_path"] == str(workspace.manifest)
+    assert re.fullmatch(r"[0-9a-f]{16}", (meta / ".pixi-environment-fingerprint").read_text())
+    assert (meta / "pixi_env_prefix").read_text() == str(meta)
+    assert (meta / "history").stat().st_size == 47
+    assert (workspace.prefix / "CACHEDIR.TAG").exists()
+    assert (workspace.root / ".pixi/.gitignore").read_text() == "*\n!config.toml\n"
+    assert (workspace.root / ".pixi/.condapackageignore").exists()
+    said = subprocess.check_output([workspace.prefix / "bin/tqdm", "--version"], text=True)
+    assert said.startswith("4.66")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('tqdm = "4.66.*"', 'tqdm = "4.67.*"'),
+        ('proj = "*"', 'proj = "*"\nscipy = "*"'),
+        ('proj = "*"\n', ""),
+        ('cuda = "12" }', 'cuda = "13" }'),
+        ('gpu = ["gpu"]', ""),
+        ('gpu = ["gpu"]', 'gpu = ["gpu"]\nmore = ["gpu"]'),
+        ('"linux-aarch64"]', '"linux-aarch64", "osx-arm64"]'),
+        ('["conda-forge"]', '["conda-forge", "bioconda"]'),
+    ],
+)
+def test_locked_checks_every_environment_and_says_why_only_with_v(
+    workspace: Workspace, old: str, new: str
+) -> None:
+    workspace.replace(old, new)
+    done = workspace.pixi("install", "--locked", code=1)
+    assert done.stderr.strip() == "Error:   × lock file not up-to-date with the workspace"  # noqa: RUF001
+    assert "INFO pixi_core::lock_file::outdated: " in workspace.pixi("install", "--locked", "-v", code=1).stderr
+
+
+def test_frozen_installs_nothing_without_a_row_and_succeeds(workspace: Workspace) -> None:
+    text = workspace.lock.read_text(encoding="utf-8")
+    start = text.index("      linux-64:\n", text.index("  default:\n"))
+    workspace.lock.write_text(text[:start] + text[text.index("      linux-aarch64:", start) :], encoding="utf-8")
+    workspace.pixi("install", "--frozen")
+    assert not list((workspace.prefix / "conda-meta").glob("*.json"))
+
+
+def test_the_machine_must_have_the_virtual_packages(workspace: Workspace) -> None:
+    done = workspace.pixi("install", "--locked", "-e", "gpu", code=1)
+    assert "Virtual package '__cuda >=12' does not match any of the available virtual packages" in done.stderr
+    workspace.pixi("install", "--locked", "-e", "gpu", CONDA_OVERRIDE_CUDA="12.9")
+    assert (workspace.root / ".pixi/envs/gpu/lib/libcudart.so.12").exists()
+
+
+def test_skipped_binary_packages_stay_absent_after_the_next_install(workspace: Workspace) -> None:
+    workspace.pixi("install", "--frozen", "--skip", "tqdm")
+    assert not (workspace.prefix / "bin/tqdm").exists()
+    marker = workspace.prefix / "conda-meta/pixi"
+    assert json.loads(marker.read_text())["environment_lock_file_hash"] == "invalid-hash"
+    workspace.pixi("install", "--locked")
+    assert not (workspace.prefix / "bin/tqdm").exists()
+
+
+def test_source_date_epoch_reaches_folders_and_records_but_not_entry_points(workspace: Workspace) -> None:
+    workspace.pixi("install", "--locked", SOURCE_DATE_EPOCH="1700000000")
+    for path in (workspace.prefix, workspace.prefix / "lib", *(workspace.prefix / "conda-meta").iterdir()):
+        assert path.stat().st_mtime == 1_700_000_000
+    assert (workspace.prefix / "bin/tqdm").stat().st_mtime > 1_736_899_200
+    assert (workspace.prefix / "bin/python3.11").stat().st_mtime < 1_700_000_000 + 10**8
+
+
+def test_the_hook_has_pixis_lines_and_works(workspace: Workspace) -> None:
+    workspace.pixi("install", "--locked")
+    network = "OFF"
+    text = workspace.pixi("shell-hook", "--as-is", PROJ_NETWORK=network).stdout
+    lines = text.splitlines()
+    assert lines[0] == f'export PATH="{workspace.prefix}/bin:/usr/bin:/bin"'
+    assert lines[1:3] == ["export CONDA_SHLVL=1", f"export CONDA_PREFIX={workspace.prefix}"]
+    assert lines[3:5] == ["export CONDA_ENV_SHLVL_1_PROJ_NETWORK=OFF", "export PROJ_NETWORK=ON"]
+    assert "export PIXI_PROMPT='(study) '" in lines
+    assert f". {workspace.prefix}/etc/conda/activate.d/proj-activate.sh" in lines
+    assert 'export WHERE="$CONDA_PREFIX/data"' in lines
+    assert "pixi() {" in lines
+    assert lines[-1] == 'export PS1="(study) ${PS1:-}"'
+    hooks = {workspace.pixi("shell-hook", "--as-is").stdout for _ in range(5)}
+    assert len(hooks) > 1, "the order of the PIXI_ lines is random"
+    assert (
+        len({"".join(sorted(hook.replace("linux-aarch64,linux-64", "linux-64,linux-aarch64"))) for hook in hooks})
+        == 1
+    )
+    done = subprocess.check_output(["bash", "-c", f"{text}\necho $PROJ_DATA $WHERE"], text=True)
+    assert done.split() == [f"{workspace.prefix}/share/proj", f"{workspace.prefix}/data"]
+    found = json.loads(workspace.pixi("shell-hook", "--as-is", "--json").stdout)
+    assert found["environment_variables"]["PROJ_DATA"] == f"{workspace.prefix}/share/proj"
+
+
+def test_run_becomes_the_program(workspace: Workspace) -> None:
+    workspace.pixi("install", "--locked")
+    for command in (["process"], ["python", "-c", "import os; print(os.getpid())"]):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.rig.base.stand_in", "run", "--as-is", *command],
+            cwd=workspace.root,
+            env=workspace.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.communicate()[0].strip() == str(process.pid)
+
+
+def test_what_is_wrong_is_said_as_pixi_says_it(workspace: Workspace) -> None:
+    assert workspace.pixi("--version").stdout == "pixi 0.76.1\n"
+    assert "stand-in" in workspace.pixi("--help").stdout
+    assert "stand-in" in workspace.pixi("global", "install", code=2).stderr
+    assert "unknown environment 'nope'" in workspace.pixi("install", "-e", "nope", code=1).stderr
+    assert "possible values: true, false" in workspace.pixi("install", PIXI_FROZEN="1", code=2).stderr
+    workspace.lock.write_text("version: 99\n", encoding="utf-8")
+    assert "Lock-file version 99 is newer than supported" in workspace.pixi("install", "--frozen", code=1).stderr
+    workspace.lock.unlink()
+    assert "not up-to-date with requested environment" in workspace.pixi("install", "--frozen", code=1).stderr
+    workspace.replace('name = "study"', 'name = "study"\nreadme = "README.md"')
+    assert "'README.md' does not exist" in workspace.pixi("install", "--frozen", code=1).stderr
+
+
+def test_the_channel_serves_ranges_and_no_listing(channel: str) -> None:
+    whole = httpx.get(f"{channel}noarch/repodata.json")
+    assert "Last-Modified" in whole.headers
+    part = httpx.get(f"{channel}noarch/repodata.json", headers={"Range": "bytes=2-5"})
+    assert (part.status_code, part.content) == (206, whole.content[2:6])
+    last = httpx.get(f"{channel}noarch/repodata.json", headers={"Range": "bytes=-4"})
+    assert last.content == whole.content[-4:]
+    assert httpx.get(f"{channel}noarch/").status_code == 404
+    assert httpx.get(f"{channel}noarch/absent.conda").status_code == 404
