@@ -1,4 +1,4 @@
-"""Starts the program with its own packages alone; run as ``python -I``, so that nothing in the checkout is imported."""
+"""Starts the program with its own packages alone; `python -I` keeps whatever the checkout holds out of it."""
 
 import os
 import sys

@@ -64,10 +64,12 @@ def _build(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int
 
 def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep: bool) -> int:
     from pixi_container.ship import Request, ship
+    from pixi_container.workflow_files import write_outputs, write_summary
 
     inputs = _inputs(options, env)
     report = ship(Request(event=_event(inputs, env), inputs=inputs, env=env, keep=keep), log)
-    log.finish(report.outputs(), report.summary())
+    write_outputs(report.outputs())
+    write_summary(report.summary())
     log.say("\n" + report.text())
     return 0
 

@@ -42,9 +42,6 @@ class Log(Protocol):
     def mask(self, secret: str) -> None:
         """Hide ``secret`` in everything that follows."""
 
-    def finish(self, outputs: Mapping[str, str], summary: str) -> None:
-        """Hand over the outputs and the job summary, where there is somebody to take them."""
-
 
 class TerminalLog:
     """On a laptop: plain lines on standard error, so that standard output is free for results."""
@@ -77,16 +74,11 @@ class TerminalLog:
     def mask(self, secret: str) -> None:
         """No secret is ever printed by us; a terminal cannot hide what others print."""
 
-    def finish(self, outputs: Mapping[str, str], summary: str) -> None:
-        """A terminal takes neither."""
-
 
 class WorkflowLog:
-    """In a workflow: groups, annotations, masks, and the runner's files."""
+    """In a workflow: groups, annotations and masks."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._has_outputs = bool(env.get("GITHUB_OUTPUT"))
-        self._summary_file = env.get("GITHUB_STEP_SUMMARY", "")
+    def __init__(self) -> None:
         self._group_open = False
 
     def say(self, text: str) -> None:
@@ -136,16 +128,6 @@ class WorkflowLog:
             if line.strip():
                 self._command("add-mask", line.strip())
 
-    def finish(self, outputs: Mapping[str, str], summary: str) -> None:
-        """Write outputs and summary to the files that the runner named."""
-        from actions_toolkit.file_command import issue_file_command, prepare_key_value_message
-
-        if self._has_outputs:
-            for name, value in outputs.items():
-                issue_file_command("OUTPUT", prepare_key_value_message(name, value))
-        if self._summary_file:
-            issue_file_command("STEP_SUMMARY", summary)
-
     def _close_group(self) -> None:
         if self._group_open:
             self._group_open = False
@@ -160,4 +142,4 @@ class WorkflowLog:
 
 def log_for(env: Mapping[str, str]) -> Log:
     """Give the log that fits the place where the program runs."""
-    return WorkflowLog(env) if env.get("GITHUB_ACTIONS") == "true" else TerminalLog()
+    return WorkflowLog() if env.get("GITHUB_ACTIONS") == "true" else TerminalLog()

@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import posixpath
+import re
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tomli
 from rattler import (
     Gateway,
     GenericVirtualPackage,
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rattler import RepoDataRecord
+
+_OWN_PACKAGE = re.compile(r"^- pypi: (?P<path>\.\S*)\n  name: (?P<name>\S+)\n  version: .*\n", re.MULTILINE)
 
 
 def lock(manifest: Path, *, channel: str, channel_name_in_lock: str = manifests.CONDA_FORGE) -> None:
@@ -82,7 +88,30 @@ async def _lock(manifest: manifests.Manifest, channel: str, name_in_lock: str) -
                     record.url = name_in_lock + record.url.removeprefix(channel)
                     record.channel = name_in_lock
                 found.add_conda_package(environment.name, platforms[platform], record)
+            for name, spec in environment.pypi_specs(platform.subdir).items():
+                found.add_pypi_package(environment.name, platforms[platform], name, "0", _own_path(name, spec))
     found.to_path(manifest.lock)
+    text = manifest.lock.read_text(encoding="utf-8")
+    manifest.lock.write_text(_OWN_PACKAGE.sub(partial(_describe, manifest.root), text), encoding="utf-8")
+
+
+def _own_path(name: str, spec: manifests.Value) -> str:
+    if not isinstance(spec, dict) or "path" not in spec:
+        raise RigError(f"{name} comes from PyPI, which the rig cannot resolve: use a conda package of its channel")
+    path = posixpath.normpath(spec["path"])
+    return path if path.startswith("..") else "./" if path == "." else f"./{path}"
+
+
+def _describe(root: Path, entry: re.Match[str]) -> str:
+    """A package from a folder as lock version 7 has it: no version, but its declared requirements."""
+    project = root / entry["path"] / "pyproject.toml"
+    table = tomli.loads(project.read_text(encoding="utf-8"))["project"] if project.exists() else {}
+    text = f"- pypi: {entry['path']}\n  name: {entry['name']}\n"
+    if table.get("dependencies"):
+        text += "  requires_dist:\n" + "".join(f"  - {requirement}\n" for requirement in table["dependencies"])
+    if table.get("requires-python"):
+        text += f"  requires_python: '{table['requires-python']}'\n"
+    return text
 
 
 async def _solve(

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.rig import conda_packages, solve
+from tests.rig.base import rootfs
 from tests.rig.channel import Server
 from tests.rig.folders import Folders
 
@@ -259,3 +260,54 @@ def test_the_channel_serves_ranges_and_no_listing(channel: str) -> None:
     assert last.content == whole.content[-4:]
     assert httpx.get(f"{channel}noarch/").status_code == 404
     assert httpx.get(f"{channel}noarch/absent.conda").status_code == 404
+
+
+@pytest.mark.parametrize("backend", ["hatchling.build", "setuptools.build_meta"])
+@pytest.mark.parametrize("editable", [True, False])
+def test_own_packages_are_built_and_installed_as_uv_does(
+    workspace: Workspace, channel: str, backend: str, *, editable: bool
+) -> None:
+    requires = backend.split(".", maxsplit=1)[0]
+    (workspace.root / "pyproject.toml").write_text(
+        f"""\
+[build-system]
+requires = ["{requires}"]
+build-backend = "{backend}"
+
+[project]
+name = "study-tools"
+version = "1.2.3"
+requires-python = ">=3.10"
+dependencies = ["tqdm>=4"]
+scripts = {{ study = "study_tools:main" }}
+""",
+        encoding="utf-8",
+    )
+    (workspace.root / "src/study_tools").mkdir(parents=True)
+    code = "def main() -> None:\n    print(__file__)\n"
+    (workspace.root / "src/study_tools/__init__.py").write_text(code, encoding="utf-8")
+    spec = f'study-tools = {{ path = ".", editable = {str(editable).lower()} }}'
+    workspace.replace("[feature.gpu]", f"[pypi-dependencies]\n{spec}\n\n[feature.gpu]")
+    solve.lock(workspace.manifest, channel=channel)
+    own = "- pypi: ./\n  name: study-tools\n  requires_dist:\n  - tqdm>=4\n  requires_python: '>=3.10'\n"
+    assert own in workspace.lock.read_text(encoding="utf-8")
+    workspace.environment["PIXI_STAND_IN_BACKENDS"] = str(
+        rootfs.backends(Folders.from_environment(os.environ).cache)
+    )
+    workspace.pixi("install", "--frozen", "--skip", "study-tools")
+    assert not (workspace.prefix / "bin/study").exists()
+    workspace.pixi("install", "--locked")
+    printed = subprocess.check_output([workspace.prefix / "bin/study"], text=True).strip()
+    site_packages = workspace.prefix / "lib/python3.11/site-packages"
+    assert Path(printed).parents[1] == (workspace.root / "src" if editable else site_packages)
+    dist_info = site_packages / "study_tools-1.2.3.dist-info"
+    assert (dist_info / "INSTALLER").read_text() == "uv-pixi"
+    direct = json.loads((dist_info / "direct_url.json").read_text())
+    assert direct == {"url": workspace.root.as_uri(), "dir_info": {"editable": True} if editable else {}}
+    before = (dist_info / "RECORD").stat().st_ino
+    workspace.pixi("install", "--locked")
+    assert (dist_info / "RECORD").stat().st_ino == before, "unchanged sources are not installed again"
+    (workspace.root / "pyproject.toml").unlink()
+    workspace.pixi("install", "--locked", "--skip", "study-tools")
+    assert not dist_info.exists()
+    assert not (workspace.prefix / "bin/study").exists()

@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+import tomli
 from rattler import LockFile, MatchSpec
 from rattler.exceptions import ParseCondaLockError
 from rattler.lock import CondaLockedBinaryPackage, PypiLockedPackage
@@ -71,12 +72,20 @@ def pypi_packages(found: Sequence[LockedPackage]) -> list[PypiLockedPackage]:
     return [package for package in found if isinstance(package, PypiLockedPackage)]
 
 
+def sha256_of(package: LockedPackage) -> str | None:
+    """In hexadecimal; None for a package without one, as from a folder."""
+    try:
+        found = package.hashes.sha256 if package.hashes else None
+    except AttributeError:  # the bindings wrap an absent value
+        return None
+    return found.hex() if found else None
+
+
 def content_hash(found: Sequence[LockedPackage], platform: Platform) -> str:
     """Changes with any package's location or hash, or the platform; pixi uses xxh3 for the same."""
     digest = hashlib.sha256(platform.name.encode())
     for package in found:
-        sha256 = package.hashes.sha256 if package.hashes else None
-        digest.update(f"{package.location}\0".encode() + (sha256 or b""))
+        digest.update(f"{package.location}\0{sha256_of(package)}\0".encode())
     return digest.hexdigest()[:16]
 
 
@@ -108,13 +117,33 @@ def _why_row(
     if found.virtual_packages and set(found.virtual_packages) != set(platform.virtual_packages):
         return "the declared virtual packages have changed"
     everything = packages(locked, platform)
-    pypi = {package.name: package for package in pypi_packages(everything)}
+    pypi = {manifests.normalised(package.name): package for package in pypi_packages(everything)}
     for name, spec in environment.pypi_specs(platform.subdir).items():
         if name not in pypi:
             return f"the requirement '{name}' could not be satisfied"
-        if isinstance(spec, dict) and "path" in spec and not (manifest.root / spec["path"]).exists():
-            return f"the path of '{name}', {spec['path']}, does not exist"
+        if isinstance(spec, dict) and "path" in spec:
+            reason = _why_own(manifest.root / spec["path"], pypi[name])
+            if reason:
+                return reason
     return _why_conda(environment, platform, conda_records(everything))
+
+
+def _why_own(source: Path, package: PypiLockedPackage) -> str | None:
+    """A source folder must exist; what its pyproject.toml says statically must be what was locked."""
+    if not source.exists():
+        return f"the path of '{package.name}', {source}, does not exist"
+    project = source / "pyproject.toml"
+    try:
+        table = tomli.loads(project.read_text(encoding="utf-8"))["project"]
+    except (OSError, KeyError, tomli.TOMLDecodeError):
+        return None
+    if "dependencies" in table.get("dynamic", ()):
+        return None
+    locked = {re.sub(r"\s", "", text) for text in package.requires_dist if "extra==" not in text.replace(" ", "")}
+    written = {re.sub(r"\s", "", text) for text in table.get("dependencies", ())}
+    if locked != written or (table.get("requires-python") or None) != package.requires_python:
+        return f"the metadata of '{package.name}' has changed"
+    return None
 
 
 def _why_conda(environment: Environment, platform: Platform, records: Sequence[RepoDataRecord]) -> str | None:

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 _CHECKED = ("__glibc", "__musl", "__eglibc", "__cuda", "__osx", "__win", "__linux")
 
 
+def native_subdir() -> str:
+    return str(Subdir.current())
+
+
 def subdir() -> str:
-    return os.environ.get("PIXI_OVERRIDE_PLATFORM") or str(Subdir.current())
+    return os.environ.get("PIXI_OVERRIDE_PLATFORM") or native_subdir()
 
 
 def virtual_packages() -> list[GenericVirtualPackage]:

@@ -117,8 +117,20 @@ class Environment:
         found: dict[str, Any] = {}
         for feature in self.features:
             for name, spec in feature.dependencies(subdir, key="pypi-dependencies").items():
-                found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), spec)
+                found.setdefault(normalised(name), spec)
         return found
+
+    def is_editable(self, name: str, subdir: str) -> bool:
+        """The first feature that says so decides; a path without the key is not editable."""
+        for feature in self.features:
+            for written, spec in feature.dependencies(subdir, key="pypi-dependencies").items():
+                if (
+                    re.sub(r"[-_.]+", "-", written).lower() == name
+                    and isinstance(spec, dict)
+                    and "editable" in spec
+                ):
+                    return bool(spec["editable"])
+        return False
 
     def activation_scripts(self, subdir: str) -> list[str]:
         """Scripts in the order in which they are sourced, so that the first feature has the last word."""
@@ -237,6 +249,11 @@ class Manifest:
                 priority = int(entry.get("priority", 0)) if isinstance(entry, dict) else 0
                 found.setdefault(channel_url(name), priority)
         return tuple(sorted(found, key=lambda url: -found[url]))
+
+
+def normalised(name: str) -> str:
+    """The name of a PyPI package as PEP 503 compares them."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def channel_url(name: str) -> str:

@@ -1,0 +1,54 @@
+# The verbs of this project; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: demo test unit check bench lock clean help
+
+demo: $(READY) ## a workspace to a tested image on a registry, on real components, and run it
+	$(BIN)/python -m tests.demo
+
+test: $(READY) check ## everything: checks, unit tests, end to end on real components
+	$(BIN)/pytest
+
+unit: $(READY) ## the unit tests alone
+	$(BIN)/pytest tests/unit
+
+check: $(READY) ## formatting, types, Dockerfile and workflow linters
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet action.yml .github/workflows
+
+bench: $(READY) ## seconds and bytes of the flow against the usual recipe, in one run
+	$(BIN)/python -m tests.bench
+
+lock: $(READY) ## resolve the dependencies anew, with hashes
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.10 \
+	  --custom-compile-command "make lock" --output-file requirements/runtime.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" --output-file requirements/development.txt pyproject.toml --group dev
+	echo "uv>=0.11" | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.10 \
+	  --custom-compile-command "make lock" --output-file requirements/uv.txt -
+
+# uv comes first because it installs the rest in a tenth of pip's time; everything is checked by hash.
+$(READY): requirements/development.txt requirements/uv.txt
+	rm -rf $(VENV)
+	$(PYTHON) -m venv --without-pip $(VENV)
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-compile --require-hashes --no-deps \
+	  --disable-pip-version-check --requirement requirements/uv.txt
+	$(BIN)/uv pip install --quiet --require-hashes --no-deps --python $(BIN)/python \
+	  --requirement requirements/development.txt
+	touch $@
+
+clean: ## remove what the project made in this folder, and stop the rig
+	-test ! -x $(BIN)/python || $(BIN)/python -m tests.rig down
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,48 @@
+"""The log in a workflow: what the runner obeys is ours alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from pixi_container.errors import UserError
+from pixi_container.log import TerminalLog, WorkflowLog, log_for
+
+
+def test_the_place_decides() -> None:
+    assert isinstance(log_for({"GITHUB_ACTIONS": "true"}), WorkflowLog)
+    assert isinstance(log_for({}), TerminalLog)
+
+
+def test_an_error_is_one_escaped_annotation_outside_of_any_group(capsys: pytest.CaptureFixture[str]) -> None:
+    log = WorkflowLog()
+    with pytest.raises(UserError) as caught, log.step("Build"):
+        raise UserError("50% wrong,\nsee", hint="do: this", file="a,b.toml", line=3)
+    log.error(caught.value)
+    assert capsys.readouterr().out.splitlines() == [
+        "::group::Build",
+        "::endgroup::",
+        "::error title=pixi-container,file=a%2Cb.toml,line=3::a,b.toml:3: 50%25 wrong,%0Asee%0Ado: this",
+    ]
+
+
+@pytest.mark.parametrize("line", ["::error::x", "  ::set-output name=a::b", "a ##[error]x", "::add-mask::a"])
+def test_our_own_lines_are_never_commands(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    WorkflowLog().say(f"before\n{line}")
+    printed = capsys.readouterr().out
+    assert "before\n" in printed
+    assert not any(text.lstrip().startswith("::") or "##[" in text for text in printed.splitlines())
+
+
+def test_foreign_lines_stand_between_stop_and_resume(capsys: pytest.CaptureFixture[str]) -> None:
+    with WorkflowLog().foreign() as show:
+        show("::error::from a Dockerfile")
+    first, foreign, last = capsys.readouterr().out.splitlines()
+    token = first.removeprefix("::stop-commands::")
+    assert foreign == "::error::from a Dockerfile"
+    assert last == f"::{token}::"
+    assert len(token) == 32
+
+
+def test_a_secret_of_several_lines_is_masked_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    WorkflowLog().mask("one\n\n two \n")
+    assert capsys.readouterr().out.splitlines() == ["::add-mask::one", "::add-mask::two"]
