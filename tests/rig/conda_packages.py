@@ -54,8 +54,10 @@ def build(cache: Path, say: Callable[[str], None]) -> Path:
 
 def _build(cache: Path, channel: Path, say: Callable[[str], None]) -> None:
     say("conda packages: downloading")
-    debs = {subdir: _fetch_debs(cache / "debs", subdir) for subdir in ARCHITECTURES}
-    wheels = _download_wheels(cache / "wheels")
+    with ThreadPoolExecutor() as pool:
+        fetched = {subdir: pool.submit(_fetch_debs, cache / "debs", subdir) for subdir in ARCHITECTURES}
+        wheels = _download_wheels(cache / "wheels")
+        debs = {subdir: future.result() for subdir, future in fetched.items()}
     say("conda packages: building")
     with tempfile.TemporaryDirectory(prefix=".building-", dir=channel.parent) as name:
         work = Path(name)
