@@ -311,3 +311,8 @@ scripts = {{ study = "study_tools:main" }}
     workspace.pixi("install", "--locked", "--skip", "study-tools")
     assert not dist_info.exists()
     assert not (workspace.prefix / "bin/study").exists()
+    workspace.environment["PIXI_OVERRIDE_PLATFORM"] = "linux-aarch64"
+    shutil.rmtree(workspace.prefix)
+    workspace.pixi("install", "--frozen", "--skip", "study-tools")
+    assert (workspace.prefix / "lib/python3.11/site-packages/tqdm").is_dir()
+    assert "Failed to query Python interpreter" in workspace.pixi("install", "--frozen", code=1).stderr

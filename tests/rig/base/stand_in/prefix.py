@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .manifest import Environment, Manifest, Platform
 
+_FINGERPRINT = ".pixi-environment-fingerprint"
 _INSTALLING = "pixi:installing!"
 _HISTORY = "// not relevant for pixi but for `conda run -p`"
 _EARLIEST = calendar.timegm((1980, 1, 1, 0, 0, 0))
@@ -108,13 +109,19 @@ class Request:
 
 
 def is_current(request: Request) -> bool:
-    """Whether conda-meta/pixi was written for exactly this lock (pixi's quick check)."""
+    """Whether conda-meta/pixi was written for exactly this lock (pixi's quick check).
+
+    Never with a source folder that exists relative to the current directory, as pixi looks for it there.
+    """
     try:
         recorded = json.loads((request.prefix / "conda-meta" / "pixi").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     platform = request.choose_platform()
-    expected = locks.content_hash(request.packages(platform), platform)
+    packages = request.packages(platform)
+    if any(Path(package.location).is_dir() for package in locks.pypi_packages(packages)):
+        return False
+    expected = locks.content_hash(packages, platform)
     return bool(recorded.get("environment_lock_file_hash") == expected)
 
 
@@ -133,6 +140,7 @@ def update(request: Request) -> None:
     meta = prefix / "conda-meta"
     try:
         meta.mkdir(parents=True, exist_ok=True)
+        (meta / _FINGERPRINT).open("a", encoding="ascii").close()
     except OSError as error:
         raise PixiError(f"failed to acquire install lock on prefix '{prefix}'", str(error.strerror)) from None
     _install_conda(request, platform, records, locks.conda_records(kept))
@@ -160,10 +168,10 @@ def _install_conda(
     request: Request, platform: Platform, everything: Sequence[RepoDataRecord], kept: Sequence[RepoDataRecord]
 ) -> None:
     """Like pixi, takes an equal fingerprint of *all* records for an installed environment and looks no further."""
-    marker = request.prefix / "conda-meta" / ".pixi-environment-fingerprint"
+    marker = request.prefix / "conda-meta" / _FINGERPRINT
     pairs = sorted(f"{record.name.normalized}{(record.sha256 or b'').hex()}" for record in everything)
     fingerprint = hashlib.sha256("\n".join(pairs).encode()).hexdigest()[:16]
-    before = marker.read_text(encoding="ascii") if marker.exists() else ""
+    before = marker.read_text(encoding="ascii")
     if before == fingerprint:
         return
     marker.write_text(_INSTALLING, encoding="ascii")
