@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
     hook = commands.add_parser("shell-hook", aliases=["s"], help="print the activation script", allow_abbrev=False)
     _add_common(hook, update=True)
-    hook.add_argument("-e", "--environment", default="default")
+    hook.add_argument("-e", "--environment", default=_active_environment() or "default")
     hook.add_argument("-s", "--shell", default="bash", choices=["bash"])
     hook.add_argument("--json", action="store_true")
     hook.add_argument("--no-completions", action="store_true")
@@ -67,16 +67,21 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", aliases=["r"], help="run a task or command", allow_abbrev=False)
     _add_common(run, update=True)
-    run.add_argument("-e", "--environment", default="")
+    run.add_argument("-e", "--environment", default=_active_environment())
     run.add_argument("command", nargs=argparse.REMAINDER)
     run.set_defaults(run=_run)
 
     listing = commands.add_parser("list", aliases=["ls"], help="list the locked packages", allow_abbrev=False)
     _add_common(listing, update=True)
-    listing.add_argument("-e", "--environment", default="default")
+    listing.add_argument("-e", "--environment", default=_active_environment() or "default")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(run=_list)
     return parser
+
+
+def _active_environment() -> str:
+    """In an activated shell its environment is meant (EnvironmentName::from_arg_or_env_var of pixi)."""
+    return os.environ.get("PIXI_ENVIRONMENT_NAME", "") if "PIXI_IN_SHELL" in os.environ else ""
 
 
 def _add_common(parser: argparse.ArgumentParser, *, update: bool = False) -> None:
@@ -109,7 +114,8 @@ def _install(parsed: argparse.Namespace) -> int:
     from . import prefix
 
     manifest = _find(parsed)
-    names = list(manifest.environments) if parsed.all else list(dict.fromkeys(parsed.environment)) or ["default"]
+    named = list(dict.fromkeys(parsed.environment)) or [_active_environment() or "default"]
+    names = list(manifest.environments) if parsed.all else named
     environments = [manifest.environment(name) for name in names]
     prefix.prepare_workspace(manifest)
     lock = prefix.load_lock(manifest, frozen=parsed.frozen, locked=parsed.locked, verbose=parsed.verbose > 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import calendar
+import errno
 import hashlib
 import json
 import os
@@ -47,7 +48,7 @@ def prepare_workspace(manifest: Manifest) -> None:
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(text, encoding="ascii")
         except OSError as error:
-            if error.errno != 30:  # EROFS
+            if error.errno != errno.EROFS:
                 raise PixiError(f"Failed to create {name} file at {path}", str(error.strerror)) from None
 
 
