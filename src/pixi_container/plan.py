@@ -41,6 +41,8 @@ echo "environment $CONDA_PREFIX is active for user $(id -u)"
 """.strip()
 """What is run when the user gives no ``test-command``, as a user that the image does not know."""
 
+# Annotations have no place in Docker's own media types, which are BuildKit's default.
+_PUSH = ("--output", "type=registry,oci-mediatypes=true")
 _CHECK_AS = ("--user", "54321:54321", "--read-only", "--env", "HOME=/nonexistent")
 
 
@@ -189,7 +191,7 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
         test=_test_command(inputs, local),
         push_command=build_command(
             "push",
-            "--push",
+            *_PUSH,
             *_flags("--tag", metadata.tags),
             *_flags("--annotation", _for_one_manifest(annotations)),
         )

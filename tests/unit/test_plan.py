@@ -55,7 +55,7 @@ def test_a_push_is_built_tested_and_pushed(folder: Folder) -> None:
     assert plan.push
     assert plan.tags == ("ghcr.io/lab/study:main", "ghcr.io/lab/study:sha-0123456", "ghcr.io/lab/study:latest")
     assert "--load" in plan.build.argv
-    assert "--push" not in plan.build.argv
+    assert "--output" not in plan.build.argv
     assert words_after("--tag", plan.build.argv) == [plan.local_image]
     assert plan.push_command
     assert words_after("--tag", plan.push_command.argv) == list(plan.tags)
@@ -68,9 +68,9 @@ def test_build_and_push_differ_only_in_where_the_image_goes(folder: Folder) -> N
     assert plan.push_command
     built, pushed = (
         [word for word in argv if not word.endswith(".json")][: argv.index(last)]
-        for argv, last in ((plan.build.argv, "--load"), (plan.push_command.argv, "--push"))
+        for argv, last in ((plan.build.argv, "--load"), (plan.push_command.argv, "--output"))
     )
-    assert built[: built.index("--load")] == pushed[: pushed.index("--push")]
+    assert built[: built.index("--load")] == pushed[: pushed.index("--output")]
 
 
 @pytest.mark.parametrize("push", ["auto", "false"])
@@ -88,7 +88,7 @@ def test_what_is_not_safe_never_pushes(folder: Folder, event: Event, push: str) 
     plan = plan_of(folder, event, push=push)
     assert not plan.push
     assert plan.push_command is None
-    assert "--push" not in (*plan.build.argv, *plan.test.argv)
+    assert not {"--push", "--output"} & {*plan.build.argv, *plan.test.argv}
     assert Report(plan=plan).outputs()["pushed"] == "false"
 
 
