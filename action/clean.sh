@@ -4,6 +4,10 @@ set -uo pipefail
 shopt -s nullglob
 
 for folder in "${RUNNER_TEMP:?}"/pixi-container-*/; do
+  # The docker command outlives the program that was killed, and would start what is removed here.
+  if [ -r "$folder/process-group" ]; then
+    kill -KILL -- "-$(cat "$folder/process-group")" 2>/dev/null
+  fi
   if [ -r "$folder/container" ]; then
     docker rm --force "$(cat "$folder/container")" >/dev/null 2>&1
   fi

@@ -74,6 +74,7 @@ class Engine:
         self._work = work
         self._env = env
         self._log = log
+        self._group_file = work / "process-group"
         self._started = False
 
     def build(self) -> str:
@@ -88,7 +89,14 @@ class Engine:
     def test(self) -> None:
         """Run the test in the built image. Raises ``UserError`` when it fails."""
         with self._log.foreign() as show:
-            done = stream(self._plan.test.argv, env=self._env, show=show)
+            # A client that a signal stops while it asks for the container leaves one that nobody removes.
+            done = stream(
+                self._plan.test.argv,
+                env=self._env,
+                show=show,
+                group_file=self._group_file,
+                stop=self._remove_container,
+            )
         if done.code != 0:
             raise UserError(
                 f"the test in the built image failed with exit code {done.code}; nothing was pushed",
@@ -121,12 +129,15 @@ class Engine:
         """Remove the test container, if it is still there, and the image, unless it is to be kept."""
         if not self._started:
             return
-        capture(["docker", "rm", "--force", self._plan.test_container], env=self._env)
+        self._remove_container()
         capture(["docker", "image", "rm", self._plan.local_image], env=self._env)
+
+    def _remove_container(self) -> None:
+        capture(["docker", "rm", "--force", self._plan.test_container], env=self._env)
 
     def _buildx(self, command: Command, env: Mapping[str, str]) -> dict[str, Any]:
         with self._log.foreign() as show:
-            done = stream(command.in_folder(str(self._work)), env=env, show=show)
+            done = stream(command.in_folder(str(self._work)), env=env, show=show, group_file=self._group_file)
         if done.code != 0:
             raise explain(done.output, purpose=command.purpose, code=done.code)
         try:

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import time
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from pixi_container.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from types import FrameType
 
 _KEPT_LINES = 400
 _STOP_SECONDS = 10
+_STOP_AGAIN_SECONDS = 0.2
 
 
 class Interrupted(BaseException):
@@ -38,6 +41,28 @@ class Finished:
     errors: str = ""
 
 
+class _Starting:
+    """Whether a process is being started, and the signal that came meanwhile."""
+
+    active = False
+    interrupted = 0
+
+
+_starting = _Starting()
+
+
+@contextmanager
+def _whole_start() -> Iterator[None]:
+    """Hold ``Interrupted`` back for as long as a process may run of which we do not know yet."""
+    _starting.active = True
+    try:
+        yield
+    finally:
+        _starting.active = False
+    if _starting.interrupted:
+        raise Interrupted(_starting.interrupted)
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into ``Interrupted``, so that every clean-up on the way out runs."""
@@ -46,7 +71,9 @@ def stop_on_signals() -> Iterator[None]:
         # What cleans up now must not be cut short by the second signal that a runner sends.
         for other in (signal.SIGINT, signal.SIGTERM):
             signal.signal(other, signal.SIG_IGN)
-        raise Interrupted(number)
+        if not _starting.active:
+            raise Interrupted(number)
+        _starting.interrupted = number
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -79,16 +106,48 @@ def capture(
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def stream(argv: Sequence[str], *, show: Callable[[str], None], env: Mapping[str, str] | None = None) -> Finished:
+def stream(
+    argv: Sequence[str],
+    *,
+    show: Callable[[str], None],
+    group_file: Path,
+    env: Mapping[str, str] | None = None,
+    stop: Callable[[], object] | None = None,
+) -> Finished:
     """Run a long command, ``show`` each line of its output as it comes, and give the last ones.
 
-    The process has a session of its own: it is stopped by us, in order, when we are. Raises ``UserError`` when
-    the program does not exist.
+    The process has a session of its own: it is stopped by us, in order, when we are; by ``stop``, called until
+    the process ends, where a signal alone would leave something behind. While it runs ``group_file`` holds the
+    id of its process group, for whoever cleans up after us. Raises ``UserError`` when the program does not exist.
     """
     show("+ " + shlex.join(argv))
     last: deque[str] = deque(maxlen=_KEPT_LINES)
+    process: subprocess.Popen[str] | None = None
     try:
-        process = subprocess.Popen(
+        with _whole_start():
+            process = _start(argv, env)
+            group_file.write_text(str(process.pid))
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        for line in process.stdout:
+            last.append(line.rstrip("\n"))
+            show(last[-1])
+        code = process.wait()
+    except BaseException:
+        if process and stop:
+            _stop_by(stop, process)
+        if process:
+            _stop(process)
+        raise
+    finally:
+        group_file.unlink(missing_ok=True)
+        if process and process.stdout:
+            process.stdout.close()
+    return Finished(code, "\n".join(last))
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str] | None) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
             list(argv),
             env=env,
             stdin=subprocess.DEVNULL,
@@ -100,19 +159,16 @@ def stream(argv: Sequence[str], *, show: Callable[[str], None], env: Mapping[str
         )
     except OSError as error:
         raise _not_started(argv, error) from error
-    try:
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-        for line in process.stdout:
-            last.append(line.rstrip("\n"))
-            show(last[-1])
-        code = process.wait()
-    except BaseException:
-        _stop(process)
-        raise
-    finally:
-        if process.stdout:
-            process.stdout.close()
-    return Finished(code, "\n".join(last))
+
+
+def _stop_by(stop: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + _STOP_SECONDS
+    while time.monotonic() < deadline:
+        stop()
+        with suppress(subprocess.TimeoutExpired):
+            # Reads on, as a process that cannot write does not end.
+            process.communicate(timeout=_STOP_AGAIN_SECONDS)
+            return
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

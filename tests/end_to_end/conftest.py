@@ -55,7 +55,7 @@ def solved_example(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def warm_engine(rig: Rig, solved_example: Path) -> None:
-    """Keeps an image of each environment in the engine, so that their layers are compressed once, not in each test."""
+    """Keeps an image of each environment in the engine: their layers are compressed once, not in each test."""
     for environment in ("default", "gpu"):
         arguments = [
             "--environment",
@@ -230,7 +230,7 @@ def step(
 
 
 def read_outputs(file: Path) -> dict[str, str]:
-    """Parse the runner's output file: https://docs.github.com/actions -> workflow commands -> multiline strings."""
+    """Parse the runner's output file as its documentation has it for multiline strings."""
     outputs: dict[str, str] = {}
     lines = iter(file.read_text().splitlines())
     for line in lines:
