@@ -48,7 +48,7 @@ class Runner:
         inputs: Mapping[str, str],
         on_line: Callable[[str, int], None] = lambda _line, _pid: None,
     ) -> Composite:
-        """Use the action in ``action``; ``on_line`` gets each line as it comes and the id of the step's process."""
+        """Use the action in ``action``; ``on_line`` gets each line and the id of the step's process."""
         metadata = yaml.safe_load((action / "action.yml").read_text())
         assert metadata["runs"]["using"] == "composite"
         known = metadata["inputs"]
@@ -82,7 +82,8 @@ class Runner:
         result.ran.append(step["name"])
         names = ("output", "step_summary", "env", "path", "state")
         names = ("output", "step_summary", "env", "path", "state")
-        files = {name: self.temp / f"_runner_{name}_{number}" for name in names}
+        names = ("output", "step_summary", "env", "path", "state")
+        files = {name: self.temp / f"_runner_{name}" for name in names}
         for file in files.values():
             file.write_text("")
         script = self.temp / f"_runner_script_{number}.sh"

@@ -137,7 +137,13 @@ class Engine:
 
     def _buildx(self, command: Command, env: Mapping[str, str]) -> dict[str, Any]:
         with self._log.foreign() as show:
-            done = stream(command.in_folder(str(self._work)), env=env, show=show, group_file=self._group_file)
+            done = stream(
+                command.in_folder(str(self._work)),
+                # Buildx would make a build argument of the date, on which every step then depends.
+                env={name: value for name, value in env.items() if name != "SOURCE_DATE_EPOCH"},
+                show=show,
+                group_file=self._group_file,
+            )
         if done.code != 0:
             raise explain(done.output, purpose=command.purpose, code=done.code)
         try:

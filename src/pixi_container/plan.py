@@ -42,7 +42,7 @@ echo "environment $CONDA_PREFIX is active for user $(id -u)"
 """What is run when the user gives no ``test-command``, as a user that the image does not know."""
 
 # Annotations have no place in Docker's own media types, which are BuildKit's default.
-_PUSH = ("--output", "type=registry,oci-mediatypes=true")
+_PUSH = "type=registry,oci-mediatypes=true"
 _CHECK_AS = ("--user", "54321:54321", "--read-only", "--env", "HOME=/nonexistent")
 
 
@@ -187,11 +187,11 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
         keep_local_image=keep,
         test_container=_test_container(local),
         dockerfile=dockerfile,
-        build=build_command("build", "--load", *_flags("--tag", (local, *(metadata.tags if keep else ())))),
+        build=build_command("build", "type=docker", *_flags("--tag", (local, *(metadata.tags if keep else ())))),
         test=_test_command(inputs, local),
         push_command=build_command(
             "push",
-            *_PUSH,
+            _PUSH,
             *_flags("--tag", metadata.tags),
             *_flags("--annotation", _for_one_manifest(annotations)),
         )
@@ -245,10 +245,13 @@ def _build_command(
     found: Lookups,
     labels: tuple[tuple[str, str], ...],
     purpose: str,
+    output: str,
     *more: str,
 ) -> Command:
     """Give the buildx command of one purpose: build and push must not differ but in ``more``."""
-    epoch = str(int(found.facts.commit_date.timestamp()))
+    # As an attribute of the output: the build argument of the same purpose would make every RUN and COPY depend on
+    # the commit, and so keep nothing in the cache from one commit to the next.
+    epoch = f"source-date-epoch={int(found.facts.commit_date.timestamp())}"
     argv = (
         "docker",
         "buildx",
@@ -262,9 +265,9 @@ def _build_command(
         f"{WORK}/{purpose}.json",
         "--provenance",
         "false",
-        "--build-arg",
-        f"SOURCE_DATE_EPOCH={epoch}",
         *_flags("--label", tuple(f"{key}={value}" for key, value in labels)),
+        "--output",
+        f"{output},{epoch}",
         *more,
         str(workspace.context),
     )

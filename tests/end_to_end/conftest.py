@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -225,8 +226,13 @@ def step(
     rig: Rig, warm_engine: None, repository: Repository, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Step:
     """A step that ships the example to a name of the test's own."""
-    name = "".join(character if character.isalnum() else "-" for character in request.node.name.lower()).strip("-")
-    return Step(rig, repository, tmp_path / "runner", image=f"lab/{name[:80].strip('-')}")
+    return Step(rig, repository, tmp_path / "runner", image=image_name(request.node.name))
+
+
+def image_name(test: str) -> str:
+    """Give a name that no other test, nor an earlier run on the same rig, has pushed to."""
+    name = "".join(character if character.isalnum() else "-" for character in test.lower()).strip("-")
+    return f"lab/{name[:60].strip('-')}-{uuid4().hex[:8]}"
 
 
 def read_outputs(file: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.composite import Composite, Runner
-from tests.end_to_end.conftest import ROOT, Repository, registry_tags
+from tests.end_to_end.conftest import ROOT, Repository, image_name, registry_tags
 from tests.rig.rig import Rig
 
 HOSTILE = {
@@ -118,7 +118,7 @@ def use(
         env={**env, **rig.environment(), **HOSTILE, "DOCKER_CONFIG": str(docker)},
     )
     before = sorted((path, path.read_bytes()) for path in docker.iterdir() if path.is_file())
-    yield Use(rig, repository, runner, action, f"lab/{request.node.name.lower().replace('_', '-')}")
+    yield Use(rig, repository, runner, action, image_name(request.node.name))
     assert sorted((path, path.read_bytes()) for path in docker.iterdir() if path.is_file()) == before
     assert repository.git("status", "--porcelain") == ""
 

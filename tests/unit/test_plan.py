@@ -14,7 +14,7 @@ from pixi_container.event import Event
 from pixi_container.image_reference import parse_reference
 from pixi_container.inputs import Credential, Inputs, parse_inputs
 from pixi_container.metadata import workspace_expressions
-from pixi_container.plan import BuilderKind, Lookups, Plan, make_plan, push_credentials
+from pixi_container.plan import BuilderKind, Command, Lookups, Plan, make_plan, push_credentials
 from pixi_container.report import Report
 from pixi_container.tags import facts_from
 from pixi_container.workspace import read_workspace
@@ -50,14 +50,18 @@ def words_after(flag: str, argv: tuple[str, ...]) -> list[str]:
     return [argv[position + 1] for position, word in enumerate(argv) if word == flag]
 
 
+def outputs_of(command: Command) -> list[str]:
+    return [output.partition(",")[0] for output in words_after("--output", command.argv)]
+
+
 def test_a_push_is_built_tested_and_pushed(folder: Folder) -> None:
     plan = plan_of(folder, PUSH)
     assert plan.push
     assert plan.tags == ("ghcr.io/lab/study:main", "ghcr.io/lab/study:sha-0123456", "ghcr.io/lab/study:latest")
-    assert "--load" in plan.build.argv
-    assert "--output" not in plan.build.argv
+    assert outputs_of(plan.build) == ["type=docker"]
     assert words_after("--tag", plan.build.argv) == [plan.local_image]
     assert plan.push_command
+    assert outputs_of(plan.push_command) == ["type=registry"]
     assert words_after("--tag", plan.push_command.argv) == list(plan.tags)
     assert plan.test.argv[:4] == ("docker", "run", "--rm", "--name")
     assert plan.local_image in plan.test.argv
@@ -66,11 +70,10 @@ def test_a_push_is_built_tested_and_pushed(folder: Folder) -> None:
 def test_build_and_push_differ_only_in_where_the_image_goes(folder: Folder) -> None:
     plan = plan_of(folder, PUSH)
     assert plan.push_command
-    built, pushed = (
-        [word for word in argv if not word.endswith(".json")][: argv.index(last)]
-        for argv, last in ((plan.build.argv, "--load"), (plan.push_command.argv, "--output"))
-    )
-    assert built[: built.index("--load")] == pushed[: pushed.index("--output")]
+    built, pushed = plan.build.argv, plan.push_command.argv
+    assert built[: built.index("--metadata-file")] == pushed[: pushed.index("--metadata-file")]
+    assert words_after("--label", built) == words_after("--label", pushed)
+    assert built[-1] == pushed[-1]
 
 
 @pytest.mark.parametrize("push", ["auto", "false"])
@@ -88,7 +91,7 @@ def test_what_is_not_safe_never_pushes(folder: Folder, event: Event, push: str) 
     plan = plan_of(folder, event, push=push)
     assert not plan.push
     assert plan.push_command is None
-    assert not {"--push", "--output"} & {*plan.build.argv, *plan.test.argv}
+    assert outputs_of(plan.build) == ["type=docker"]
     assert Report(plan=plan).outputs()["pushed"] == "false"
 
 
@@ -157,7 +160,7 @@ def test_keeping_loads_the_image_under_its_tags(folder: Folder) -> None:
 
 def test_two_builds_of_a_commit_have_one_date(folder: Folder) -> None:
     plan = plan_of(folder, PUSH)
-    assert f"SOURCE_DATE_EPOCH={int(DATE.timestamp())}" in plan.build.argv
+    assert words_after("--output", plan.build.argv) == [f"type=docker,source-date-epoch={int(DATE.timestamp())}"]
     assert dict(plan.labels)["org.opencontainers.image.created"] == "2026-01-02T03:04:05.000Z"
     assert plan == plan_of(folder, PUSH)
 
