@@ -126,11 +126,15 @@ class Engine:
         return int(done.output) if done.code == 0 and done.output.strip().isdigit() else 0
 
     def clean(self) -> None:
-        """Remove the test container, if it is still there, and the image, unless it is to be kept."""
+        """Remove the test container, if it is still there, and the image, unless it is to be kept.
+
+        A push through the engine's own driver leaves the image there under every tag.
+        """
         if not self._started:
             return
         self._remove_container()
-        capture(["docker", "image", "rm", self._plan.local_image], env=self._env)
+        names = () if self._plan.keep_local_image else self._plan.tags
+        capture(["docker", "image", "rm", self._plan.local_image, *names], env=self._env)
 
     def _remove_container(self) -> None:
         capture(["docker", "rm", "--force", self._plan.test_container], env=self._env)

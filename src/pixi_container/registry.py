@@ -39,9 +39,14 @@ _TIMEOUT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class PublishedImage:
-    """An image as a registry has it; ``layer_sizes`` are compressed bytes, base first."""
+    """An image as a registry has it; ``layer_sizes`` are compressed bytes, base first.
+
+    ``config`` is the digest of its configuration, which names the uncompressed content: it is the same wherever
+    the image lies, while ``digest`` changes where a registry's copy was compressed in another way.
+    """
 
     digest: str
+    config: str
     layer_sizes: tuple[int, ...]
 
 
@@ -93,9 +98,11 @@ class Registry:
         if response.status_code == 404:
             return None
         self._accept(response, reference, "read")
-        layers = response.json().get("layers", [])
+        manifest = response.json()
         return PublishedImage(
-            response.headers.get("docker-content-digest", ""), tuple(layer.get("size", 0) for layer in layers)
+            digest=response.headers.get("docker-content-digest", ""),
+            config=manifest.get("config", {}).get("digest", ""),
+            layer_sizes=tuple(layer.get("size", 0) for layer in manifest.get("layers", [])),
         )
 
     def check_push(self, reference: ImageReference) -> None:

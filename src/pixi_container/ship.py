@@ -65,11 +65,9 @@ def ship(request: Request, log: Log) -> Report:
                 credentials = push_credentials(request.event, request.inputs, _references(plan))
                 with private_docker_config(credentials, request.env, work) as env:
                     digest = engine.push(env, tested=built)
-                published = _read_back(request, plan, digest)
-                log.say(f"{digest} is on the registry under each of its {len(plan.tags)} tags")
-            return Report(
-                plan=plan, digest=digest, layer_sizes=published.layer_sizes, image_size=engine.image_size()
-            )
+                published = _read_back(request, plan, tested=built, pushed=digest)
+                log.say(f"what was tested is on the registry under each of its {len(plan.tags)} tags")
+            return Report(plan=plan, digest=published.digest, layer_sizes=published.layer_sizes)
         finally:
             engine.clean()
 
@@ -140,20 +138,23 @@ def _check_push(request: Request, plan: Plan, log: Log) -> None:
             log.say(f"{name} takes pushes")
 
 
-def _read_back(request: Request, plan: Plan, digest: str) -> PublishedImage:
-    """Ask the registry for every tag; only what it answers counts as pushed."""
+def _read_back(request: Request, plan: Plan, *, tested: str, pushed: str) -> PublishedImage:
+    """Ask the registry for every tag, as only what it answers counts as pushed, and give the first one's image.
+
+    ``tested`` is the configuration's digest, ``pushed`` the image's as the builder told it.
+    """
     with _registry(request) as registry:
-        for reference in _references(plan):
-            there = registry.digest(reference)
-            if there != digest:
-                raise UserError(
-                    f"{reference} points to {there or 'nothing'} after the push, not to {digest}",
-                    hint="Did another run push the same tag meanwhile? A `concurrency` group prevents that.",
-                )
-        published = registry.image(_references(plan)[0].tagged("").pinned(digest))
-    if published is None:
-        raise UserError(f"{digest} is not on the registry after the push")
-    return published
+        found = {reference: registry.image(reference) for reference in _references(plan)}
+    for reference, image in found.items():
+        if image is None or image.config != tested:
+            raise UserError(
+                f"{reference} is {'another image' if image else 'not there'} after the push",
+                hint="Did another run push the same tag meanwhile? A `concurrency` group prevents that.",
+            )
+    images = [image for image in found.values() if image]
+    if pushed not in {image.digest for image in images}:
+        raise UserError(f"the builder says that it pushed {pushed}, which no tag points to")
+    return images[0]
 
 
 @contextmanager

@@ -210,9 +210,10 @@ class Step:
         """Give the tags that the registry has under the image's name, with their digests."""
         return registry_tags(self.rig.registry, self.image)
 
-    def local_images(self) -> str:
-        """Give the images that the product left in the engine."""
-        return self.docker("image", "ls", "--quiet", "--filter", "reference=pixi-container.local/*")
+    def local_images(self) -> list[str]:
+        """Give the images of this step that are in the engine, among them what the product left there."""
+        images = self.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
+        return [image for image in images if "pixi-container.local/" in image or self.image in image]
 
     def docker(self, *arguments: str) -> str:
         """Run docker on the rig's engine and give its standard output."""
@@ -252,7 +253,8 @@ def read_outputs(file: Path) -> dict[str, str]:
 
 def registry_tags(registry: str, name: str, auth: tuple[str, str] | None = None) -> dict[str, str]:
     """Give tags and digests of a repository, nothing when it does not exist."""
-    accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
+    kinds = ("oci.image.manifest.v1", "oci.image.index.v1", "docker.distribution.manifest.v2")
+    accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
     with httpx.Client(base_url=f"http://{registry}/v2/{name}/", auth=auth) as client:
         answer = client.get("tags/list")
         tags = answer.json().get("tags") or [] if answer.status_code == 200 else []

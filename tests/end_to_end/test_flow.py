@@ -23,7 +23,8 @@ type=semver,pattern={{major}}.{{minor}}
 
 def nothing_left(step: Step, left_in_temp: list[str]) -> bool:
     """Whether neither temporary files nor test containers nor images are left."""
-    return not left_in_temp and not step.local_images() and not step.docker("ps", "--all", "--quiet")
+    containers = step.docker("ps", "--all", "--quiet", "--filter", "name=pixi-container-test")
+    return not left_in_temp and not step.local_images() and not containers
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,8 @@ def test_two_registries_get_the_same_image(step: Step) -> None:
         tags="type=raw,value=one",
     )
     assert outcome.code == 0, outcome.log
-    assert step.tags() == registry_tags(rig.password_registry, step.image, (rig.username, rig.password))
+    # The digests may differ: an engine without containerd's image store compresses for each registry anew.
+    assert registry_tags(rig.password_registry, step.image, (rig.username, rig.password)).keys() == {"one"}
     assert step.tags() == {"one": outcome.outputs["digest"]}
 
 
