@@ -3,58 +3,99 @@
 # once per content of the lock file. Writes `python` and `packages` to GITHUB_OUTPUT.
 set -euo pipefail
 
-# What a job sets for its own Python must not steer ours. Index addresses, certificates and proxies stay.
-unset PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV CONDA_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_PREFIX \
-  PIP_USER PIP_CONSTRAINT PIP_REQUIREMENT UV_SYSTEM_PYTHON UV_PYTHON UV_CONSTRAINT UV_OVERRIDE UV_TARGET UV_PREFIX
-export PIP_ROOT_USER_ACTION=ignore
-
 action=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-lock="$action/requirements/runtime.txt"
+locks="$action/requirements"
 
 fail() {
   echo "::error title=pixi-container::$1"
   exit 1
 }
 
-find_python() {
-  local candidate
-  for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python \
-    "${RUNNER_TOOL_CACHE:-/nowhere}"/Python/3.1[0-9]*/*/bin/python3; do
-    # Asking for the executable sees through shims, which cost more than Python's own start.
-    "$candidate" -I -S -c 'import sys; sys.version_info >= (3, 10) or sys.exit(1); print(sys.executable)' \
-      2>/dev/null && return
-  done
-  fail "There is no Python 3.10 or newer on this runner. Install one, for example with actions/setup-python before this step."
+# What a job sets for its own Python must not steer ours. Index addresses, certificates and proxies stay.
+for name in "${!PYTHON@}" "${!PIP_@}" "${!UV_@}" VIRTUAL_ENV CONDA_PREFIX; do
+  case "$name" in
+    *INDEX_STRATEGY) unset "$name" ;;
+    *INDEX* | *FIND_LINKS | *CERT* | *TLS | *PROXY* | *HOST* | *TIMEOUT | *RETRIES | *KEYRING* | *CONFIG_FILE | *CACHE*) ;;
+    *) unset "$name" ;;
+  esac
+done
+# Variables win over a configuration file that says otherwise.
+export PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+if [ -n "${PIP_INDEX_URL:-}" ]; then
+  export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"
+fi
+
+# Prints the interpreter and the name of the folder for what it can load. Asking it where it is sees through
+# shims, which cost more than Python's own start; the suffix of its modules tells versions and C libraries apart.
+probe='import sys
+sys.version_info >= (3, 10) or sys.exit(1)
+import hashlib, importlib.machinery, os
+key = hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()[:16]
+print(sys.executable)
+print(key + "-" + os.uname().machine + importlib.machinery.EXTENSION_SUFFIXES[0])'
+
+found=
+for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python \
+  "${RUNNER_TOOL_CACHE:-/nowhere}"/Python/3.1[0-9]*/*/bin/python3; do
+  found=$("$candidate" -I -S -c "$probe" "$locks/runtime.txt" 2>/dev/null) && break
+  found=
+done
+[ -n "$found" ] \
+  || fail "There is no Python 3.10 or newer on this runner. Install one, for example with actions/setup-python before this step."
+python=${found%%$'\n'*}
+
+cache="${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:?is not set: this script runs in a workflow}}/pixi-container"
+if ! mkdir -p "$cache" 2>/dev/null || [ ! -w "$cache" ]; then
+  # Not named as the folders that the clean-up step removes.
+  cache="$RUNNER_TEMP/_pixi_container"
+  mkdir -p "$cache"
+fi
+packages="$cache/${found##*$'\n'}"
+
+with_pip() {
+  "$python" -I -m pip install --quiet --require-hashes --no-deps --no-compile "$@"
 }
 
-python=$(find_python) || { echo "$python"; exit 1; }
-tag=$("$python" -I -S -c \
-  'import os, sys; print(sys.platform, os.uname().machine, sys.implementation.cache_tag, sep="-")')
-key=$(sha256sum < "$lock" | cut -c1-16)
-cache="${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:?is not set: this script runs in a workflow}}"
-mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || cache="$RUNNER_TEMP"
-packages="$cache/pixi-container/$key-$tag"
+with_uv() {
+  "$1" pip install --quiet --require-hashes --no-deps --python "$python" --target "$new/packages" \
+    --requirement "$locks/runtime.txt"
+}
+
+# Fetching uv first takes less time than pip alone, which takes one package after the other.
+fetch_uv() {
+  # pip compares each of thousands of files with each of hundreds of tags, unless it is told the tag.
+  case "$packages" in
+    *-x86_64.*-linux-gnu.* | *-aarch64.*-linux-gnu.*)
+      with_pip --target "$new/uv" --requirement "$locks/uv.txt" --only-binary :all: --implementation py --abi none \
+        --platform "manylinux2014_$(uname -m)" 2>/dev/null && return
+      ;;
+  esac
+  with_pip --target "$new/uv" --requirement "$locks/uv.txt"
+}
+
+install() {
+  if uv --version >/dev/null 2>&1; then
+    with_uv uv && return
+  fi
+  "$python" -I -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("pip"))' \
+    || fail "There is neither a working uv nor pip for $python. Install one of them, for example with actions/setup-python."
+  fetch_uv || fail "uv could not be installed from the package index; see the lines above."
+  # An index that only pip's configuration file knows is no secret to pip.
+  UV_CACHE_DIR="$new/cache" with_uv "$new/uv/bin/uv" \
+    || { rm -rf "$new/packages" && with_pip --target "$new/packages" --requirement "$locks/runtime.txt"; } \
+    || fail "The dependencies could not be installed from the package index; see the lines above."
+}
 
 if [ ! -d "$packages" ]; then
   echo "Installing the locked dependencies into $packages"
-  mkdir -p "$cache/pixi-container"
-  new=$(mktemp -d "$cache/pixi-container/.new-XXXXXX")
+  new=$(mktemp -d "$cache/.new-XXXXXX")
   trap 'rm -rf "$new"' EXIT
-  uv=$(command -v uv || true)
-  if [ -z "$uv" ]; then
-    # Fetching uv first is faster than pip alone, which takes one package after the other.
-    "$python" -m pip --version >/dev/null 2>&1 \
-      || fail "There is neither uv nor pip for $python. Install one of them, for example with actions/setup-python."
-    "$python" -m pip install --quiet --require-hashes --no-deps --no-compile --disable-pip-version-check \
-      --target "$new/uv" --requirement "$action/requirements/uv.txt" \
-      || fail "uv could not be installed from the package index; see the lines above."
-    uv="$new/uv/bin/uv"
-    export UV_CACHE_DIR="$new/cache"
-  fi
-  "$uv" pip install --quiet --no-config --require-hashes --no-deps --python "$python" --target "$new/packages" \
-    --requirement "$lock" || fail "The dependencies could not be installed from the package index; see the lines above."
+  # Away from the checkout, whose files would be read as configuration.
+  cd "$new"
+  install
   # Another job on this machine may have been first; what it made is the same.
-  mv -T "$new/packages" "$packages" 2>/dev/null || [ -d "$packages" ]
+  "$python" -I -S -c 'import os, sys; os.rename(*sys.argv[1:])' "$new/packages" "$packages" 2>/dev/null \
+    || [ -d "$packages" ]
 fi
 
 {

@@ -1,7 +1,8 @@
 """Runs a composite action as GitHub's runner does: expressions, shells, files, commands, masks.
 
 Sources, below https://docs.github.com/actions/reference/workflows-and-actions: metadata-syntax,
-workflow-syntax#jobsjob_idstepsshell, workflow-commands. What is not needed here is refused, not guessed.
+workflow-syntax#jobsjob_idstepsshell, workflow-commands; where they are silent, ActionCommand.cs and
+FileCommandManager.cs of https://github.com/actions/runner. What is not needed here is refused, not guessed.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from typing import Any
 
 import yaml
 
-_EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
-_COMMAND = re.compile(r"\s*::(?P<name>[\w-]+)(?: (?P<properties>[^:]*(?::(?!:)[^:]*)*))?::(?P<message>.*)")
-_SHELLS = {"bash": ("bash", "--noprofile", "--norc", "-eo", "pipefail")}
+_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}")
+_LOOK_UP = re.compile(r"\s*(?P<context>github|inputs|steps)(?P<path>(?:\.[A-Za-z_][\w-]*)+)\s*")
+_SHELLS = {"bash": ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")}
+_FILES = ("output", "step_summary", "env", "path", "state")
+_ANNOTATIONS = frozenset({"error", "warning", "notice"})
+_HARMLESS = frozenset({"group", "endgroup", "debug", "echo", "add-matcher", "remove-matcher"})
+_IN_PROPERTIES = (("%3A", ":"), ("%2C", ","))
+_OTHERS = frozenset({"add-mask", "stop-commands", "set-output", "save-state", "set-env", "add-path"})
 
 
 @dataclass
@@ -34,7 +40,7 @@ class Composite:
 
 @dataclass(frozen=True)
 class Runner:
-    """A runner's folders and the variables of a job."""
+    """A runner's folders, the ``github`` context of an event and the variables of a job."""
 
     temp: Path
     tool_cache: Path
@@ -57,100 +63,133 @@ class Runner:
         contexts["inputs"] = {
             name: inputs.get(name, _evaluate(str(row.get("default", "")), contexts)) for name, row in known.items()
         }
-        result = Composite()
-        commands = _Commands(result)
+        commands = _Commands(Composite())
+        result = commands.result
         self.temp.mkdir(parents=True, exist_ok=True)
         for number, step in enumerate(metadata["runs"]["steps"]):
             condition = step.get("if", "success()")
             assert condition in {"success()", "always()"}, f"condition {condition} is not known here"
-            if condition == "success()" and not result.success:
-                continue
-            self._step(step, number, contexts, commands, on_line)
-        for name, row in metadata["outputs"].items():
-            result.outputs[name] = _evaluate(row["value"], contexts)
+            if result.success or condition == "always()":
+                result.ran.append(step["name"])
+                outputs = self._step(step, number, contexts, commands, on_line)
+                contexts["steps"][step.get("id", f"_{number}")] = {"outputs": outputs}
+        result.outputs = {name: _evaluate(row["value"], contexts) for name, row in metadata["outputs"].items()}
         return result
 
     def _step(
         self,
         step: Mapping[str, Any],
         number: int,
-        contexts: dict[str, Any],
+        contexts: Mapping[str, Any],
         commands: _Commands,
         on_line: Callable[[str, int], None],
-    ) -> None:
-        result = commands.result
-        result.ran.append(step["name"])
-        names = ("output", "step_summary", "env", "path", "state")
-        names = ("output", "step_summary", "env", "path", "state")
-        names = ("output", "step_summary", "env", "path", "state")
-        files = {name: self.temp / f"_runner_{name}" for name in names}
+    ) -> dict[str, str]:
+        files = {name: self.temp / f"_runner_{name}" for name in _FILES}
         for file in files.values():
-            file.write_text("")
+            file.touch()
         script = self.temp / f"_runner_script_{number}.sh"
         script.write_text(_evaluate(step["run"], contexts))
         env = {
             **self.env,
             **{f"GITHUB_{name.upper()}": value for name, value in contexts["github"].items() if name != "token"},
             **{f"GITHUB_{name.upper()}": str(file) for name, file in files.items()},
+            "CI": "true",
             "GITHUB_ACTIONS": "true",
             "GITHUB_WORKSPACE": str(self.workspace),
             "RUNNER_TEMP": str(self.temp),
             "RUNNER_TOOL_CACHE": str(self.tool_cache),
             **{name: _evaluate(value, contexts) for name, value in step.get("env", {}).items()},
         }
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [*_SHELLS[step["shell"]], str(script)],
             cwd=self.workspace,
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
-        assert process.stdout
-        with process.stdout:
+            errors="replace",
+        ) as process:
+            assert process.stdout
             for line in process.stdout:
                 commands.read(line.rstrip("\n"))
                 on_line(line, process.pid)
-        if process.wait() != 0:
-            result.success = False
-        contexts["steps"][step.get("id", f"_{number}")] = {"outputs": _outputs(files["output"])}
+        commands.end_step()
+        result = commands.result
+        result.success = result.success and process.returncode == 0
         result.summary += files["step_summary"].read_text()
         assert not files["env"].read_text() + files["path"].read_text(), "the job's own environment is left alone"
+        outputs = commands.outputs | parse_outputs(files["output"].read_text())
         for file in (*files.values(), script):
             file.unlink()
+        return outputs
+
+
+@dataclass
+class _Command:
+    name: str
+    data: str
+    properties: dict[str, str]
 
 
 class _Commands:
-    """Reads a step's lines: obeys commands, applies masks."""
+    """Reads the lines of steps: obeys commands, applies masks, keeps the log."""
 
     def __init__(self, result: Composite) -> None:
         self.result = result
+        self.outputs: dict[str, str] = {}
         self._masks: list[str] = []
         self._stopped_by = ""
 
     def read(self, line: str) -> None:
-        found = _COMMAND.match(line)
-        if self._stopped_by:
-            if line.strip() == f"::{self._stopped_by}::":
-                self._stopped_by = ""
-        elif found and found["name"] == "stop-commands":
-            self._stopped_by = found["message"]
-        elif found and found["name"] == "add-mask":
-            self._masks.append(_unescape(found["message"]))
-        elif found and found["name"] in {"error", "warning", "notice"}:
-            self.result.annotations.append((found["name"], _unescape(found["message"])))
-        elif "##[" in line:
-            self.result.annotations.append(("legacy", line))
-        if not (found and found["name"] == "add-mask"):
+        command = self._parse(line)
+        if command:
+            self._obey(command)
+        if not (command and command.name == "add-mask"):
             for mask in self._masks:
                 line = line.replace(mask, "***")
             self.result.log += line + "\n"
 
+    def end_step(self) -> None:
+        """Obey commands again: the next step begins anew."""
+        self._stopped_by = ""
+
+    def _parse(self, line: str) -> _Command | None:
+        """Give the command of a line if it has one that the runner knows now, in the new or the old form."""
+        known = {self._stopped_by} if self._stopped_by else _ANNOTATIONS | _HARMLESS | _OTHERS
+        forms = (
+            (r"\s*::(?P<name>.*?)(?: (?P<properties>.*?))?::(?P<data>.*)", ","),
+            (r".*?##\[(?P<name>.*?)(?: (?P<properties>.*?))?\](?P<data>.*)", ";"),
+        )
+        for pattern, separator in forms:
+            found = re.fullmatch(pattern, line)
+            if found and found["name"] in known:
+                pairs = (pair.partition("=") for pair in (found["properties"] or "").split(separator) if pair)
+                properties = {key.strip(): _unescape(value, _IN_PROPERTIES) for key, _, value in pairs}
+                return _Command(found["name"], _unescape(found["data"]), properties)
+        return None
+
+    def _obey(self, command: _Command) -> None:
+        if self._stopped_by:
+            self._stopped_by = ""
+        elif command.name == "stop-commands":
+            assert command.data, "the runner refuses an empty token"
+            self._stopped_by = command.data
+        elif command.name == "add-mask":
+            self._masks += [mask for mask in (command.data, *command.data.splitlines()) if mask.strip()]
+        elif command.name == "set-output":
+            self.outputs[command.properties["name"]] = command.data
+        elif command.name in _ANNOTATIONS:
+            self.result.annotations.append((command.name, command.data))
+        elif command.name not in _HARMLESS:
+            self.result.annotations.append(("error", f"the command {command.name} is disabled"))
+
 
 def _evaluate(text: str, contexts: Mapping[str, Any]) -> str:
     def value_of(match: re.Match[str]) -> str:
-        value: Any = contexts
-        for name in match[1].split("."):
+        found = _LOOK_UP.fullmatch(match[1])
+        assert found, f"the expression {match[0]} is not known here"
+        value: Any = contexts[found["context"]]
+        for name in found["path"].split(".")[1:]:
             # A step that did not run has no outputs, and what is not there is empty.
             value = value.get(name, {}) if isinstance(value, Mapping) else {}
         return value if isinstance(value, str) else ""
@@ -158,23 +197,30 @@ def _evaluate(text: str, contexts: Mapping[str, Any]) -> str:
     return _EXPRESSION.sub(value_of, text)
 
 
-def _outputs(file: Path) -> dict[str, str]:
+def parse_outputs(text: str) -> dict[str, str]:
+    """Read the text of GITHUB_OUTPUT: ``name=value``, and ``name<<delimiter`` with lines up to the delimiter."""
     outputs: dict[str, str] = {}
-    lines = iter(file.read_text().splitlines())
+    lines = iter(text.removesuffix("\n").split("\n") if text else [])
     for line in lines:
-        if "<<" in line.partition("=")[0]:
-            name, _, delimiter = line.partition("<<")
-            values = []
-            for value in lines:
-                if value == delimiter:
+        found = re.match(r"(?P<name>.+?)(?P<mark>=|<<)", line)
+        if not line:
+            continue
+        assert found, f"the runner fails the step: invalid format {line!r}"
+        name, value = found["name"], line[found.end() :]
+        if found["mark"] == "<<":
+            delimiter, taken = value, []
+            for taken_line in lines:
+                if taken_line == delimiter:
                     break
-                values.append(value)
-            outputs[name] = "\n".join(values)
-        elif line:
-            name, _, value = line.partition("=")
-            outputs[name] = value
+                taken.append(taken_line)
+            else:
+                raise AssertionError(f"the runner fails the step: no line {delimiter!r}")
+            value = "\n".join(taken)
+        outputs[name] = value
     return outputs
 
 
-def _unescape(text: str) -> str:
-    return text.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
+def _unescape(text: str, also: tuple[tuple[str, str], ...] = ()) -> str:
+    for escaped, plain in (("%0D", "\r"), ("%0A", "\n"), *also, ("%25", "%")):
+        text = text.replace(escaped, plain)
+    return text

@@ -1,7 +1,9 @@
-"""The tables of the documentation, made from the tables in the code: ``python -m tests.documents`` writes them."""
+"""What follows from the tables in the code, made by ``python -m tests.documents``: documents and action.yml."""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 from pixi_container.inputs import INPUTS
@@ -21,6 +23,23 @@ def with_tables(text: str) -> str:
     return _between(_between(text, "inputs", inputs), "outputs", outputs)
 
 
+def with_action_tables(text: str) -> str:
+    """Put inputs, outputs and the variables of the program's step into the text of action.yml."""
+    inputs = [
+        f"  {row.name}:\n    description: {json.dumps(row.help)}\n    required: false\n"
+        f"    default: {json.dumps(row.default if row.workflow_default is None else row.workflow_default)}"
+        for row in INPUTS
+    ]
+    outputs = [
+        f"  {name}:\n    description: {json.dumps(text)}\n    value: ${{{{ steps.run.outputs.{name} }}}}"
+        for name, text in OUTPUTS.items()
+    ]
+    variables = [f"        {row.variable}: ${{{{ inputs.{row.name} }}}}" for row in INPUTS]
+    text = re.sub(r"(?ms)^inputs:\n.*?\n\n", lambda _: "\n".join(("inputs:", *inputs)) + "\n\n", text)
+    text = re.sub(r"(?ms)^outputs:\n.*?\n\n", lambda _: "\n".join(("outputs:", *outputs)) + "\n\n", text)
+    return re.sub(r"(?m)(^ +INPUT_.*\n)+", lambda _: "\n".join(variables) + "\n", text)
+
+
 def _between(text: str, marker: str, lines: list[str]) -> str:
     first, last = f"<!-- {marker} -->\n", f"<!-- /{marker} -->"
     before, found, rest = text.partition(first)
@@ -30,3 +49,5 @@ def _between(text: str, marker: str, lines: list[str]) -> str:
 if __name__ == "__main__":
     for name in FILES:
         (ROOT / name).write_text(with_tables((ROOT / name).read_text("utf-8")), "utf-8")
+    action = ROOT / "action.yml"
+    action.write_text(with_action_tables(action.read_text("utf-8")), "utf-8")

@@ -58,6 +58,12 @@ _CAUSES = (
         "Check 'username' and 'password' or 'registry-auth'; for ghcr.io the job needs `packages: write`.",
     ),
     _Cause(
+        r'failed to (?:calculate checksum|compute cache key)[^\n]*"/(?P<what>[^"\n]+)": not found',
+        "'{what}' is in the checkout but not in the build context",
+        "A pattern in .dockerignore hides it; add the line '!{what}' to the end of that file.",
+        ".dockerignore",
+    ),
+    _Cause(
         r"ERROR: failed to (?:solve|build|push)[^\n]*not found",
         "an image was not found: {match}",
         "Check 'pixi-version', 'pixi-image' and 'runtime-image'.",
@@ -76,7 +82,7 @@ def explain(output: str, *, purpose: str, code: int) -> UserError:
         found = re.search(cause.pattern, output, re.IGNORECASE)
         if found:
             parts = {"match": found[0].strip(), **{k: v or "" for k, v in found.groupdict().items()}}
-            return UserError(cause.message.format(**parts), hint=cause.hint, file=cause.file)
+            return UserError(cause.message.format(**parts), hint=cause.hint.format(**parts), file=cause.file)
     last = [line for line in output.splitlines() if line.strip()][-8:]
     said = next((line for line in reversed(last) if line.startswith("ERROR:")), "")
     return UserError(

@@ -67,8 +67,7 @@ def private_docker_config(
             if config.get("credsStore") or key in config.get("credHelpers", {}):
                 # An empty helper's name sends Docker to the file for this registry alone.
                 config.setdefault("credHelpers", {})[key] = ""
-        (private / "config.json").touch(mode=0o600)
-        (private / "config.json").write_text(json.dumps(config))
+        write_secret(private / "config.json", json.dumps(config))
         yield {
             **env,
             "DOCKER_CONFIG": str(private),
@@ -76,6 +75,12 @@ def private_docker_config(
         }
     finally:
         shutil.rmtree(private, ignore_errors=True)
+
+
+def write_secret(file: Path, text: str) -> None:
+    """Write a file that nobody else can read, at no moment."""
+    file.touch(mode=0o600)
+    file.write_text(text, "utf-8")
 
 
 def _folder(env: Mapping[str, str]) -> Path:

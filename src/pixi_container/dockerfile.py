@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.errors import UserError
 from pixi_container.lock import LOCK_NAME
+from pixi_container.workspace import checked_path
+from pixi_container.workspace_stage import workspace_stage
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from collections.abc import Mapping
 
     from pixi_container.image_reference import ImageReference
     from pixi_container.workspace import Workspace
@@ -27,11 +30,18 @@ _EXPANDED_BY_SHELL = re.compile(r"[$`]")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSettings:
-    """What the user chose for the image beside the workspace."""
+    """What the user chose for the image beside the workspace.
+
+    ``template`` is the text of a template of the user's own. ``source_version`` is the version for packages that
+    take theirs from Git.
+    """
 
     workdir: str = "/app"
     expose: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    template: str = ""
+    conda_auth: bool = False
+    source_version: str = ""
 
 
 def render_dockerfile(
@@ -40,11 +50,13 @@ def render_dockerfile(
     builder_image: ImageReference,
     runtime_image: ImageReference,
     settings: ImageSettings,
+    pixi_version: str = DEFAULT_PIXI,
 ) -> str:
     """Give the Dockerfile's text; the same values give the same text.
 
     Raises ``UserError`` for a value of the manifest that cannot stand in a Dockerfile.
     """
+    stage = workspace_stage(workspace, pixi_version)
     workdir = settings.workdir
     prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
     activation = _activation(workspace, workdir, prefix)
@@ -55,25 +67,60 @@ def render_dockerfile(
         "runtime_image": str(runtime_image),
         "workdir": workdir,
         "prefix": prefix,
-        "cuda": workspace.cuda,
+        "cuda": _cuda(workspace),
         "platforms": [
             {
                 "architecture": workspace.platform.docker.partition("/")[2],
                 "conda_packages": workspace.platform.conda_packages,
             }
         ],
-        "install_copies": _copies((*workspace.install_files, *workspace.activation_scripts), workdir),
-        "script_copies": _copies(workspace.activation_scripts, workdir),
-        "production_copies": [
-            *_copies(tuple(dict.fromkeys((workspace.manifest.file, LOCK_NAME))), workdir),
-            *([path, f"{workdir}/{path}"] for path in workspace.include),
+        "stage": stage,
+        "git": bool(workspace.git_source),
+        "conda_auth": settings.conda_auth,
+        "build_variables": _build_variables(workspace, settings),
+        "manifest_copies": _copies(tuple(dict.fromkeys((workspace.manifest.file, LOCK_NAME))), workdir),
+        "install_copies": [
+            *_copies((*workspace.install_files, *workspace.activation_scripts), workdir),
+            *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),
         ],
+        "script_copies": _copies(workspace.activation_scripts, workdir),
+        "include_copies": [[path, f"{workdir}/{path}"] for path in workspace.include],
         "activation": activation,
         "environment_variables": _environment_variables(workspace, activation),
+        "production_variables": (
+            [("PIXI_PROJECT_VERSION", workspace.manifest.version)] if workspace.manifest.version else []
+        ),
         "expose": settings.expose,
         "command": list(settings.command or ("bash",)),
     }
-    return _template().render(values)
+    return _rendered(settings.template, values)
+
+
+def _local_channels(workspace: Workspace) -> list[str]:
+    """Give what the first install takes from the context: package files of conda's and folders of wheels."""
+    files = [package.path for package in workspace.own_source if package.kind == "conda-file"]
+    paths = [*files, *workspace.find_links]
+    return [checked_path(workspace.context, path, source=LOCK_NAME) for path in dict.fromkeys(paths)]
+
+
+def _build_variables(workspace: Workspace, settings: ImageSettings) -> list[tuple[str, str]]:
+    """Give packages that ask Git for their version the answer, as their build has no repository."""
+    if not workspace.scm_versioned or not settings.source_version:
+        return []
+    return [
+        ("SETUPTOOLS_SCM_PRETEND_VERSION", settings.source_version),
+        ("PDM_BUILD_SCM_VERSION", settings.source_version),
+        ("POETRY_DYNAMIC_VERSIONING_BYPASS", settings.source_version),
+    ]
+
+
+def _cuda(workspace: Workspace) -> str:
+    """Give the version, which stands in the Dockerfile without quotes."""
+    if re.fullmatch(r"(\d+(\.\d+)*)?", workspace.cuda):
+        return workspace.cuda
+    raise UserError(
+        f"{workspace.cuda!r} is no version of CUDA ({workspace.cuda_source})", hint="Accepted: such as 12 or 12.9."
+    )
 
 
 def _copies(paths: tuple[str, ...], workdir: str) -> list[list[str]]:
@@ -87,6 +134,8 @@ def _copies(paths: tuple[str, ...], workdir: str) -> list[list[str]]:
 
 def _activation(workspace: Workspace, workdir: str, prefix: str) -> list[tuple[str, str]]:
     """The variables that Pixi's activation always sets, in a fixed order.
+
+    The workspace's version is not among them: it changes with a release, and the environment must not.
 
     Source: core/activation.rs of Pixi; PIXI_EXE and PIXI_PROMPT belong to Pixi's own interactive shell.
     """
@@ -102,7 +151,6 @@ def _activation(workspace: Workspace, workdir: str, prefix: str) -> list[tuple[s
         "PIXI_PROJECT_MANIFEST": f"{workdir}/{workspace.manifest.file}",
         "PIXI_PROJECT_NAME": name,
         "PIXI_PROJECT_ROOT": workdir,
-        "PIXI_PROJECT_VERSION": workspace.manifest.version,
     }
     return [(key, value) for key, value in variables.items() if value]
 
@@ -141,14 +189,20 @@ def _quoted_for_env(value: str) -> str:
     return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
 
 
+def _quoted_for_copy(paths: list[str]) -> str:
+    """Quote for COPY, which takes single quotes away even inside of JSON; what else it reads is refused before."""
+    return json.dumps([path.replace("'", "\\'") for path in paths])
+
+
 def _quoted_for_shell(value: str) -> str:
     if _CONTROL.search(value):
         raise UserError(f"a value has a control character and cannot be exported: {value!r}")
     return shlex.quote(value)
 
 
-def _template() -> Template:
-    from jinja2 import StrictUndefined
+def _rendered(own_template: str, values: Mapping[str, object]) -> str:
+    """Render the user's template, or ours. Raises ``UserError`` with the line of a mistake in the user's."""
+    from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
     from jinja2.sandbox import SandboxedEnvironment
 
     environment = SandboxedEnvironment(
@@ -158,8 +212,22 @@ def _template() -> Template:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters = {"json": json.dumps, "env": _quoted_for_env, "shell": _quoted_for_shell}
-    return environment.from_string(_template_path().read_text("utf-8"))
+    environment.filters = {
+        "json": json.dumps,
+        "paths": _quoted_for_copy,
+        "env": _quoted_for_env,
+        "shell": _quoted_for_shell,
+    }
+    if not own_template:
+        return environment.from_string(_template_path().read_text("utf-8")).render(values)
+    try:
+        return environment.from_string(own_template).render(values)
+    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+        line = error.lineno if isinstance(error, TemplateSyntaxError) else None
+        raise UserError(
+            f"the template cannot be rendered: {error}" + (f" (line {line})" if line else ""),
+            hint="Its variables are described in docs/template.md.",
+        ) from error
 
 
 def _template_path() -> Path:

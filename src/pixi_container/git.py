@@ -41,6 +41,16 @@ def commit_date(folder: Path, sha: str, env: Mapping[str, str]) -> datetime | No
     return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
 
 
+def source_version(folder: Path, env: Mapping[str, str]) -> str:
+    """Give the checkout's version for Python packages: ``1.2.3``, ``1.2.3.post4+g0123456``, or empty."""
+    described = _git(folder, env, "describe", "--tags", "--long", "--match", "*[0-9]*")
+    found = re.fullmatch(r".*?(\d+(?:\.\d+)*)-(\d+)-(g[0-9a-f]+)", described)
+    if found:
+        return found[1] if found[2] == "0" else f"{found[1]}.post{found[2]}+{found[3]}"
+    sha = _git(folder, env, "rev-parse", "--short", "HEAD")
+    return f"0.0.0+g{sha}" if sha else ""
+
+
 def _git(folder: Path, env: Mapping[str, str], *arguments: str) -> str:
     """Run a reading git command; empty text when it fails.
 

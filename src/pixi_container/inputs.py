@@ -114,6 +114,19 @@ INPUTS = (
         "Bash commands that run in the built image before anything is pushed. When empty: a check that the "
         "environment is active for an unknown user on a read-only file system.",
     ),
+    Input(
+        "dockerfile",
+        "",
+        "Dockerfile of your own in `context`, built as it is; see docs/template.md.",
+    ),
+    Input("template", "", "Template of your own in `context` for the Dockerfile; see docs/template.md."),
+    Input(
+        "conda-auth",
+        "",
+        "Content of a rattler credentials file (JSON) for private channels. It reaches `pixi install` as a "
+        "BuildKit secret, and nothing else.",
+        Kind.SECRET,
+    ),
     Input("builder", "auto", "Name of a buildx builder; `auto` is the current one."),
     Input(
         "github-token",
@@ -162,13 +175,22 @@ class Inputs:
     expose: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     test_command: str = ""
+    dockerfile: str = ""
+    template: str = ""
+    conda_auth: str = ""
     builder: str = ""
     github_token: str = ""
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every text that must not show in a log."""
-        found = (self.password, self.github_token, *(credential.password for credential in self.credentials))
+        found = (
+            self.password,
+            self.github_token,
+            self.conda_auth,
+            *_texts_in(self.conda_auth),
+            *(credential.password for credential in self.credentials),
+        )
         return tuple(dict.fromkeys(secret for secret in found if secret))
 
     def __repr__(self) -> str:
@@ -231,6 +253,9 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         expose=tuple(_port(port) for port in text["expose"].replace(",", " ").split()),
         command=_command(text["command"]),
         test_command=text["test-command"],
+        dockerfile=_own_dockerfile(text),
+        template=_path("template", text["template"]) if text["template"] else "",
+        conda_auth=_conda_auth(text["conda-auth"]),
         builder=""
         if text["builder"] == "auto"
         else _matching(
@@ -275,6 +300,51 @@ def _port(value: str) -> str:
     if not found or not all(0 < int(end) < 65536 for end in found.groups()[:2] if end):
         raise _malformed("expose", value, "ports from 1 to 65535, such as 8000, 53/udp or 6000-6010")
     return value
+
+
+def _own_dockerfile(text: Mapping[str, str]) -> str:
+    """Refuse beside a Dockerfile what only shapes a rendered one, as it would have no effect."""
+    if not text["dockerfile"]:
+        return ""
+    shaping = ("template", "runtime-image", "include", "expose", "command")
+    without_effect = [name for name in shaping if text[name]]
+    without_effect += ["workdir"] if text["workdir"] != "/app" else []
+    if without_effect:
+        raise UserError(
+            f"'{without_effect[0]}' has no effect beside 'dockerfile'",
+            hint="A Dockerfile of your own is built as it is. Leave one of the two out.",
+        )
+    return _path("dockerfile", text["dockerfile"])
+
+
+def _conda_auth(value: str) -> str:
+    import json
+
+    try:
+        content = json.loads(value) if value else {}
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(
+            "input 'conda-auth' is not a JSON object (it is not shown, as it is a secret)",
+            hint='Accepted: the content of a rattler credentials file, {"*.prefix.dev": {"BearerToken": "…"}}.',
+        )
+    return value
+
+
+def _texts_in(conda_auth: str) -> list[str]:
+    """Give the credentials' own texts, which a log may show without the JSON around them."""
+    import json
+
+    found: list[str] = []
+    todo = [json.loads(conda_auth)] if conda_auth else []
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            todo += value.values()
+        elif isinstance(value, str) and len(value) > 3:
+            found.append(value)
+    return found
 
 
 def _include(value: str) -> tuple[str, ...] | None:

@@ -1,22 +1,28 @@
-"""The lock: for one environment, its platforms with their packages and what those need of a machine."""
+"""The lock: for one environment and platform its packages, and what those need of a machine."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
-from pixi_container.manifest import version_key
+from pixi_container.platforms import Platform, Promise, parse_virtual_packages
+from pixi_container.source_records import SourceRecord, source_records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from rattler import PackageRecord
-    from rattler.lock import LockedPackage, LockPlatform
+    from rattler import LockFile
+    from rattler.lock import Environment as RattlerEnvironment
+    from rattler.lock import LockedPackage as RattlerPackage
+    from rattler.lock import LockPlatform, PypiLockedPackage
 
 LOCK_NAME = "pixi.lock"
+
+NEWEST_VERSION = 7
+"""The newest version of the lock that is understood."""
 
 DOCKER_PLATFORMS = {
     "linux-64": "linux/amd64",
@@ -26,94 +32,182 @@ DOCKER_PLATFORMS = {
 """Conda's name of a platform to Docker's."""
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
-_URL_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
+_CONFLICT = re.compile(r"^(?:<{7} |={7}$|>{7} )", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedPackage:
+    """One package of the lock. ``kind`` is ``conda`` or ``pypi``.
+
+    ``size`` is that of the compressed file in bytes, None where the lock has none, as for every PyPI package.
+    The digests are hexadecimal, empty where the lock has none. ``version`` is empty or ``<dynamic>`` where it is
+    known only when the package is built. ``from_source`` holds for a conda package that is built, not downloaded.
+    ``asks`` are its dependencies on virtual packages, such as ``__glibc >=2.17,<3.0.a0``.
+    """
+
+    name: str
+    version: str
+    build: str
+    kind: str
+    size: int | None
+    sha256: str
+    md5: str
+    location: str
+    from_source: bool = False
+    asks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class LockedPlatform:
-    """What the lock holds of one environment on one platform.
+    """What the lock holds of one environment on one platform, packages in order of kind and name.
 
     ``name`` is the lock's own name of the platform (an alias such as ``p1`` from version 7 on), ``subdir``
-    is conda's. ``cuda`` is the driver version that the environment expects, empty without CUDA.
-    ``download_size`` counts the compressed bytes of conda packages; a lock has no sizes of PyPI packages.
+    is conda's. ``download_size`` counts the compressed bytes of conda packages; a lock has no sizes of PyPI
+    packages.
     """
 
     name: str
     subdir: str
-    conda_packages: int
-    pypi_packages: int
-    download_size: int
-    cuda: str
-    own_source: tuple[str, ...]
-    git_source: tuple[str, ...]
+    packages: tuple[LockedPackage, ...]
 
     @property
     def docker(self) -> str:
         """Docker's name of the platform, empty when images cannot have it."""
         return DOCKER_PLATFORMS.get(self.subdir, "")
 
+    @cached_property
+    def conda_packages(self) -> int:
+        """How many records ``conda-meta`` has once everything is installed."""
+        return sum(package.kind == "conda" for package in self.packages)
 
-@dataclass(frozen=True, kw_only=True)
-class LockedEnvironment:
-    """One environment of the lock; ``platforms`` are those that Docker knows and that have packages.
+    @property
+    def pypi_packages(self) -> int:
+        """How many packages are PyPI's."""
+        return len(self.packages) - self.conda_packages
 
-    ``all_platforms`` are conda's names of every platform that it is locked for.
-    """
+    @cached_property
+    def download_size(self) -> int:
+        """The compressed bytes of all packages whose size is known."""
+        return sum(package.size or 0 for package in self.packages)
+
+
+@dataclass(frozen=True)
+class LockRow:
+    """A platform of an environment in the lock. ``rattler`` is what its packages are asked with."""
 
     name: str
-    lock_version: int
-    all_platforms: tuple[str, ...]
-    platforms: tuple[LockedPlatform, ...]
+    subdir: str
+    virtual_packages: tuple[str, ...]
+    rattler: LockPlatform
 
-    def on(self, docker_platform: str) -> LockedPlatform:
-        """Give it on ``linux/amd64`` or the like, empty for the first; ``UserError`` when not locked there."""
-        for platform in self.platforms:
-            if docker_platform in {platform.docker, ""}:
-                return platform
-        locked = ", ".join(platform.docker for platform in self.platforms) or "no platform of Docker's"
-        subdir = next((conda for conda, docker in DOCKER_PLATFORMS.items() if docker == docker_platform), "?")
-        raise UserError(
-            f"environment '{self.name}' is not locked for {docker_platform}; it is for {locked}",
-            file=LOCK_NAME,
-            hint=f"Add '{subdir}' to the workspace's platforms, run `pixi lock`, and commit {LOCK_NAME}.",
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock of any version from 1 to 7, with what its parser does not tell as ``source_records``."""
+
+    file: str
+    version: int
+    source_records: tuple[SourceRecord, ...]
+    editable: frozenset[str]
+    rattler: LockFile
+
+    @cached_property
+    def environment_names(self) -> tuple[str, ...]:
+        """Every environment that is locked."""
+        return tuple(sorted(name for name, _ in self.rattler.environments()))
+
+    def row(self, environment: str, platform: Platform) -> LockRow | None:
+        """Find what is locked for a platform of the manifest; None when nothing is.
+
+        A row of the same subdir is the platform's by its name, else by what it promises, whatever its name, else,
+        as before version 7, by being named after the subdir, when it promises as much or nothing is known of it
+        (crates/pixi_core/src/lock_file: platform_rename.rs, and satisfiability/platform.rs,
+        ``resolve_lock_platform_for``).
+        """
+        found = self._environment(environment)
+        rows = [
+            LockRow(row.name, str(row.subdir), tuple(row.virtual_packages), row)
+            for row in sorted(found.platforms(), key=lambda row: row.name)
+            if str(row.subdir) == platform.subdir
+        ]
+        named = [row for row in rows if row.name == platform.name]
+        same = [row for row in rows if row.virtual_packages and _promises(row) == platform.promises]
+        bare = [row for row in rows if row.name == platform.subdir]
+        covered = [row for row in bare if not row.virtual_packages or _promises(row) >= platform.promises]
+        candidates = (*named, *same, *covered)
+        return next((row for row in candidates if found.packages(row.rattler)), None)
+
+    def read(self, environment: str, row: LockRow) -> LockedPlatform:
+        """Give the packages of a row."""
+        packages = self._environment(environment).packages(row.rattler) or []
+        asks = {
+            (record.name, record.location): record.asks
+            for record in self.source_records
+            if record.subdir in {"", row.subdir}
+        }
+        read = (_package(package, asks) for package in packages)
+        return LockedPlatform(
+            name=row.name,
+            subdir=row.subdir,
+            packages=tuple(sorted(read, key=lambda package: (package.kind, package.name, package.build))),
         )
 
+    def is_empty(self, environment: str) -> bool:
+        """Tell whether the environment has no package on any platform."""
+        return not any(self._environment(environment).packages_by_platform().values())
 
-def read_lock(context: Path, environment: str) -> LockedEnvironment:
-    """Read ``environment`` from the lock in ``context``, of any version from 1 to 7.
+    def check_environment(self, environment: str) -> None:
+        """Raise ``UserError`` when the lock does not have the environment."""
+        if environment not in self.environment_names:
+            names = ", ".join(self.environment_names) or "none"
+            old = f" (lock version {self.version} knows no environments)" if self.version < 4 else ""
+            raise UserError(
+                f"the lock has no environment '{environment}'; it has {names}{old}",
+                file=self.file,
+                hint=f"Run `pixi lock` and commit {LOCK_NAME}.",
+            )
 
-    Raises ``UserError`` when the lock is missing, is a Git LFS pointer, cannot be parsed, or does not have
-    the environment.
+    def _environment(self, name: str) -> RattlerEnvironment:
+        found = self.rattler.environment(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+
+def read_lock(context: Path) -> Lock:
+    """Read the lock in ``context``.
+
+    Raises ``UserError`` when it is missing, is a Git LFS pointer, is newer than known, or cannot be parsed.
     """
     path = context / LOCK_NAME
     text = _text(path)
+    version = _version(text)
+    if version > NEWEST_VERSION:
+        raise UserError(
+            f"the lock has version {version}; up to {NEWEST_VERSION} is known here",
+            file=str(path),
+            line=_line(text, "version:"),
+            hint="Use a newer release of this action, or write the lock with an older pixi.",
+        )
     from rattler import LockFile
     from rattler.exceptions import ParseCondaLockError
 
     try:
-        lock = LockFile.from_path(path)
+        rattler = LockFile.from_path(path)
     except ParseCondaLockError as error:
+        conflict = _CONFLICT.search(text)
+        place = re.search(r"at line (\d+)", str(error))
         raise UserError(
-            f"the lock cannot be read: {error}",
+            f"the lock cannot be read: {'it has an unresolved merge conflict' if conflict else error}",
             file=str(path),
-            hint="Was it edited or merged by hand? Run `pixi lock` and commit the result.",
+            line=text.count("\n", 0, conflict.start()) + 1 if conflict else int(place[1]) if place else None,
+            hint=f"Take one side with `git checkout --ours {LOCK_NAME}`, run `pixi lock` and commit the result."
+            if conflict
+            else "Was it edited or merged by hand? Run `pixi lock` and commit the result.",
         ) from error
-    found = lock.environment(environment)
-    if found is None:
-        names = ", ".join(sorted(name for name, _ in lock.environments()))
-        raise UserError(
-            f"the lock has no environment '{environment}'; it has {names}",
-            file=str(path),
-            hint=f"Run `pixi lock` and commit {LOCK_NAME}.",
-        )
-    platforms = [
-        _platform(platform, packages) for platform, packages in found.packages_by_platform().items() if packages
-    ]
-    return LockedEnvironment(
-        name=environment,
-        lock_version=_version(text),
-        all_platforms=tuple(sorted({platform.subdir for platform in platforms})),
-        platforms=tuple(sorted((p for p in platforms if p.docker), key=lambda platform: platform.docker)),
+    records = source_records(text)
+    return Lock(
+        str(path), version, records, frozenset(record.name for record in records if record.editable), rattler
     )
 
 
@@ -126,70 +220,84 @@ def _text(path: Path) -> str:
             hint=f"Run `pixi lock` and commit {LOCK_NAME}: an image is made from exactly what is locked.",
         ) from error
     except OSError as error:
-        raise UserError(f"the lock cannot be read: {error}", file=str(path)) from error
+        raise UserError(f"the lock cannot be read: {error.strerror or error}", file=str(path)) from error
     if content.startswith(_LFS_POINTER):
         raise UserError(
             "the lock is a Git LFS pointer, not the lock itself",
             file=str(path),
             hint="Check out with `lfs: true`, or run `git lfs pull`.",
         )
-    return content.decode("utf-8", "replace")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"the lock cannot be read: {error}", file=str(path), hint="Run `pixi lock` and commit the result."
+        ) from error
 
 
 def _version(text: str) -> int:
     """Read the version, the first line of a lock from version 4 on and the last one before."""
-    found = re.search(r"^version: (\d+)\s*$", text, re.MULTILINE)
+    found = re.search(r"^version: (\d{1,9})\s*$", text, re.MULTILINE)
     return int(found[1]) if found else 0
 
 
-def _platform(platform: LockPlatform, packages: list[LockedPackage]) -> LockedPlatform:
-    from rattler.lock import CondaLockedBinaryPackage, CondaLockedPackage, PypiLockedPackage
+def _line(text: str, start: str) -> int | None:
+    return next((number for number, line in enumerate(text.splitlines(), 1) if line.startswith(start)), None)
 
-    binaries = [package for package in packages if isinstance(package, CondaLockedBinaryPackage)]
-    records = [record for package in binaries if (record := package.package_record)]
-    pypi = [package for package in packages if isinstance(package, PypiLockedPackage)]
-    elsewhere = [
-        package
-        for package in packages
-        if isinstance(package, CondaLockedPackage) and not isinstance(package, CondaLockedBinaryPackage)
-    ]
-    places = [(package.name, package.location) for package in pypi]
-    places += [(package.name, package.location) for package in elsewhere]
-    return LockedPlatform(
-        name=platform.name,
-        subdir=str(platform.subdir),
-        conda_packages=len(records) + len(elsewhere),
-        pypi_packages=len(pypi),
-        download_size=sum(record.size or 0 for record in records),
-        cuda=_cuda(platform, {record.name.normalized: record for record in records}),
-        own_source=tuple(sorted(name for name, place in places if not _is_remote(place))),
-        git_source=tuple(sorted(name for name, place in places if place.startswith("git+"))),
+
+def _promises(row: LockRow) -> frozenset[Promise]:
+    return Platform(row.name, row.subdir, parse_virtual_packages(row.virtual_packages, row.subdir)).promises
+
+
+def _package(package: RattlerPackage, asks: dict[tuple[str, str], tuple[str, ...]]) -> LockedPackage:
+    from rattler.lock import CondaLockedPackage, CondaLockedSourcePackage, PypiLockedPackage
+
+    name, location = package.name, package.location
+    if isinstance(package, PypiLockedPackage):
+        sha256, md5 = _pypi_digests(package)
+        return LockedPackage(
+            name=name,
+            version=package.version,
+            build="",
+            kind="pypi",
+            size=None,
+            sha256=sha256,
+            md5=md5,
+            location=location,
+        )
+    record = package.package_record if isinstance(package, CondaLockedPackage) else None
+    from_source = isinstance(package, CondaLockedSourcePackage)
+    if record is None:
+        return LockedPackage(
+            name=name,
+            version="",
+            build="",
+            kind="conda",
+            size=None,
+            sha256="",
+            md5="",
+            location=location,
+            from_source=from_source,
+            asks=asks.get((name, location), ()),
+        )
+    return LockedPackage(
+        name=name,
+        version=str(record.version),
+        build=str(record.build),
+        kind="conda",
+        size=record.size,
+        sha256=record.sha256.hex() if record.sha256 else "",
+        md5=record.md5.hex() if record.md5 else "",
+        location=location,
+        from_source=from_source,
+        asks=tuple(depend for depend in record.depends if depend.startswith("__")),
     )
 
 
-def _is_remote(location: str) -> bool:
-    return bool(_URL_SCHEME.match(location)) and not location.startswith("file://")
-
-
-def _cuda(platform: LockPlatform, records: Mapping[str, PackageRecord]) -> str:
-    """Find the CUDA version: what the platform declares, else what its packages ask for.
-
-    A bare ``__cuda`` says no version; the ``cuda-version`` package then does.
-    """
-    for package in platform.virtual_packages:
-        name, _, version = package.partition("=")
-        if name == "__cuda":
-            return str(version.partition("=")[0])
-    asked = [
-        dependency
-        for record in records.values()
-        for dependency in record.depends
-        if dependency.split(" ")[0] == "__cuda"
-    ]
-    if not asked:
-        return ""
-    bounds = [bound for dependency in asked for bound in re.findall(r">=(\d+(?:\.\d+)*)", dependency)]
-    if bounds:
-        return str(max(bounds, key=version_key))
-    marker = records.get("cuda-version")
-    return str(marker.version) if marker else "12"
+def _pypi_digests(package: PypiLockedPackage) -> tuple[str, str]:
+    try:
+        hashes = package.hashes
+        sha256, md5 = (hashes.sha256, hashes.md5) if hashes else (None, None)
+    except AttributeError:  # py-rattler 0.28 wraps an absent value
+        return "", ""
+    return sha256.hex() if sha256 else "", md5.hex() if md5 else ""

@@ -4,115 +4,197 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import UserError
+from pixi_container.features import DEFAULT, Feature
+from pixi_container.toml_table import TomlTable, type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 MANIFEST_NAMES = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
 """The names that Pixi looks for in a folder, first one first (docs/reference/pixi_manifest.md of Pixi)."""
 
-Table = dict[str, Any]
+_PATH_AS_TEXT = re.compile(r"[^\s=#\"'\[\]{}]+\.toml")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment: its ``features`` in the order in which they win, inline content first, default last."""
+
+    name: str
+    features: tuple[Feature, ...]
+    solve_group: str = ""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of its features, without the content that stands in the environment itself."""
+        return tuple(feature.name for feature in self.features if feature.name)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest: its ``file`` in the workspace folder, the ``pixi`` table, and ``project`` of PEP 621."""
+    """A manifest: its ``file`` in the workspace folder, the ``pixi`` table, and ``project`` of PEP 621.
+
+    What it has is checked when it is asked for: every property and method raises ``UserError``, with the line
+    where it is known, for a value that Pixi does not accept there either.
+    """
 
     file: str
-    pixi: Table
-    project: Table
+    pixi: TomlTable
+    project: TomlTable
+    poetry: TomlTable
+    groups: tuple[str, ...] = ()
 
     @property
-    def workspace(self) -> Table:
+    def workspace(self) -> TomlTable:
         """The ``[workspace]`` table, or ``[project]`` as it was called before."""
-        return _table(self.pixi, "workspace") or _table(self.pixi, "project")
+        return self.pixi.table("workspace") if "workspace" in self.pixi else self.pixi.table("project")
 
     @property
     def name(self) -> str:
         """The workspace's name, empty when it has none."""
-        return self._text("name")
+        return self._described("name", self.pixi.table("package"))
 
     @property
     def version(self) -> str:
         """The workspace's version, empty when it has none."""
-        return self._text("version")
+        return self._described("version")
 
     @property
     def requires_pixi(self) -> str:
         """The version specification that ``pixi`` itself must meet."""
-        return str(self.workspace.get("requires-pixi") or "")
+        return self.workspace.string("requires-pixi")
 
     @property
     def has_rich_platforms(self) -> bool:
         """Whether a platform is a table, which Pixi reads from version 0.71 on."""
-        return any(isinstance(platform, dict) for platform in self.workspace.get("platforms", []))
+        return any(isinstance(platform, dict) for platform in self.workspace.items("platforms"))
 
     @property
     def environment_names(self) -> tuple[str, ...]:
         """Every environment; ``default`` always exists."""
-        return tuple(dict.fromkeys(("default", *_table(self.pixi, "environments"))))
+        return tuple(dict.fromkeys((DEFAULT, *self.pixi.table("environments").values)))
 
     @property
     def parse_time_files(self) -> tuple[str, ...]:
-        """Files whose absence makes Pixi refuse the manifest (facts: pixi_manifest/src/toml/workspace.rs)."""
-        tables = [self.workspace, _table(self.pixi, "package")]
-        named = [table.get(key) for table in tables for key in ("readme", "license-file")]
-        named += self.workspace.get("build-variants-files", [])
-        return tuple(dict.fromkeys(str(file) for file in named if isinstance(file, str)))
+        """Files whose absence makes Pixi refuse the manifest (crates/pixi_manifest/src/toml/workspace.rs)."""
+        tables = [self.workspace, self.pixi.table("package")]
+        named = [table.values.get(key) for table in tables for key in ("readme", "license-file")]
+        return tuple(
+            dict.fromkeys(
+                [
+                    *(file for file in named if isinstance(file, str)),
+                    *self.workspace.strings("build-variants-files"),
+                ]
+            )
+        )
 
-    def activation_scripts(self, environment: str, subdirs: tuple[str, ...]) -> tuple[str, ...]:
-        """Scripts that the environment's activation sources, relative to the workspace folder."""
-        found = [
-            script
-            for table in self._activations(environment, subdirs)
-            for script in table.get("scripts", [])
-            if isinstance(script, str)
-        ]
+    @cached_property
+    def features(self) -> dict[str, Feature]:
+        """Every feature by name: the root of the document, those declared, and the groups of a pyproject.toml.
+
+        Optional dependencies and dependency groups are features of their name unless one is declared
+        (crates/pixi_manifest/src/pyproject.rs, ``into_workspace_manifest``).
+        """
+        declared = self.pixi.table("feature")
+        if DEFAULT in declared:
+            raise declared.error(
+                "the feature 'default' cannot be declared",
+                DEFAULT,
+                hint="The tables at the root of the manifest are the default feature.",
+            )
+        groups = (name for name in self.groups if name not in declared)
+        return {
+            DEFAULT: Feature(DEFAULT, self.pixi),
+            **{name: Feature(name, declared.table(name)) for name in declared.values},
+            **{name: Feature(name, TomlTable({}, declared.file, keys=(*declared.keys, name))) for name in groups},
+        }
+
+    def environment(self, name: str) -> Environment:
+        """Give an environment, which has to exist.
+
+        Raises ``UserError`` for an entry of the wrong type, and for a feature that is not declared or is listed
+        twice (crates/pixi_manifest/src/toml/manifest.rs, ``into_workspace_manifest``).
+        """
+        entries = self.pixi.table("environments")
+        entry: Any = entries.values.get(name, [])
+        inline = TomlTable({}, self.pixi.file)
+        if isinstance(entry, dict):
+            inline = entries.table(name)
+            listed = inline.strings("features")
+        elif isinstance(entry, list):
+            listed = entries.strings(name)
+        else:
+            raise entries.error(
+                f"environment '{name}' must be a list of features or a table, it is {type_name(entry)}",
+                name,
+                hint=f'Such as: {name} = ["feature"].',
+            )
+        for feature in listed:
+            if feature not in self.features:
+                known = ", ".join(known for known in self.features if known != DEFAULT) or "none"
+                raise entries.error(
+                    f"environment '{name}' has the feature '{feature}', which the manifest does not declare",
+                    name,
+                    hint=f"Add [feature.{feature}] to {self.file}. Declared features: {known}.",
+                )
+            if listed.count(feature) > 1:
+                raise entries.error(f"environment '{name}' has the feature '{feature}' twice", name)
+        features = [self.features[feature] for feature in listed]
+        if inline:
+            features.insert(0, Feature("", inline))
+        if not inline.flag("no-default-feature") and DEFAULT not in listed:
+            features.append(self.features[DEFAULT])
+        return Environment(name, tuple(features), inline.string("solve-group"))
+
+    @property
+    def all_features(self) -> tuple[Feature, ...]:
+        """Every feature in Pixi's order: default, declared, then the content inside of environments."""
+        entries = self.pixi.table("environments")
+        inline = (
+            Feature("", entries.table(name)) for name, entry in entries.values.items() if isinstance(entry, dict)
+        )
+        return (*self.features.values(), *inline)
+
+    def activation_scripts(self, environment: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Scripts that the environment's activation sources, in that order, relative to the workspace folder.
+
+        ``names`` are the platform's, conda's one last. Of each feature only the most specific target that has
+        scripts counts (crates/pixi_manifest/src/feature.rs, ``activation_scripts``).
+        """
+        found: list[str] = []
+        for feature in self.environment(environment).features:
+            tables = [target.table("activation") for target in feature.targets(names)]
+            found += next((table.strings("scripts") for table in tables if "scripts" in table), ())
         return tuple(dict.fromkeys(found))
 
-    def activation_env(self, environment: str, subdirs: tuple[str, ...]) -> dict[str, str]:
-        """Variables that the environment's activation sets; the earlier feature wins."""
+    def activation_env(self, environment: str, names: tuple[str, ...]) -> dict[str, str]:
+        """Variables that the environment's activation sets; the earlier feature and the later target win."""
         merged: dict[str, str] = {}
-        for table in self._activations(environment, subdirs):
-            for name, value in _table(table, "env").items():
-                merged.setdefault(name, str(value))
+        for feature in self.environment(environment).features:
+            for target in feature.targets(names):
+                variables = target.table("activation").table("env")
+                for name in variables.values:
+                    merged.setdefault(name, variables.string(name))
         return merged
 
-    def cuda(self, environment: str) -> str:
-        """The highest CUDA version that the environment's legacy system requirements declare."""
-        declared = (
-            str(_table(feature, "system-requirements").get("cuda") or "")
-            for feature in self._features(environment)
-        )
-        return max((version for version in declared if version), key=version_key, default="")
+    def find_links(self, environment: str) -> tuple[str, ...]:
+        """Folders of wheels that the environment's PyPI packages may come from, as written."""
+        tables = [self.workspace, *(feature.table for feature in self.environment(environment).features)]
+        entries = [entry for table in tables for entry in table.table("pypi-options").items("find-links")]
+        paths = (entry.get("path") for entry in entries if isinstance(entry, dict))
+        return tuple(dict.fromkeys(path for path in paths if isinstance(path, str)))
 
-    def _text(self, key: str) -> str:
-        value = self.workspace.get(key) or self.project.get(key)
-        return value if isinstance(value, str) else ""
-
-    def _features(self, environment: str) -> Iterator[Table]:
-        """The environment's features in order: inline content, the listed ones, the default feature."""
-        entry = _table(self.pixi, "environments").get(environment, [])
-        inline = entry if isinstance(entry, dict) else {}
-        listed = inline.get("features", []) if isinstance(entry, dict) else entry
-        if inline:
-            yield inline
-        features = _table(self.pixi, "feature")
-        yield from (_table(features, name) for name in listed)
-        if not inline.get("no-default-feature"):
-            yield self.pixi
-
-    def _activations(self, environment: str, subdirs: tuple[str, ...]) -> Iterator[Table]:
-        """The activation tables of the environment, the one that wins first: target-specific beats generic."""
-        names = [*subdirs, "linux", "unix"]
-        for feature in self._features(environment):
-            targets = _table(feature, "target")
-            yield from (_table(_table(targets, name), "activation") for name in names)
-            yield _table(feature, "activation")
+    def _described(self, key: str, *more: TomlTable) -> str:
+        """Look in Pixi's tables, then in those of other tools, where a value may be inherited or computed."""
+        for table in (self.workspace, *more, self.project, self.poetry):
+            value = table.values.get(key)
+            if isinstance(value, str):
+                return value
+        return ""
 
 
 def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
@@ -141,7 +223,13 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
             raise UserError(
                 f"'{manifest_path}' is no manifest of Pixi", hint=f"Accepted: {', '.join(MANIFEST_NAMES)}."
             )
-        return _parse(context, file.name)
+        manifest = _parse(context, file.name)
+        if not manifest.workspace:
+            raise manifest.pixi.error(
+                "the manifest has no workspace table",
+                hint="Add [tool.pixi.workspace]." if file.name == "pyproject.toml" else "Add [workspace].",
+            )
+        return manifest
     for name in MANIFEST_NAMES:
         if (context / name).is_file():
             manifest = _parse(context, name)
@@ -154,26 +242,42 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """Order dotted numbers such as ``12.9`` by value."""
-    return tuple(int(number) for number in re.findall(r"\d+", version))
+    """Order dotted numbers such as ``12.9`` by value; zeros at the end do not count, as in conda."""
+    numbers = [int(number) for number in re.findall(r"[0-9]{1,18}", version)]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
 
 
 def _parse(context: Path, name: str) -> Manifest:
     import tomli
 
     path = context / name
+    file = str(path)
+    text = ""
     try:
-        document = tomli.loads(path.read_text("utf-8"))
-    except tomli.TOMLDecodeError as error:
-        line = getattr(error, "lineno", None)
-        raise UserError(f"not valid TOML: {error}", file=str(path), line=line) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the manifest cannot be read: {error}", file=str(path)) from error
-    if name == "pyproject.toml":
-        return Manifest(name, _table(_table(document, "tool"), "pixi"), _table(document, "project"))
-    return Manifest(name, document, {})
+        text = path.read_text("utf-8")
+        document = TomlTable(tomli.loads(text), file, text)
+    except OSError as error:
+        raise UserError(f"the manifest cannot be read: {error.strerror or error}", file=file) from error
+    except (ValueError, RecursionError) as error:
+        # tomli's own error, undecodable bytes, and numbers or nesting that Python itself refuses.
+        if _PATH_AS_TEXT.fullmatch(text.strip()):
+            raise UserError(
+                f"the manifest is a symbolic link to '{text.strip()}' that was checked out as text",
+                file=file,
+                hint="Check out with `git config core.symlinks true`, or put the manifest itself in its place.",
+            ) from error
+        raise UserError(f"not valid TOML: {error}", file=file, line=getattr(error, "lineno", None)) from error
+    return manifest_from(name, document)
 
 
-def _table(table: Mapping[str, Any], key: str) -> Table:
-    value = table.get(key)
-    return value if isinstance(value, dict) else {}
+def manifest_from(name: str, document: TomlTable) -> Manifest:
+    """Give the manifest that a document is, for the file ``name``; ``UserError`` when its tables are none."""
+    nothing = TomlTable({}, document.file, document.text)
+    if name != "pyproject.toml":
+        return Manifest(name, document, nothing, nothing)
+    tools, project = document.table("tool"), document.table("project")
+    pixi = tools.table("pixi")
+    groups = (*project.table("optional-dependencies").values, *document.table("dependency-groups").values)
+    return Manifest(name, pixi, project, tools.table("poetry"), groups if pixi else ())

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from pixi_container.addresses import GITHUB_REGISTRY
 from pixi_container.dockerfile import ImageSettings, render_dockerfile
 from pixi_container.errors import UserError
 from pixi_container.event import LOCAL
+from pixi_container.fingerprint import environment_fingerprint
 from pixi_container.inputs import Credential
 from pixi_container.metadata import compute_metadata, published_names
 
@@ -56,11 +57,18 @@ class BuilderKind:
 
 @dataclass(frozen=True, kw_only=True)
 class Lookups:
-    """What the outside world had to be asked for. ``published_tags`` is None when nobody was asked."""
+    """What the outside world had to be asked for.
+
+    ``published_tags`` is None when nobody was asked. ``dockerfile`` and ``template`` are the texts of the user's
+    own files, ``source_version`` the checkout's version.
+    """
 
     bases: BaseImages
     facts: Facts
     published_tags: Collection[str] | None = None
+    dockerfile: str = ""
+    template: str = ""
+    source_version: str = ""
     builder: BuilderKind = BuilderKind()
 
 
@@ -93,6 +101,7 @@ class Plan:
     runtime_image: str
     conda_packages: int
     pypi_packages: int
+    fingerprint: str
     download_size: int
     version: str
     tags: tuple[str, ...]
@@ -106,6 +115,7 @@ class Plan:
     build: Command
     test: Command
     push_command: Command | None
+    workspace: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
         """Give the plan as JSON values."""
@@ -124,6 +134,7 @@ class Plan:
             f"pixi         {self.pixi_version} ({self.pixi_reason})",
             f"builder      {self.builder_image}",
             f"runtime      {self.runtime_image}",
+            f"fingerprint  {self.fingerprint} of the environment",
             f"version      {self.version or 'none'}",
             *(f"tag          {tag}" for tag in self.tags),
             *(
@@ -146,19 +157,29 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
             "there is no image name",
             hint="Set 'images', such as ghcr.io/owner/name; no repository is known.",
         )
-    metadata = compute_metadata(event, inputs, found.facts, found.published_tags)
+    dockerfile = found.dockerfile or render_dockerfile(
+        workspace,
+        builder_image=found.bases.builder,
+        runtime_image=found.bases.runtime,
+        settings=ImageSettings(
+            workdir=inputs.workdir,
+            expose=inputs.expose,
+            command=inputs.command,
+            template=found.template,
+            conda_auth=bool(inputs.conda_auth),
+            source_version=found.source_version,
+        ),
+        pixi_version=found.bases.pixi_version,
+    )
+    fingerprint = environment_fingerprint(workspace, dockerfile)
+    facts = replace(found.facts, expressions={**found.facts.expressions, "fingerprint": fingerprint})
+    metadata = compute_metadata(event, inputs, facts, found.published_tags)
     if push and not metadata.tags:
         raise UserError(
             f"no tag results from the input 'tags' for {event.name} on {event.ref or 'no ref'}",
             hint="An image without a tag cannot be pulled by name. Add a rule that fits this event, such as "
             "'type=sha', or set 'push' to false.",
         )
-    dockerfile = render_dockerfile(
-        workspace,
-        builder_image=found.bases.builder,
-        runtime_image=found.bases.runtime,
-        settings=ImageSettings(workdir=inputs.workdir, expose=inputs.expose, command=inputs.command),
-    )
     local = _local_image(workspace, dockerfile)
     labels = tuple(sorted(metadata.labels.items()))
     annotations = metadata.annotations if found.builder.annotations else ()
@@ -177,6 +198,7 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
         runtime_image=str(found.bases.runtime),
         conda_packages=workspace.platform.conda_packages,
         pypi_packages=workspace.platform.pypi_packages,
+        fingerprint=fingerprint,
         download_size=workspace.platform.download_size,
         version=metadata.version,
         tags=metadata.tags,
@@ -197,6 +219,7 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
         )
         if push
         else None,
+        workspace=workspace.as_json(),
     )
 
 
@@ -260,12 +283,14 @@ def _build_command(
         "--progress",
         "plain",
         "--file",
-        f"{WORK}/Dockerfile",
+        str(workspace.context / inputs.dockerfile) if inputs.dockerfile else f"{WORK}/Dockerfile",
         "--metadata-file",
         f"{WORK}/{purpose}.json",
         "--provenance",
         "false",
         *_flags("--label", tuple(f"{key}={value}" for key, value in labels)),
+        *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
+        *(_flags("--build-arg", _arguments(workspace, found)) if inputs.dockerfile else ()),
         "--output",
         f"{output},{epoch}",
         *more,
@@ -274,9 +299,19 @@ def _build_command(
     return Command(purpose, argv)
 
 
+def _arguments(workspace: Workspace, found: Lookups) -> tuple[str, ...]:
+    """Tell a Dockerfile of the user's own what the plan found out."""
+    return (
+        f"ENVIRONMENT={workspace.environment}",
+        f"CUDA_VERSION={workspace.cuda}",
+        f"PIXI_VERSION={found.bases.pixi_version}",
+        f"PIXI_IMAGE={found.bases.builder}",
+    )
+
+
 def _test_command(inputs: Inputs, local_image: str) -> Command:
     script = ("bash", "-euo", "pipefail", "-c", inputs.test_command or ACTIVATION_CHECK)
-    user = () if inputs.test_command else _CHECK_AS
+    user = () if inputs.test_command or inputs.dockerfile else _CHECK_AS
     return Command(
         "test", ("docker", "run", "--rm", "--name", _test_container(local_image), *user, local_image, *script)
     )

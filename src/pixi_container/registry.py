@@ -144,7 +144,7 @@ class Registry:
 
         attempts = Retrying(
             stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_exponential_jitter(initial=0.3, max=5),
+            wait=wait_exponential_jitter(multiplier=0.3, max=5),
             retry=retry_if_exception_type((httpx.TransportError, httpx.HTTPStatusError)),
             reraise=True,
         )

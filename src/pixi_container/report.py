@@ -22,6 +22,7 @@ OUTPUTS = {
     "json": "Tags, labels and annotations as JSON, in the form of docker/metadata-action.",
     "digest": "Digest of the pushed image, else empty.",
     "image": "`name@digest` of the pushed image, else empty.",
+    "fingerprint": "Fingerprint of the environment: equal where its image would be equal.",
     "dockerfile": "Text of the rendered Dockerfile.",
     "metadata": "The whole plan as JSON.",
 }
@@ -60,8 +61,9 @@ class Report:
             "json": plan.json,
             "digest": self.digest,
             "image": self.image,
+            "fingerprint": plan.fingerprint,
             "dockerfile": plan.dockerfile,
-            "metadata": json.dumps(plan.as_json(), sort_keys=True),
+            "metadata": json.dumps({k: v for k, v in plan.as_json().items() if k != "workspace"}, sort_keys=True),
         }
 
     def text(self) -> str:

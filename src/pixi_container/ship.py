@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.base_images import choose_base_images
-from pixi_container.docker_config import private_docker_config, stored_credential
+from pixi_container.docker_config import private_docker_config, stored_credential, write_secret
 from pixi_container.engine import Engine, builder_kind, native_platform
 from pixi_container.errors import UserError
+from pixi_container.git import source_version
 from pixi_container.image_reference import ImageReference, parse_reference
 from pixi_container.metadata import facts_for, published_names, workspace_expressions
 from pixi_container.plan import BuilderKind, Lookups, Plan, make_plan, may_push, push_credentials
 from pixi_container.report import Report
-from pixi_container.workspace import read_workspace
+from pixi_container.workspace import checked_path, read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,6 +51,8 @@ def ship(request: Request, log: Log) -> Report:
         plan = plan_for(request, log)
         log.say(plan.as_text())
     with _work_folder(request.env) as work:
+        if request.inputs.conda_auth:
+            write_secret(work / "conda-auth", request.inputs.conda_auth)
         engine = Engine(plan, work, request.env, log)
         try:
             if plan.push:
@@ -95,7 +98,23 @@ def _look_up(request: Request, workspace: Workspace, registry: Registry | None, 
         facts=facts_for(event, workspace.context, expressions, env),
         builder=builder_kind(inputs.builder, env) if registry else BuilderKind(),
         published_tags=_published_tags(event, inputs, registry),
+        dockerfile=_own_file(workspace, inputs.dockerfile, "dockerfile"),
+        template=_own_file(workspace, inputs.template, "template"),
+        source_version=source_version(workspace.context, env) if workspace.scm_versioned else "",
     )
+
+
+def _own_file(workspace: Workspace, path: str, name: str) -> str:
+    if not path:
+        return ""
+    file = workspace.context / checked_path(workspace.context, path, source=f"input '{name}'")
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"input '{name}': '{path}' cannot be read: {error}") from error
+    if not text.strip():
+        raise UserError(f"input '{name}': '{path}' is empty", file=str(file))
+    return text
 
 
 def _pinned(reference: ImageReference, registry: Registry, log: Log) -> ImageReference:

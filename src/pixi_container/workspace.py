@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pixi_container import machine
 from pixi_container.errors import UserError
-from pixi_container.lock import LOCK_NAME, LockedPlatform, read_lock
-from pixi_container.manifest import Manifest, read_manifest
+from pixi_container.lock import DOCKER_PLATFORMS, LOCK_NAME, Lock, LockedPlatform, LockRow, read_lock
+from pixi_container.machine import Derived
+from pixi_container.manifest import Environment, Manifest, read_manifest, version_key
+from pixi_container.own_source import GitSource, OwnSource, git_source, local_path, local_paths, own_source
+from pixi_container.platforms import Platform, environment_platforms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from pixi_container.inputs import Inputs
 
+_SCM_PLUGINS = re.compile(r"setuptools[-_]scm|hatch-vcs|poetry-dynamic-versioning|source *= *[\"']scm[\"']")
 _NOT_COPIED = {".git", ".pixi"}
 
 
@@ -22,22 +29,79 @@ _NOT_COPIED = {".git", ".pixi"}
 class Workspace:
     """One environment of a workspace; every path is relative to the context, with forward slashes.
 
+    ``declared`` is the platform as the manifest has it, ``platform`` as the lock has it. ``all_platforms`` are the
+    manifest's names of the environment's platforms, ``docker_platforms`` those of them that are locked, as Docker
+    calls them. ``cuda`` is what ``CONDA_OVERRIDE_CUDA`` has to say, empty without CUDA, and ``cuda_source`` why;
+    ``glibc`` is the lowest version of it that the environment runs with, ``glibc_source`` why.
     ``install_files`` is what Pixi reads to install: manifest, lock and what the manifest insists on.
-    ``cuda`` is what ``CONDA_OVERRIDE_CUDA`` has to say, empty without CUDA, and ``cuda_source`` why.
+    ``local_paths`` are the local packages of every environment, at which ``pixi install --locked`` looks.
+    ``context_entries`` are the names in the context, without those that never become part of an image.
+    ``scm_versioned`` tells whether a package of its own takes its version from Git.
+    ``missing_scripts`` are activation scripts that the context does not have, which Pixi passes over.
     """
 
     context: Path
     manifest: Manifest
     environment: str
+    features: tuple[str, ...]
+    solve_group: str
+    declared: Platform
     platform: LockedPlatform
     all_platforms: tuple[str, ...]
+    docker_platforms: tuple[str, ...]
     lock_version: int
     cuda: str
     cuda_source: str
+    glibc: str
+    glibc_source: str
+    own_source: tuple[OwnSource, ...]
+    git_source: tuple[GitSource, ...]
+    find_links: tuple[str, ...]
+    local_paths: tuple[str, ...]
+    context_entries: tuple[str, ...]
+    scm_versioned: bool
+    unknown_environments: tuple[str, ...]
     install_files: tuple[str, ...]
     activation_scripts: tuple[str, ...]
+    missing_scripts: tuple[str, ...]
     activation_env: tuple[tuple[str, str], ...]
     include: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all that is known as JSON values, each derived one with its reason."""
+        return {
+            "manifest": self.manifest.file,
+            "environment": self.environment,
+            "features": self.features,
+            "solve_group": self.solve_group,
+            "platform": {
+                "docker": self.platform.docker,
+                "conda": self.platform.subdir,
+                "name": self.declared.name,
+                "name_in_lock": self.platform.name,
+                "virtual_packages": [str(package) for package in self.declared.virtual_packages],
+                "reason": self.declared.reason,
+            },
+            "platforms": self.all_platforms,
+            "docker_platforms": self.docker_platforms,
+            "lock_version": self.lock_version,
+            "requires_pixi": self.manifest.requires_pixi,
+            "cuda": {"version": self.cuda, "reason": self.cuda_source},
+            "glibc": {"version": self.glibc, "reason": self.glibc_source},
+            "packages": [asdict(package) for package in self.platform.packages],
+            "own_source": [asdict(package) for package in self.own_source],
+            "git": [asdict(package) for package in self.git_source],
+            "find_links": self.find_links,
+            "local_paths": self.local_paths,
+            "unknown_environments": self.unknown_environments,
+            "install_files": self.install_files,
+            "activation": {
+                "scripts": self.activation_scripts,
+                "missing_scripts": self.missing_scripts,
+                "env": dict(self.activation_env),
+            },
+            "include": self.include,
+        }
 
 
 def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
@@ -47,48 +111,69 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
     """
     context = Path(inputs.context)
     manifest = read_manifest(context, inputs.manifest_path)
-    environment = inputs.environment
-    if environment not in manifest.environment_names:
-        near = difflib.get_close_matches(environment, manifest.environment_names, n=1)
-        raise UserError(
-            f"there is no environment '{environment}'" + (f"; did you mean '{near[0]}'?" if near else ""),
-            file=str(context / manifest.file),
-            hint="Environments of this workspace: " + ", ".join(manifest.environment_names) + ".",
-        )
-    locked = read_lock(context, environment)
-    platform = locked.on(docker_platform)
-    if platform.own_source:
-        raise UserError(
-            f"environment '{environment}' installs packages from source in the workspace: "
-            + ", ".join(platform.own_source),
-            file=str(context / LOCK_NAME),
-            hint="Such packages cannot be built into an image yet. Ship an environment without them and put "
-            "their sources into the image with 'include'.",
-        )
-    cuda, cuda_source = _cuda(inputs, manifest, platform)
-    subdirs = (platform.name, platform.subdir)
-    scripts = manifest.activation_scripts(environment, subdirs)
+    environment = _environment(manifest, inputs.environment, context)
+    lock = read_lock(context)
+    lock.check_environment(environment.name)
+    platforms = environment_platforms(manifest, environment)
+    rows = _rows(lock, environment, platforms, inputs.cuda_version)
+    docker = docker_platform or min(rows, default="")
+    if docker not in rows:
+        raise _not_locked(lock, environment, platforms, rows, docker)
+    declared, row = rows[docker]
+    locked = lock.read(environment.name, row)
+    names = (declared.name, declared.subdir)
+    cuda = (
+        Derived(inputs.cuda_version, "input 'cuda-version'")
+        if inputs.cuda_version
+        else machine.cuda(declared, locked)
+    )
+    glibc = machine.glibc(declared, locked)
+    scripts = manifest.activation_scripts(environment.name, names)
+    missing = tuple(script for script in scripts if not (context / script).is_file())
+    own = own_source(locked, lock, environment, names, context)
     return Workspace(
         context=context,
         manifest=manifest,
-        environment=environment,
-        platform=platform,
-        all_platforms=locked.all_platforms,
-        lock_version=locked.lock_version,
-        cuda=cuda,
-        cuda_source=cuda_source,
+        environment=environment.name,
+        features=environment.feature_names,
+        solve_group=environment.solve_group,
+        declared=declared,
+        platform=locked,
+        all_platforms=tuple(sorted(platform.name for platform in platforms)),
+        docker_platforms=tuple(sorted(rows)),
+        lock_version=lock.version,
+        cuda=cuda.value,
+        cuda_source=cuda.reason,
+        glibc=glibc.value,
+        glibc_source=glibc.reason,
+        own_source=own,
+        git_source=git_source(locked, lock),
+        find_links=tuple(local_path(path, context) for path in manifest.find_links(environment.name)),
+        local_paths=local_paths(lock, context),
+        context_entries=tuple(sorted(entry.name for entry in context.iterdir() if entry.name not in _NOT_COPIED)),
+        scm_versioned=any(_takes_version_from_git(context / package.path) for package in own),
+        unknown_environments=tuple(
+            name for name in lock.environment_names if name not in manifest.environment_names
+        ),
         install_files=tuple(
             checked_path(context, path, source=manifest.file)
             for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
         ),
         activation_scripts=tuple(
-            checked_path(context, path, source="activation script")
-            for path in scripts
-            if (context / path).exists()
+            checked_path(context, path, source="activation script") for path in scripts if path not in missing
         ),
-        activation_env=tuple(sorted(manifest.activation_env(environment, subdirs).items())),
+        missing_scripts=missing,
+        activation_env=tuple(sorted(manifest.activation_env(environment.name, names).items())),
         include=_included(inputs, context),
     )
+
+
+def _takes_version_from_git(folder: Path) -> bool:
+    for name in ("pyproject.toml", "setup.py", "setup.cfg"):
+        file = folder / name
+        if file.is_file() and _SCM_PLUGINS.search(file.read_text("utf-8", errors="replace")):
+            return True
+    return False
 
 
 def checked_path(context: Path, path: str, *, source: str) -> str:
@@ -116,16 +201,69 @@ def checked_path(context: Path, path: str, *, source: str) -> str:
     return str(normal)
 
 
+def _environment(manifest: Manifest, name: str, context: Path) -> Environment:
+    """Check every environment, as Pixi refuses the manifest for any of them, and give the one of that name."""
+    names = manifest.environment_names
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        raise UserError(
+            f"there is no environment '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""),
+            file=str(context / manifest.file),
+            hint="Environments of this workspace: " + ", ".join(names) + ".",
+        )
+    return {known: manifest.environment(known) for known in names}[name]
+
+
+def _rows(
+    lock: Lock, environment: Environment, platforms: Sequence[Platform], cuda: str
+) -> dict[str, tuple[Platform, LockRow]]:
+    """Find, for each of Docker's platforms, the one of the manifest's that Pixi prefers there and its row.
+
+    A driver older than a platform declares rules that platform out, as it does for Pixi.
+    """
+    found: dict[str, tuple[Platform, LockRow]] = {}
+    for platform in platforms:
+        docker = DOCKER_PLATFORMS.get(platform.subdir, "")
+        wanted = platform.version("__cuda")
+        if not docker or docker in found or (cuda and wanted and version_key(cuda) < version_key(wanted)):
+            continue
+        if row := lock.row(environment.name, platform):
+            found[docker] = (platform, row)
+    return found
+
+
+def _not_locked(
+    lock: Lock, environment: Environment, platforms: Sequence[Platform], rows: Iterable[str], docker: str
+) -> UserError:
+    """Say why there is nothing for one of Docker's platforms, or for none of them when ``docker`` is empty."""
+    where = docker or "any of Docker's platforms"
+    message = f"environment '{environment.name}' is not locked for {where}"
+    if lock.is_empty(environment.name):
+        return UserError(
+            f"{message}: it has no packages in the lock",
+            file=lock.file,
+            hint="There is nothing to install. Environments with packages: "
+            + (", ".join(name for name in lock.environment_names if not lock.is_empty(name)) or "none")
+            + ".",
+        )
+    subdirs = [conda for conda, known in DOCKER_PLATFORMS.items() if docker in {known, ""}]
+    declared = [platform.name for platform in platforms if platform.subdir in subdirs]
+    if declared:
+        todo = f"The manifest has {', '.join(declared)} for it, so"
+    else:
+        have = ", ".join(platform.name for platform in platforms) or "none"
+        todo = (
+            f"Its platforms in the manifest: {have}. Add '{next(iter(subdirs), docker)}' to those of the workspace"
+        )
+        todo += " and of its features,"
+    return UserError(
+        f"{message}; it is for {', '.join(sorted(rows))}" if rows else message,
+        file=lock.file,
+        hint=f"{todo} run `pixi lock` and commit {LOCK_NAME}.",
+    )
+
+
 def _included(inputs: Inputs, context: Path) -> tuple[str, ...]:
     if inputs.include is None:
         return ("src",) if (context / "src").is_dir() else ()
     return tuple(dict.fromkeys(checked_path(context, path, source="input 'include'") for path in inputs.include))
-
-
-def _cuda(inputs: Inputs, manifest: Manifest, platform: LockedPlatform) -> tuple[str, str]:
-    if inputs.cuda_version:
-        return inputs.cuda_version, "input 'cuda-version'"
-    declared = manifest.cuda(inputs.environment)
-    if declared:
-        return declared, f"system requirements in {manifest.file}"
-    return platform.cuda, LOCK_NAME if platform.cuda else "not asked for"

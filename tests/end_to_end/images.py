@@ -61,9 +61,17 @@ class Image:
         """Run a command in a container of its own."""
         return self.docker("run", "--rm", *options, self.name, *command)
 
-    def probe(self, *command: str, options: Sequence[str] = ()) -> Probe:
-        """Run a command that ends with Python's probe."""
-        return parse_probe(self.run(*command, options=options))
+    def wait_for(self, container: str, line: str) -> None:
+        """Follow the container's output up to the line; fails when the container ends before."""
+        with subprocess.Popen(
+            ["docker", "logs", "--follow", container],
+            env={**os.environ, **self.rig.environment()},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as logs:
+            assert logs.stdout
+            assert any(said.rstrip("\n") == line for said in logs.stdout), f"the container never said {line!r}"
+            logs.terminate()
 
     def config_env(self) -> dict[str, str]:
         """The environment that the image's configuration holds."""
@@ -76,15 +84,22 @@ def parse_probe(text: str) -> Probe:
     return Probe(*json.loads(text.splitlines()[-1]))
 
 
-def build(rig: Rig, context: Path, name: str, environment: str, *arguments: str, slim: bool = False) -> Image:
+def build(rig: Rig, context: Path, name: str, environment: str, *, slim: bool = False, labels: str = "") -> Image:
     """Build an image by the command, as on a laptop, and keep it under ``name``."""
     repository, _, tag = name.partition(":")
-    runtime = ["--runtime-image", rig.slim_image] if slim else []
+    options = {
+        "context": context,
+        "environment": environment,
+        "pixi-image": rig.pixi_image,
+        "images": repository,
+        "tags": f"type=raw,value={tag}",
+        "labels": labels,
+        "runtime-image": rig.slim_image if slim else "",
+    }
+    given = [word for option, value in options.items() for word in (f"--{option}", str(value))]
     hidden = ("GITHUB_", "INPUT_")
     done = subprocess.run(
-        [sys.executable, "-m", "pixi_container", "build", "--context", str(context), "--environment", environment]
-        + ["--pixi-image", rig.pixi_image, "--images", repository, "--tags", f"type=raw,value={tag}"]
-        + [*runtime, *arguments],
+        [sys.executable, "-m", "pixi_container", "build", *given],
         env={
             **{key: value for key, value in os.environ.items() if not key.startswith(hidden)},
             **rig.environment(),

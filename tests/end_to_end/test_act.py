@@ -1,4 +1,4 @@
-"""The action in a workflow that says ``uses: ./``, run by nektos/act, a real runner of workflows."""
+"""A workflow that says ``uses: ./``, run by nektos/act without containers for its jobs."""
 
 from __future__ import annotations
 
@@ -6,76 +6,110 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import ROOT, Repository, image_name, registry_tags
+from tests.end_to_end.action_copy import copy_action
+from tests.end_to_end.conftest import Repository, image_name, registry_tags
 from tests.rig.folders import Folders
 from tests.rig.rig import Rig
 
-ACT = "github.com/nektos/act@v0.2.89"
-
+VERSION = "v0.2.89"
+# act has the checkout of the repository that it runs in from the disk, and starts no action for it.
 WORKFLOW = """\
-on: push
+on: [push, pull_request]
 jobs:
-  image:
+  ship:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v5
-      - uses: ./
-        id: image
+      - id: ship
+        uses: ./
         with:
           context: study
-          environment: default
-          images: {registry}/{image}
+          images: {image}
           pixi-image: {pixi_image}
           tags: type=raw,value=latest
-          test-command: python src/means.py
-      - run: echo "shipped $IMAGE, pushed $PUSHED"
+          password: ${{{{ secrets.PASSWORD }}}}
+          username: someone
+          push: ${{{{ github.event_name == 'push' && 'auto' || 'false' }}}}
+      - run: printf %s "$OUTPUTS" > "$OUTPUTS_FILE"
         env:
-          IMAGE: ${{{{ steps.image.outputs.image }}}}
-          PUSHED: ${{{{ steps.image.outputs.pushed }}}}
+          OUTPUTS: ${{{{ toJSON(steps.ship.outputs) }}}}
+      - run: ls -A "$RUNNER_TEMP" > "$OUTPUTS_FILE.left"
 """
+PULL_REQUEST = {"number": 7, "pull_request": {"number": 7, "head": {"ref": "topic"}, "base": {"ref": "main"}}}
+REPOSITORY = {"default_branch": "main", "full_name": "lab/study"}
 
 
 @pytest.fixture(scope="session")
 def act() -> Path:
-    """The program, built once from the Go module proxy, which checks it against Go's checksum database."""
-    folder = Folders.from_environment(os.environ).cache / "act" / ACT.rpartition("@")[2]
-    if not (folder / "act").exists():
-        if not shutil.which("go"):
-            pytest.skip("act is built with Go, which is not installed")
-        env = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"}
-        done = subprocess.run(["go", "install", ACT], env=env, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"act cannot be built here: {done.stderr.strip()[-300:]}")
-    return folder / "act"
+    """The program, built once per version."""
+    program = Folders.from_environment(os.environ).cache / "act" / VERSION / "act"
+    if program.exists():
+        return program
+    if not shutil.which("go"):
+        pytest.skip("there is no Go toolchain to build nektos/act with")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=program.parent) as folder:
+        done = subprocess.run(
+            ["go", "install", f"github.com/nektos/act@{VERSION}"],
+            env={**os.environ, "GOBIN": folder, "CGO_ENABLED": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.skip(f"nektos/act cannot be built here: {done.stderr.strip().splitlines()[-1]}")
+        (Path(folder) / "act").replace(program)
+    return program
 
 
-def test_a_workflow_ships_the_example(act: Path, rig: Rig, warm_engine: None, repository: Repository) -> None:
-    for name in ("action.yml", "Dockerfile.template"):
-        shutil.copy(ROOT / name, repository.path)
-    for name in ("action", "requirements", "src"):
-        shutil.copytree(ROOT / name, repository.path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    image = image_name("act")
-    workflow = repository.path / ".github" / "workflows" / "image.yml"
+@pytest.fixture(scope="session")
+def act_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where act keeps the tool cache and the jobs' folders; a space in its path."""
+    return tmp_path_factory.mktemp("act's folder")
+
+
+@pytest.mark.parametrize("event", ["push", "pull_request"])
+def test_a_workflow_that_uses_this_folder(
+    event: str, act: Path, act_folder: Path, rig: Rig, warm_engine: None, repository: Repository, tmp_path: Path
+) -> None:
+    name = image_name(f"act-{event}")
+    copy_action(repository.path)
+    workflow = repository.path / ".github" / "workflows" / "ship.yml"
     workflow.parent.mkdir(parents=True)
-    workflow.write_text(WORKFLOW.format(registry=rig.registry, image=image, pixi_image=rig.pixi_image))
+    workflow.write_text(WORKFLOW.format(image=f"{rig.registry}/{name}", pixi_image=rig.pixi_image))
     repository.commit()
-    event = repository.path.parent / "push.json"
-    event.write_text(json.dumps({"ref": "refs/heads/main", "repository": {"default_branch": "main"}}))
-    home = repository.path.parent / "home"
-    home.mkdir()
+    repository.git("remote", "add", "origin", "https://github.com/lab/study")
+    payload = tmp_path / "event.json"
+    payload.write_text(json.dumps({"repository": REPOSITORY, **(PULL_REQUEST if event == "pull_request" else {})}))
+    outputs_file = tmp_path / "outputs.json"
+    options = {
+        "--platform": "ubuntu-latest=-self-hosted",
+        "--eventpath": payload,
+        "--container-daemon-socket": "-",
+        "--action-cache-path": act_folder,
+        "--secret": "PASSWORD=a-secret-of-the-workflow",
+        "--env": f"OUTPUTS_FILE={outputs_file}",
+    }
     done = subprocess.run(
-        [act, "push", "--platform", "ubuntu-latest=-self-hosted", "--eventpath", event, "--action-offline-mode"],
+        [act, event, "--no-cache-server", *(str(word) for option in options.items() for word in option)],
         cwd=repository.path,
-        env={**os.environ, **rig.environment(), "HOME": str(home)},
+        env={**os.environ, **rig.environment(), "XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    digest = registry_tags(rig.registry, image)["latest"]
-    assert f"shipped {rig.registry}/{image}@{digest}, pushed true" in done.stdout
+    outputs = json.loads(outputs_file.read_text())
+    pushed = {"latest": outputs["digest"]} if event == "push" else {}
+    assert registry_tags(rig.registry, name) == pushed
+    assert outputs["pushed"] == ("true" if pushed else "false")
+    assert outputs["dockerfile"].splitlines()[-1] == 'CMD ["bash"]'
+    assert Path(f"{outputs_file}.left").read_text() == ""
+    assert "a-secret-of-the-workflow" not in done.stdout
+    assert repository.git("status", "--porcelain") == ""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
+import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.composite import Composite, Runner
-from tests.end_to_end.conftest import ROOT, Repository, image_name, registry_tags
+from tests.end_to_end.action_copy import ROOT, copy_action
+from tests.end_to_end.conftest import Repository, image_name, registry_tags
 from tests.rig.rig import Rig
 
 HOSTILE = {
@@ -24,6 +27,8 @@ HOSTILE = {
     "UV_SYSTEM_PYTHON": "1",
     "PIP_REQUIRE_VIRTUALENV": "1",
     "PIP_TARGET": "/nonsense",
+    "PIP_USER": "1",
+    "UV_EXCLUDE_NEWER": "2020-01-01",
 }
 
 
@@ -88,12 +93,7 @@ def use(
     request: pytest.FixtureRequest,
 ) -> Iterator[Use]:
     """The action in a path with spaces, a hostile environment, a home with a Docker configuration of its own."""
-    action = tmp_path / "the action"
-    for name in ("action.yml", "Dockerfile.template"):
-        action.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, action)
-    for name in ("action", "requirements", "src"):
-        shutil.copytree(ROOT / name, action / name, ignore=shutil.ignore_patterns("__pycache__"))
+    action = copy_action(tmp_path / "the action")
     docker = tmp_path / "docker config"
     docker.mkdir()
     if rig.docker_config:
@@ -151,13 +151,24 @@ def test_the_set_up_is_made_once_and_private(use: Use, tool_cache: Path) -> None
     assert "Installing" not in second.log
 
 
-def test_a_pull_request_pushes_nothing(use: Use) -> None:
-    result = use("pull_request", "refs/pull/7/merge", username="rig", password="wrong-secret", push="auto")
-    assert result.success, result.log
+def test_a_pull_request_pushes_nothing_and_asks_no_registry(use: Use) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as registry:
+        registry.settimeout(0)
+        result = use(
+            "pull_request",
+            "refs/pull/7/merge",
+            images=f"127.0.0.1:{registry.getsockname()[1]}/{use.image}",
+            username="someone",
+            password="unused-secret",
+            push="auto",
+        )
+        assert result.success, result.log
+        with pytest.raises(BlockingIOError):
+            registry.accept()
     assert result.outputs["pushed"] == "false"
     assert result.outputs["digest"] == ""
-    assert registry_tags(use.rig.registry, use.image) == {}
-    assert "wrong-secret" not in result.log
+    assert result.outputs["tags"].endswith(":pr-7")
+    assert "unused-secret" not in result.log
     assert use.left() == []
 
 
@@ -170,15 +181,49 @@ def test_a_mistake_is_one_annotation_and_the_clean_up_runs(use: Use) -> None:
     assert use.left() == []
 
 
-def test_the_checkout_cannot_put_itself_in_place_of_a_module(use: Use) -> None:
-    for name in ("json.py", "httpx.py", "sitecustomize.py", "pixi_container/__init__.py", "rattler/__init__.py"):
-        file = use.repository.path / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text("raise SystemExit('the checkout was imported')\n")
+def test_the_checkout_cannot_put_itself_in_place_of_a_module(use: Use, tmp_path: Path) -> None:
+    for name in ("json", "pip", "httpx", "sitecustomize", "encodings", "pixi_container", "rattler"):
+        for file in (use.repository.path / f"{name}.py", use.repository.path / name / "__init__.py"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text("raise SystemExit('the checkout was imported')\n")
+    (use.repository.path / "uv.toml").write_text("this is no configuration")
+    (use.repository.path / "pyproject.toml").write_text('[tool.uv]\nexclude-newer = "2020-01-01"\n')
     use.repository.commit()
-    result = use(push="false")
+    runner = replace(use.prepared("push", "refs/heads/main"), tool_cache=tmp_path / "empty tool cache")
+    result = runner.use(use.action, use.inputs(push="false"))
     assert result.success, result.log
+    assert "Installing" in result.log
     assert "the checkout was imported" not in result.log
+
+
+def test_two_jobs_at_once_set_up_one_folder(tmp_path: Path) -> None:
+    def set_up(number: int) -> str:
+        output = tmp_path / f"output {number}"
+        output.touch()
+        variables = {"RUNNER_TEMP": tmp_path, "RUNNER_TOOL_CACHE": tmp_path / "tools", "GITHUB_OUTPUT": output}
+        subprocess.run(
+            [ROOT / "action" / "setup.sh"],
+            env={**os.environ, **HOSTILE, **{name: str(path) for name, path in variables.items()}},
+            check=True,
+            capture_output=True,
+        )
+        return output.read_text()
+
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(set_up, range(2))
+    assert first == second
+    assert [str(path) for path in (tmp_path / "tools" / "pixi-container").iterdir()] == [
+        first.splitlines()[1].removeprefix("packages=")
+    ]
+
+
+def test_outputs_hold_whatever_text_there_is(use: Use) -> None:
+    labels = ["a.b=ghadelimiter_1<<EOF", "c.d=digest=sha256:fake", "e.f=::set-output name=digest::fake"]
+    result = use(push="false", labels="\n".join(labels))
+    assert result.success, result.log
+    assert set(labels) <= set(result.outputs["labels"].splitlines())
+    assert result.outputs["digest"] == ""
+    assert "\nCMD" in result.outputs["dockerfile"]
 
 
 def test_a_password_shows_nowhere(use: Use) -> None:
@@ -204,32 +249,67 @@ def test_a_password_shows_nowhere(use: Use) -> None:
     assert use.left() == []
 
 
+def test_a_secret_is_masked_from_the_first_line(use: Use) -> None:
+    result = use(push="false", password="s3cret-word", username="someone", test_command="echo s3cret-word")
+    assert result.success, result.log
+    assert "echo ***" in result.log
+    assert "s3cret-word" not in result.log
+
+
 def test_what_a_container_prints_is_not_obeyed(use: Use) -> None:
     lines = ["::error::not ours", "::add-mask::study", "##[error]neither", "::set-output name=digest::fake"]
+    lines += ["  ::warning file=a.py::nor this", "::stop-commands::x", "::x::", "::error::still not ours"]
     result = use(push="false", test_command="\n".join(f"echo '{line}'" for line in lines))
     assert result.success, result.log
     assert result.annotations == []
     assert result.outputs["digest"] == ""
     assert "study" in result.log
+    assert all(f"\n{line}\n" in result.log for line in lines)
 
 
-def test_a_killed_run_is_cleaned_up_after(use: Use) -> None:
-    def kill(line: str, shell: int) -> None:
-        if line.startswith("+ docker run"):
-            children = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
-            os.kill(int(children[0]), signal.SIGKILL)
+def when(text: str, number: signal.Signals) -> Callable[[str, int], None]:
+    """Give what sends a signal to the step's process when it has printed a line that begins so, once."""
+    sent: list[int] = []
 
+    def send(line: str, process: int) -> None:
+        if line.startswith(text) and not sent:
+            sent.append(process)
+            os.kill(process, number)
+
+    return send
+
+
+def left_in_engine(rig: Rig) -> str:
+    """Give the containers and images of runs."""
+    env = {**os.environ, **rig.environment()}
+    questions = (
+        ["ps", "--all", "--filter", "name=pixi-container-test"],
+        ["image", "ls", "--filter", "reference=pixi-container.local/*"],
+    )
+    return "".join(
+        subprocess.check_output(["docker", *words, "--quiet"], env=env, text=True) for words in questions
+    )
+
+
+@pytest.mark.parametrize("line", ["#1 ", "+ docker run"])
+def test_a_killed_run_is_cleaned_up_after(use: Use, line: str) -> None:
     inputs = use.inputs(test_command="sleep 600", push="false")
-    result = use.prepared("push", "refs/heads/main").use(use.action, inputs, kill)
+    runner = use.prepared("push", "refs/heads/main")
+    result = runner.use(use.action, inputs, when(line, signal.SIGKILL))
     assert not result.success
     assert result.ran[-1] == "Clean up"
     assert use.left() == []
-    env = {**os.environ, **use.rig.environment()}
-    for arguments in (
-        ["ps", "--all", "--filter", "name=pixi-container-test"],
-        ["image", "ls", "--filter", "reference=pixi-container.local/*"],
-    ):
-        done = subprocess.run(
-            ["docker", *arguments, "--quiet"], env=env, capture_output=True, text=True, check=True
-        )
-        assert done.stdout == ""
+    assert left_in_engine(use.rig) == ""
+
+
+def test_a_cancelled_run_cleans_up_itself(use: Use) -> None:
+    metadata = yaml.safe_load((use.action / "action.yml").read_text())
+    assert metadata["runs"]["steps"].pop()["name"] == "Clean up"
+    (use.action / "action.yml").write_text(yaml.safe_dump(metadata))
+    inputs = use.inputs(test_command="sleep 600", push="false")
+    runner = use.prepared("push", "refs/heads/main")
+    result = runner.use(use.action, inputs, when("+ docker run", signal.SIGINT))
+    assert not result.success
+    assert [message.split(";")[0] for _, message in result.annotations] == ["stopped by SIGINT"]
+    assert use.left() == []
+    assert left_in_engine(use.rig) == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -174,11 +175,20 @@ def test_build_on_a_laptop_keeps_the_image_and_pushes_nothing(step: Step) -> Non
     assert not step.local_images()
 
 
-def test_a_stop_in_the_middle_leaves_nothing(step: Step) -> None:
+@pytest.mark.parametrize(
+    "where", ["::group::Plan", "#.* pixi install --locked", r"\+ docker run", r"\+ .*type=registry"]
+)
+def test_a_stop_in_the_middle_leaves_nothing(step: Step, where: str) -> None:
+    """Wherever it comes, while packages are installed too, which is not done before for this manifest."""
+    manifest = step.repository.study / "pixi.toml"
+    manifest.write_text(f"# {step.image}\n{manifest.read_text()}" if "install" in where else manifest.read_text())
     process = subprocess.Popen(
         [sys.executable, "-m", "pixi_container", "run"],
         env=step.environment(
-            "push", "refs/heads/main", {}, {"environment": "default", "test_command": "sleep 600"}
+            "push",
+            "refs/heads/main",
+            {},
+            {"environment": "default", "test_command": "sleep 600" if "run" in where else "true"},
         ),
         cwd=step.repository.path,
         stdout=subprocess.PIPE,
@@ -189,16 +199,18 @@ def test_a_stop_in_the_middle_leaves_nothing(step: Step) -> None:
     log = ""
     for line in process.stdout:
         log += line
-        if line.startswith("+ docker run"):
+        if re.match(where, line):
             break
     process.send_signal(signal.SIGTERM)
     log += process.stdout.read()
     process.stdout.close()
     outcome = step.outcome(process.wait(60), log)
-    assert outcome.code == 128 + signal.SIGTERM
+    assert outcome.code == 128 + signal.SIGTERM, log
     assert outcome.errors == ["stopped by SIGTERM; nothing is left behind"]
     assert step.tags() == {}
+    assert outcome.outputs == {}
     assert nothing_left(step, outcome.left_in_temp)
+    assert not step.docker("buildx", "history", "ls", "--filter", "status=running", "--format", "{{.Ref}}")
 
 
 def test_commands_in_foreign_output_are_not_obeyed(step: Step) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,12 +54,16 @@ def test_cleaning_up_always_happens() -> None:
     assert "clean.sh" in STEPS[-1]["run"]
 
 
+def test_the_program_takes_the_place_of_its_shell() -> None:
+    assert STEPS[1]["run"].startswith("exec "), "a runner signals the shell alone"
+
+
 @pytest.fixture
 def bare_path(tmp_path: Path) -> Path:
     """A folder for PATH that has the few tools that any runner has, and no Python."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("bash", "dirname", "sha256sum", "cut", "mkdir", "mktemp", "rm", "mv"):
+    for name in ("bash", "dirname", "mkdir", "mktemp", "rm", "uname"):
         (folder / name).symlink_to(subprocess.check_output(["which", name], text=True).strip())
     return folder
 
@@ -85,14 +91,29 @@ def test_a_runner_without_a_new_enough_python(bare_path: Path, tmp_path: Path) -
     assert done.returncode == 1
     assert done.stdout.startswith("::error title=pixi-container::There is no Python 3.10 or newer")
     assert "setup-python" in done.stdout
+    assert done.stdout.count("\n") == 1
+
+
+def test_a_newer_python_beside_an_old_one_is_found(bare_path: Path, tmp_path: Path) -> None:
+    program(bare_path, "python3", "#!/bin/sh\nexit 1\n")
+    newer = tmp_path / "tools" / "Python" / "3.10.4" / "x64" / "bin"
+    newer.mkdir(parents=True)
+    program(newer, "python3", python_without_pip())
+    assert f"neither a working uv nor pip for {sys.executable}" in set_up(bare_path, tmp_path).stdout
 
 
 def test_a_runner_with_neither_uv_nor_pip(bare_path: Path, tmp_path: Path) -> None:
-    text = (
-        '#!/bin/sh\ncase "$*" in *sys.version_info*) echo "$0" ;; *sys.platform*) echo any ;; *) exit 1 ;; esac\n'
-    )
-    program(bare_path, "python3", text)
+    program(bare_path, "python3", python_without_pip())
+    program(bare_path, "uv", "#!/bin/sh\necho 'uv: command not found in this version' >&2\nexit 127\n")
     done = set_up(bare_path, tmp_path)
     assert done.returncode == 1
-    assert "::error title=pixi-container::There is neither uv nor pip" in done.stdout
+    assert done.stdout.splitlines()[1].startswith(
+        "::error title=pixi-container::There is neither a working uv nor pip"
+    )
+    assert len(done.stdout.splitlines()) == 2
     assert list((tmp_path / "tools" / "pixi-container").iterdir()) == []
+
+
+def python_without_pip() -> str:
+    """Give the text of a program that is this Python for all but installed packages."""
+    return f'#!/bin/sh\ncase "$*" in *find_spec*|*pip*) exit 1 ;; esac\nexec {shlex.quote(sys.executable)} "$@"\n'

@@ -38,7 +38,7 @@ def test_a_checkout_stands_for_the_event(folder: Folder, capsys: pytest.CaptureF
 
 def test_render_prints_the_dockerfile_alone(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "--context", str(folder.path)], {"PATH": "/usr/bin:/bin"}) == 0
-    assert capsys.readouterr().out.splitlines()[3] == "FROM ghcr.io/prefix-dev/pixi:0.76.1-noble AS build"
+    assert capsys.readouterr().out.splitlines()[3] == "FROM ghcr.io/prefix-dev/pixi:0.76.1-noble AS pixi"
 
 
 def test_a_users_error_is_one_message_and_exit_code_1(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,7 @@ def test_a_platform_that_is_not_locked(folder: Folder) -> None:
     assert "linux-aarch64" in error.hint
 
 
-def test_a_package_from_the_workspace_itself_is_refused_by_name(folder: Folder) -> None:
+def test_a_package_from_the_workspace_itself_is_told(folder: Folder) -> None:
     folder.replace(
         "pixi.lock",
         "python-3.11.9-h1_0.conda\n      linux-aarch64",
@@ -102,7 +102,11 @@ def test_a_package_from_the_workspace_itself_is_refused_by_name(folder: Folder) 
     folder.replace(
         "pixi.lock", "packages:\n- conda", "packages:\n- pypi: ./\n  name: study\n  version: 1.2.0\n- conda"
     )
-    assert "from source in the workspace: study" in refused(folder).message
+    workspace = read(folder)
+    assert [(package.name, package.kind, package.path) for package in workspace.own_source] == [
+        ("study", "pypi-path", ".")
+    ]
+    assert read(folder, "linux/arm64").own_source == ()
 
 
 def test_broken_toml_names_file_and_line(folder: Folder) -> None:

@@ -1,0 +1,127 @@
+"""A TOML document read by type: a value of another type is an error with file, line and key, never a traceback."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pixi_container.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_KEY_PART = r"(?:\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)"
+_DOTTED = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*"
+_HEADER = re.compile(rf"\s*\[\[?\s*({_DOTTED})\s*\]\]?\s*(?:#.*)?$")
+_ASSIGNMENT = re.compile(rf"\s*({_DOTTED})\s*=")
+
+
+@dataclass(frozen=True)
+class TomlTable:
+    """One table: its ``values``, the ``keys`` that lead to it, and the file and text they were read from."""
+
+    values: Mapping[str, Any]
+    file: str
+    text: str = field(default="", repr=False, compare=False)
+    keys: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.values
+
+    def table(self, key: str) -> TomlTable:
+        """Give the table under ``key``, an empty one when there is none."""
+        value = self.values.get(key, {})
+        if not isinstance(value, dict):
+            raise self.wrong_type(key, "a table")
+        return TomlTable(value, self.file, self.text, (*self.keys, key))
+
+    def string(self, key: str) -> str:
+        """Give the string under ``key``, empty when there is none."""
+        value = self.values.get(key, "")
+        if not isinstance(value, str):
+            raise self.wrong_type(key, "a string")
+        return value
+
+    def version(self, key: str) -> str:
+        """Give the version under ``key`` as text, also where it was written as a number."""
+        value = self.values.get(key, "")
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise self.wrong_type(key, "a version, written as a string")
+        return str(value)
+
+    def flag(self, key: str) -> bool:
+        """Give the boolean under ``key``, false when there is none."""
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            raise self.wrong_type(key, "true or false")
+        return value
+
+    def items(self, key: str) -> list[Any]:
+        """Give the list under ``key``, an empty one when there is none."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list):
+            raise self.wrong_type(key, "a list")
+        return value
+
+    def strings(self, key: str) -> tuple[str, ...]:
+        """Give the list of strings under ``key``, an empty one when there is none."""
+        value = self.items(key)
+        if not all(isinstance(item, str) for item in value):
+            raise self.wrong_type(key, "a list of strings")
+        return tuple(value)
+
+    def wrong_type(self, key: str, expected: str) -> UserError:
+        """Give the error for a value under ``key`` that is not ``expected``."""
+        value = self.values[key]
+        found = f"{type_name(value)} with other types in it" if isinstance(value, list) else type_name(value)
+        return self.error(f"'{self.dotted(key)}' must be {expected}, it is {found}", key)
+
+    def error(self, message: str, *keys: str, hint: str = "") -> UserError:
+        """Give an error at the line that sets ``keys`` below this table, as far as that can be found."""
+        line = _line_of(self.text, (*self.keys, *keys))
+        return UserError(message, hint=hint, file=self.file, line=line)
+
+    def dotted(self, *keys: str) -> str:
+        """Give the whole name of a key below this table, as TOML writes it."""
+        return ".".join((*self.keys, *keys))
+
+
+def type_name(value: object) -> str:
+    """Name the TOML type of ``value`` for a message."""
+    names = {
+        str: "a string",
+        bool: "a boolean",
+        int: "an integer",
+        float: "a float",
+        list: "a list",
+        dict: "a table",
+    }
+    return names.get(type(value), "a date or time")
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
+    """Find the line that sets ``keys``, else the one of the nearest table around them.
+
+    The parser keeps no positions. Keys inside a value of several lines may be missed, which costs precision only.
+    """
+    header: tuple[str, ...] = ()
+    nearest: int | None = None
+    depth = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := _HEADER.match(line):
+            header = place = _parts(found[1])
+        elif found := _ASSIGNMENT.match(line):
+            place = (*header, *_parts(found[1]))
+        else:
+            continue
+        if len(place) > depth and keys[: len(place)] == place:
+            nearest, depth = number, len(place)
+    return nearest
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip("\"'") for part in re.findall(_KEY_PART, dotted))

@@ -1,0 +1,104 @@
+"""The stage that adds packages made from the workspace's own source to the environment's image."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
+from pixi_container.lock import LOCK_NAME
+from pixi_container.manifest import version_key
+from pixi_container.own_source import is_inside
+
+if TYPE_CHECKING:
+    from pixi_container.own_source import OwnSource
+    from pixi_container.workspace import Workspace
+
+_EDITABLE_FROM_MANIFEST = "0.62.0"
+_MOUNTABLE = re.compile(r"[A-Za-z0-9_.@+-]+(/[A-Za-z0-9_.@+-]+)*")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_METADATA_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+_FROM_FILES = {"wheel", "sdist", "pypi-path", "pypi-editable"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceStage:
+    """What the stage does; paths are relative to the context.
+
+    ``skip`` are the packages that the first stage leaves out, ``skipped_records`` how many of them are conda's.
+    ``mounts`` are there while the packages are built, ``copies`` stay in the image, for editable packages.
+    ``locked`` tells whether Pixi can check the lock against the manifest with what is mounted. With
+    ``release_manifest`` editable packages are installed as if they were not. ``distributions`` are the Python
+    packages that must be there afterwards.
+    """
+
+    skip: tuple[str, ...]
+    skipped_records: int
+    mounts: tuple[str, ...]
+    copies: tuple[str, ...]
+    locked: bool
+    release_manifest: bool
+    distributions: tuple[str, ...]
+
+
+def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage | None:
+    """Decide what the stage has to do, None where no package comes from the workspace's own source.
+
+    The split follows what `pixi install --frozen --skip` and `--locked` need to see: only packages from source
+    may be skipped, and the check of the lock looks at the metadata of every local package of every environment.
+    Raises ``UserError`` for what cannot be built in an image.
+    """
+    own = [package for package in workspace.own_source if package.kind != "conda-file"]
+    if not own:
+        return None
+    for package in own:
+        _check(package, workspace)
+    release = version_key(pixi_version) >= version_key(_EDITABLE_FROM_MANIFEST)
+    stay = [package for package in own if package.kind == "pypi-editable" and not release]
+    others = [path for path in workspace.local_paths if path not in {package.path for package in own}]
+    metadata = [f"{path}/{name}" for path in others if is_inside(path) for name in _METADATA_FILES]
+    metadata = [path for path in metadata if (workspace.context / path).is_file()]
+    needed = [path for package in own for path in (package.path, *package.inputs)]
+    whole = "." in needed
+    mounts = (
+        workspace.context_entries if whole else sorted({*needed, *(p for p in metadata if not _below(p, needed))})
+    )
+    taken = {workspace.manifest.file, LOCK_NAME}
+    return WorkspaceStage(
+        skip=tuple(package.name for package in own),
+        skipped_records=sum(package.kind == "conda-source" for package in own),
+        mounts=tuple(path for path in mounts if path not in taken and _MOUNTABLE.fullmatch(path)),
+        copies=tuple(sorted({path for package in stay for path in _copied(package, workspace)})),
+        locked=all(is_inside(path) for path in others),
+        release_manifest=release and any(package.kind == "pypi-editable" for package in own),
+        distributions=tuple(package.name for package in own if package.kind in _FROM_FILES),
+    )
+
+
+def _check(package: OwnSource, workspace: Workspace) -> None:
+    problem, hint = "", ""
+    if not package.is_inside:
+        problem = f"comes from '{package.path}', outside of the context"
+        hint = "Set 'context' to a folder that holds the workspace and all of its packages."
+    elif not (workspace.context / package.path).exists():
+        problem = f"comes from '{package.path}', which does not exist"
+        hint = "Is it a Git submodule, or generated? It must be in the checkout before this step."
+    elif package.path != "." and not _MOUNTABLE.fullmatch(package.path):
+        problem = f"comes from '{package.path}', a path that a Dockerfile cannot name in a mount"
+        hint = "Accepted: letters, digits and . _ @ + - between slashes."
+    elif not _NAME.fullmatch(package.name):
+        problem, hint = "has a name that is none", "Run `pixi lock` and commit the result."
+    elif package.kind == "conda-source" and workspace.lock_version < 7:
+        problem = f"is built by conda, for which version {workspace.lock_version} of the lock is too old"
+        hint = f"Run `pixi lock` with pixi 0.68 or newer and commit {LOCK_NAME}."
+    if problem:
+        raise UserError(f"package '{package.name}' {problem}", file=str(workspace.context / LOCK_NAME), hint=hint)
+
+
+def _copied(package: OwnSource, workspace: Workspace) -> tuple[str, ...]:
+    return workspace.context_entries if package.path == "." else (package.path,)
+
+
+def _below(path: str, folders: list[str]) -> bool:
+    return any(path.startswith(f"{folder}/") for folder in folders)
