@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         log.error(error)
         return 1
     except Interrupted as interrupted:
-        log.error(UserError(f"stopped by {interrupted}; nothing is left behind"))
+        log.error(UserError(f"stopped by {interrupted}; nothing is left on this machine"))
         return 128 + interrupted.number
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; there is nobody left to tell.
@@ -79,7 +79,10 @@ def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
 
     inputs = _inputs(options, env)
     plan = plan_for(
-        Request(event=_event(inputs, env), inputs=inputs, env=env), TerminalLog(), offline=options.offline
+        Request(event=_event(inputs, env), inputs=inputs, env=env),
+        TerminalLog(),
+        offline=options.offline,
+        tolerant=options.offline,
     )
     print(json.dumps(plan.as_json(), indent=2) if options.json else plan.as_text())
     return 0

@@ -98,9 +98,11 @@ def render_dockerfile(
 
 def _local_channels(workspace: Workspace) -> list[str]:
     """Give what the first install takes from the context: package files of conda's and folders of wheels."""
-    files = [package.path for package in workspace.own_source if package.kind == "conda-file"]
-    paths = [*files, *workspace.find_links]
-    return [checked_path(workspace.context, path, source=LOCK_NAME) for path in dict.fromkeys(paths)]
+    return [
+        checked_path(workspace.context, path, source=LOCK_NAME)
+        for path in workspace.local_channels
+        if (workspace.context / path).exists()
+    ]
 
 
 def _build_variables(workspace: Workspace, settings: ImageSettings) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from pixi_container.git import source_version
 from pixi_container.image_reference import ImageReference, parse_reference
 from pixi_container.metadata import facts_for, published_names, workspace_expressions
 from pixi_container.plan import BuilderKind, Lookups, Plan, make_plan, may_push, push_credentials
+from pixi_container.problems import problems_of
 from pixi_container.report import Report
 from pixi_container.workspace import checked_path, read_workspace
 
@@ -75,12 +76,19 @@ def ship(request: Request, log: Log) -> Report:
             engine.clean()
 
 
-def plan_for(request: Request, log: Log, *, offline: bool = False) -> Plan:
-    """Read the workspace, look up what the plan needs, and make it. ``offline`` asks nobody."""
+def plan_for(request: Request, log: Log, *, offline: bool = False, tolerant: bool = False) -> Plan:
+    """Read the workspace, look up what the plan needs, and make it. ``offline`` asks nobody.
+
+    A ``tolerant`` plan only warns of what would keep the build from starting; else that is a ``UserError``.
+    """
     env, inputs = request.env, request.inputs
     workspace = read_workspace(inputs, "" if offline else native_platform(env))
-    with _registry(request) as registry:
-        found = _look_up(request, workspace, None if offline else registry, log)
+    for problem in problems_of(workspace):
+        if not tolerant:
+            raise problem
+        log.warning(str(problem))
+    with nullcontext() if offline else _registry(request) as registry:
+        found = _look_up(request, workspace, registry, log)
     return make_plan(request.event, inputs, workspace, found, keep=request.keep)
 
 

@@ -37,6 +37,7 @@ class Workspace:
     ``local_paths`` are the local packages of every environment, at which ``pixi install --locked`` looks.
     ``context_entries`` are the names in the context, without those that never become part of an image.
     ``scm_versioned`` tells whether a package of its own takes its version from Git.
+    ``missing_files`` are named by the manifest and not there, without which Pixi refuses it.
     ``missing_scripts`` are activation scripts that the context does not have, which Pixi passes over.
     """
 
@@ -63,9 +64,16 @@ class Workspace:
     unknown_environments: tuple[str, ...]
     install_files: tuple[str, ...]
     activation_scripts: tuple[str, ...]
+    missing_files: tuple[str, ...]
     missing_scripts: tuple[str, ...]
     activation_env: tuple[tuple[str, str], ...]
     include: tuple[str, ...]
+
+    @property
+    def local_channels(self) -> tuple[str, ...]:
+        """What the first install takes from the context beside its files: conda packages, folders of wheels."""
+        files = (package.path for package in self.own_source if package.kind == "conda-file")
+        return tuple(dict.fromkeys((*files, *self.find_links)))
 
     def as_json(self) -> dict[str, Any]:
         """Give all that is known as JSON values, each derived one with its reason."""
@@ -118,6 +126,13 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
     rows = _rows(lock, environment, platforms, inputs.cuda_version)
     docker = docker_platform or min(rows, default="")
     if docker not in rows:
+        if docker in (locked_rows := _rows(lock, environment, platforms, "")):
+            wanted = locked_rows[docker][0].version("__cuda")
+            raise UserError(
+                f"environment '{environment.name}' is for CUDA {wanted} or newer, not for {inputs.cuda_version}",
+                file=str(context / manifest.file),
+                hint=f"Leave 'cuda-version' empty, or set it to {wanted} or a newer version.",
+            )
         raise _not_locked(lock, environment, platforms, rows, docker)
     declared, row = rows[docker]
     locked = lock.read(environment.name, row)
@@ -130,6 +145,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
     glibc = machine.glibc(declared, locked)
     scripts = manifest.activation_scripts(environment.name, names)
     missing = tuple(script for script in scripts if not (context / script).is_file())
+    missing_files = tuple(path for path in manifest.parse_time_files if not (context / path).exists())
     own = own_source(locked, lock, environment, names, context)
     return Workspace(
         context=context,
@@ -158,10 +174,12 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         install_files=tuple(
             checked_path(context, path, source=manifest.file)
             for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
+            if path not in missing_files
         ),
         activation_scripts=tuple(
             checked_path(context, path, source="activation script") for path in scripts if path not in missing
         ),
+        missing_files=missing_files,
         missing_scripts=missing,
         activation_env=tuple(sorted(manifest.activation_env(environment.name, names).items())),
         include=_included(inputs, context),

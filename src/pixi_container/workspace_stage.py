@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixi_container.errors import UserError
 from pixi_container.lock import LOCK_NAME
 from pixi_container.manifest import version_key
 from pixi_container.own_source import is_inside
@@ -47,13 +46,15 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
 
     The split follows what `pixi install --frozen --skip` and `--locked` need to see: only packages from source
     may be skipped, and the check of the lock looks at the metadata of every local package of every environment.
-    Raises ``UserError`` for what cannot be built in an image.
+    What cannot be built at all is in ``problems_of``, and left out here.
     """
-    own = [package for package in workspace.own_source if package.kind != "conda-file"]
+    own = [
+        package
+        for package in workspace.own_source
+        if package.kind != "conda-file" and is_name(package.name) and package.is_inside
+    ]
     if not own:
         return None
-    for package in own:
-        _check(package, workspace)
     release = version_key(pixi_version) >= version_key(_EDITABLE_FROM_MANIFEST)
     stay = [package for package in own if package.kind == "pypi-editable" and not release]
     others = [path for path in workspace.local_paths if path not in {package.path for package in own}]
@@ -68,7 +69,7 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     return WorkspaceStage(
         skip=tuple(package.name for package in own),
         skipped_records=sum(package.kind == "conda-source" for package in own),
-        mounts=tuple(path for path in mounts if path not in taken and _MOUNTABLE.fullmatch(path)),
+        mounts=tuple(path for path in mounts if path not in taken and can_be_mounted(path)),
         copies=tuple(sorted({path for package in stay for path in _copied(package, workspace)})),
         locked=all(is_inside(path) for path in others),
         release_manifest=release and any(package.kind == "pypi-editable" for package in own),
@@ -76,24 +77,14 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     )
 
 
-def _check(package: OwnSource, workspace: Workspace) -> None:
-    problem, hint = "", ""
-    if not package.is_inside:
-        problem = f"comes from '{package.path}', outside of the context"
-        hint = "Set 'context' to a folder that holds the workspace and all of its packages."
-    elif not (workspace.context / package.path).exists():
-        problem = f"comes from '{package.path}', which does not exist"
-        hint = "Is it a Git submodule, or generated? It must be in the checkout before this step."
-    elif package.path != "." and not _MOUNTABLE.fullmatch(package.path):
-        problem = f"comes from '{package.path}', a path that a Dockerfile cannot name in a mount"
-        hint = "Accepted: letters, digits and . _ @ + - between slashes."
-    elif not _NAME.fullmatch(package.name):
-        problem, hint = "has a name that is none", "Run `pixi lock` and commit the result."
-    elif package.kind == "conda-source" and workspace.lock_version < 7:
-        problem = f"is built by conda, for which version {workspace.lock_version} of the lock is too old"
-        hint = f"Run `pixi lock` with pixi 0.68 or newer and commit {LOCK_NAME}."
-    if problem:
-        raise UserError(f"package '{package.name}' {problem}", file=str(workspace.context / LOCK_NAME), hint=hint)
+def can_be_mounted(path: str) -> bool:
+    """Tell whether a path can stand in a mount's options, which know no quotes."""
+    return path == "." or bool(_MOUNTABLE.fullmatch(path))
+
+
+def is_name(name: str) -> bool:
+    """Tell whether a package's name is one; only such a name reaches a command line."""
+    return bool(_NAME.fullmatch(name))
 
 
 def _copied(package: OwnSource, workspace: Workspace) -> tuple[str, ...]:

@@ -69,8 +69,8 @@ def act() -> Path:
 
 @pytest.fixture(scope="session")
 def act_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where act keeps the tool cache and the jobs' folders; a space in its path."""
-    return tmp_path_factory.mktemp("act's folder")
+    """Where act keeps the tool cache and the folders of jobs; act cannot have a space in it."""
+    return tmp_path_factory.mktemp("act")
 
 
 @pytest.mark.parametrize("event", ["push", "pull_request"])

@@ -77,7 +77,7 @@ def test_an_unreachable_registry(step: Step) -> None:
         ({"include": "../outside"}, "leads out of the context", "relative to 'context'"),
         ({"context": "absent"}, "is not a folder", "'context'"),
         ({"expose": "http"}, "input 'expose' has the value 'http'", "Accepted"),
-        ({"cuda_version": "11.0"}, "__cuda >=12", "'cuda-version'"),
+        ({"cuda_version": "11.0"}, "'gpu' is for CUDA 12 or newer, not for 11.0", "'cuda-version'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

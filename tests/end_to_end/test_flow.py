@@ -206,8 +206,10 @@ def test_a_stop_in_the_middle_leaves_nothing(step: Step, where: str) -> None:
     process.stdout.close()
     outcome = step.outcome(process.wait(60), log)
     assert outcome.code == 128 + signal.SIGTERM, log
-    assert outcome.errors == ["stopped by SIGTERM; nothing is left behind"]
-    assert step.tags() == {}
+    assert outcome.errors == ["stopped by SIGTERM; nothing is left on this machine"]
+    # A push that had come to its end before the signal came has put all tags on one whole image.
+    published = step.tags()
+    assert published == {} or ("registry" in where and len(published) == 3 and len(set(published.values())) == 1)
     assert outcome.outputs == {}
     assert nothing_left(step, outcome.left_in_temp)
     assert not step.docker("buildx", "history", "ls", "--filter", "status=running", "--format", "{{.Ref}}")

@@ -1,0 +1,58 @@
+"""What keeps a workspace from becoming an image although its manifest and lock can be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
+from pixi_container.lock import LOCK_NAME
+from pixi_container.workspace_stage import can_be_mounted, is_name
+
+if TYPE_CHECKING:
+    from pixi_container.own_source import OwnSource
+    from pixi_container.workspace import Workspace
+
+
+def problems_of(workspace: Workspace) -> tuple[UserError, ...]:
+    """Give an error for each file and package that the build would miss; none when it can start."""
+    manifest = str(workspace.context / workspace.manifest.file)
+    missing = [
+        UserError(
+            f"the manifest names '{path}', which does not exist: Pixi refuses the manifest without it",
+            file=manifest,
+            hint="Is it in the checkout? Otherwise take its name out of the manifest.",
+        )
+        for path in workspace.missing_files
+    ]
+    missing += [
+        UserError(
+            f"the environment's packages are in '{path}', which does not exist in '{workspace.context}'",
+            file=manifest,
+            hint="It must be in the checkout before this step.",
+        )
+        for path in workspace.find_links
+        if not (workspace.context / path).exists()
+    ]
+    own = [problem for package in workspace.own_source if (problem := _of_package(package, workspace))]
+    return (*missing, *own)
+
+
+def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
+    problem = hint = ""
+    if not package.is_inside:
+        problem = f"comes from '{package.path}', outside of the context"
+        hint = "Set 'context' to a folder that holds the workspace and all of its packages."
+    elif not (workspace.context / package.path).exists():
+        problem = f"comes from '{package.path}', which does not exist"
+        hint = "Is it a Git submodule, or generated? It must be in the checkout before this step."
+    elif not can_be_mounted(package.path):
+        problem = f"comes from '{package.path}', a path that a Dockerfile cannot name in a mount"
+        hint = "Accepted: letters, digits and . _ @ + - between slashes."
+    elif not is_name(package.name):
+        problem, hint = "has a name that is none", "Run `pixi lock` and commit the result."
+    elif package.kind == "conda-source" and workspace.lock_version < 7:
+        problem = f"is built by conda, for which version {workspace.lock_version} of the lock is too old"
+        hint = f"Run `pixi lock` with pixi 0.68 or newer and commit {LOCK_NAME}."
+    if not problem:
+        return None
+    return UserError(f"package '{package.name}' {problem}", file=str(workspace.context / LOCK_NAME), hint=hint)

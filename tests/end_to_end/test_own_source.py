@@ -1,0 +1,188 @@
+"""Packages from the workspace's own source, own Dockerfiles and templates, private channels."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import ROOT, Step
+from tests.rig import solve
+
+MANIFEST = """\
+[project]
+name = "study"
+version = "0.3.0"
+requires-python = ">=3.11"
+
+[project.scripts]
+study = "study:main"
+
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[tool.pixi.workspace]
+channels = ["conda-forge"]
+platforms = ["linux-64"]
+
+[tool.pixi.dependencies]
+python = "3.11.*"
+numpy = "*"
+
+[tool.pixi.pypi-dependencies]
+study = { path = ".", editable = true }
+tools = { path = "packages/tools" }
+"""
+
+TOOLS = """\
+[project]
+name = "tools"
+version = "1.0"
+
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+"""
+
+
+@pytest.fixture
+def own(step: Step) -> Step:
+    """A step whose workspace is a Python package that has another one in a sub-folder."""
+    study = step.repository.study
+    shutil.rmtree(study)
+    files = {
+        "pyproject.toml": MANIFEST,
+        "README.md": "A study.\n",
+        "src/study/__init__.py": "import tools\n\n\ndef main() -> None:\n    print('result', tools.DOUBLE * 2)\n",
+        "packages/tools/pyproject.toml": TOOLS,
+        "packages/tools/tools.py": "DOUBLE = 21\n",
+    }
+    for name, text in files.items():
+        (study / name).parent.mkdir(parents=True, exist_ok=True)
+        (study / name).write_text(text)
+    solve.lock(study / "pyproject.toml", channel=step.rig.channel)
+    step.repository.commit()
+    return Step(step.rig, step.repository, step.folder, step.image, {"environment": "default"})
+
+
+def fingerprint(step: Step) -> str:
+    """The environment's fingerprint as the action tells it."""
+    outcome = step.run(push="false")
+    assert outcome.code == 0, outcome.log
+    return outcome.outputs["fingerprint"]
+
+
+def test_own_packages_are_installed_and_work_for_anybody(own: Step) -> None:
+    check = "study; cd /; python -c 'import study, tools; print(study.__file__, tools.__file__)'"
+    outcome = own.run(test_command=check, include="none")
+    assert outcome.code == 0, outcome.log
+    assert "result 42" in outcome.log
+    packages = "/app/.pixi/envs/default/lib/python3.11/site-packages"
+    assert f"{packages}/study/__init__.py {packages}/tools.py" in outcome.log
+    image = outcome.outputs["image"]
+    stranger = own.docker("run", "--rm", "--user", "54321:54321", "--read-only", image, "study")
+    assert stranger == "result 42"
+    listed = own.docker(
+        "run", "--rm", image, "find", "/app", "-maxdepth", "1", "-mindepth", "1", "-printf", "%f\n"
+    )
+    assert set(listed.split()) - {"src", "packages"} == {".pixi", "entrypoint.sh", "pixi.lock", "pyproject.toml"}
+    assert own.docker("run", "--rm", image, "cat", "/app/pyproject.toml") == MANIFEST.strip()
+    assert "study" in own.docker("run", "--rm", image, "pixi", "list")
+    own.docker("image", "rm", image)
+
+
+def test_a_change_of_the_packages_source_leaves_the_environment_alone(own: Step) -> None:
+    before = fingerprint(own)
+    source = own.repository.study / "packages" / "tools" / "tools.py"
+    source.write_text("DOUBLE = 50\n")
+    own.repository.commit()
+    outcome = own.run(push="false", test_command="study")
+    assert "result 100" in outcome.log
+    assert outcome.outputs["fingerprint"] == before
+    installs = outcome.log.partition("pixi install --frozen")[2].partition("DONE")[0]
+    assert "CACHED" in installs
+
+
+def test_the_version_from_git_is_given_to_the_build(own: Step) -> None:
+    manifest = own.repository.study / "pyproject.toml"
+    dynamic = (
+        MANIFEST.replace('version = "0.3.0"', 'dynamic = ["version"]') + '\n[tool.hatch.version]\nsource = "vcs"\n'
+    )
+    manifest.write_text(dynamic.replace('["hatchling"]', '["hatchling", "hatch-vcs"]'))
+    own.repository.commit()
+    own.repository.git("tag", "v2.5.0")
+    plan = own.run(push="false")
+    assert "SETUPTOOLS_SCM_PRETEND_VERSION=2.5.0" in plan.log
+
+
+def test_a_dockerfile_of_ones_own(step: Step) -> None:
+    text = (ROOT / "tests" / "end_to_end" / "usual.Dockerfile").read_text()
+    (step.repository.study / "Dockerfile").write_text(text)
+    step.repository.commit()
+    outcome = step.run(dockerfile="Dockerfile", test_command="python src/means.py", tags="type=raw,value=own")
+    assert outcome.code == 0, outcome.log
+    assert outcome.outputs["dockerfile"].rstrip("\n") == text.rstrip("\n")
+    assert "CUDA runtime 12.9" in outcome.log
+    assert step.tags() == {"own": outcome.outputs["digest"]}
+
+
+def test_a_template_of_ones_own(step: Step) -> None:
+    template = (ROOT / "Dockerfile.template").read_text() + 'LABEL made-for="{{ environment }}"\n'
+    (step.repository.study / "image.template").write_text(template)
+    step.repository.commit()
+    outcome = step.run(template="image.template", tags="type=raw,value=own")
+    assert outcome.code == 0, outcome.log
+    image = outcome.outputs["image"]
+    step.docker("pull", "--quiet", image)
+    labels = json.loads(step.docker("image", "inspect", "--format", "{{json .Config.Labels}}", image))
+    assert labels["made-for"] == "gpu"
+    step.docker("image", "rm", image)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("FROM {{ builder }}\n", "'builder' is undefined"),
+        ("FROM x\n{% if %}\n", "(line 2)"),
+        ("{{ ''.__class__.__mro__ }}\n", "unsafe"),
+    ],
+)
+def test_a_mistake_in_a_template_is_one_error(step: Step, text: str, message: str) -> None:
+    (step.repository.study / "image.template").write_text(text)
+    outcome = step.run(template="image.template")
+    assert outcome.code == 1
+    assert len(outcome.errors) == 1
+    assert message in outcome.errors[0]
+    assert "docs/template.md" in outcome.errors[0]
+
+
+def test_what_dockerignore_hides_is_said(step: Step) -> None:
+    (step.repository.study / ".dockerignore").write_text("*\n!src\n")
+    outcome = step.run()
+    assert outcome.code == 1
+    assert len(outcome.errors) == 1
+    assert ".dockerignore" in outcome.errors[0]
+    assert "add the line '!pixi." in outcome.errors[0]
+
+
+def test_credentials_of_a_channel_reach_the_install_and_nothing_else(step: Step) -> None:
+    """A changed manifest makes pixi install anew; what it installs needs no credentials here."""
+    manifest = step.repository.study / "pixi.toml"
+    manifest.write_text(manifest.read_text() + "# private\n")
+    step.repository.commit()
+    secret = json.dumps({"*.prefix.dev": {"BearerToken": "hunter2-for-the-channel"}})
+    outcome = step.run(environment="default", conda_auth=secret)
+    assert outcome.code == 0, outcome.log
+    assert "--secret id=conda-auth" in outcome.log
+    unmasked = "\n".join(line for line in outcome.log.splitlines() if not line.startswith("::add-mask::"))
+    assert "hunter2" not in unmasked + outcome.summary + json.dumps(outcome.outputs)
+    archive = Path(step.folder) / "image.tar"
+    step.docker("pull", "--quiet", outcome.outputs["image"])
+    step.docker("save", "--output", str(archive), outcome.outputs["image"])
+    assert b"hunter2" not in archive.read_bytes()
+    script = "find / -xdev -name conda-auth; grep -r hunter2 /app /etc /root /tmp || true"
+    assert step.docker("run", "--rm", outcome.outputs["image"], "bash", "-c", script) == ""
+    step.docker("image", "rm", outcome.outputs["image"])
