@@ -74,14 +74,13 @@ class Engine:
         self._work = work
         self._env = env
         self._log = log
-        self._group_file = work / "process-group"
         self._started = False
 
     def build(self) -> str:
         """Build, put the image into the engine, and give the digest of its configuration."""
         (self._work / "Dockerfile").write_text(self._plan.dockerfile, "utf-8")
         # What the action's clean-up step removes when this process is killed and cannot.
-        (self._work / "image").write_text(self._plan.local_image)
+        (self._work / "images").write_text("\n".join(self._images()) + "\n")
         (self._work / "container").write_text(self._plan.test_container)
         self._started = True
         return str(self._buildx(self._plan.build, self._env)["containerimage.config.digest"])
@@ -94,7 +93,6 @@ class Engine:
                 self._plan.test.argv,
                 env=self._env,
                 show=show,
-                group_file=self._group_file,
                 stop=self._remove_container,
             )
         if done.code != 0:
@@ -133,8 +131,10 @@ class Engine:
         if not self._started:
             return
         self._remove_container()
-        names = () if self._plan.keep_local_image else self._plan.tags
-        capture(["docker", "image", "rm", self._plan.local_image, *names], env=self._env)
+        capture(["docker", "image", "rm", *self._images()], env=self._env)
+
+    def _images(self) -> tuple[str, ...]:
+        return (self._plan.local_image, *(() if self._plan.keep_local_image else self._plan.tags))
 
     def _remove_container(self) -> None:
         capture(["docker", "rm", "--force", self._plan.test_container], env=self._env)
@@ -146,7 +146,7 @@ class Engine:
                 # Buildx would make a build argument of the date, on which every step then depends.
                 env={name: value for name, value in env.items() if name != "SOURCE_DATE_EPOCH"},
                 show=show,
-                group_file=self._group_file,
+                group_file=self._work / "build-process-group",
             )
         if done.code != 0:
             raise explain(done.output, purpose=command.purpose, code=done.code)

@@ -110,7 +110,7 @@ def stream(
     argv: Sequence[str],
     *,
     show: Callable[[str], None],
-    group_file: Path,
+    group_file: Path | None = None,
     env: Mapping[str, str] | None = None,
     stop: Callable[[], object] | None = None,
 ) -> Finished:
@@ -126,7 +126,8 @@ def stream(
     try:
         with _whole_start():
             process = _start(argv, env)
-            group_file.write_text(str(process.pid))
+            if group_file:
+                group_file.write_text(str(process.pid))
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
         for line in process.stdout:
             last.append(line.rstrip("\n"))
@@ -139,7 +140,8 @@ def stream(
             _stop(process)
         raise
     finally:
-        group_file.unlink(missing_ok=True)
+        if group_file:
+            group_file.unlink(missing_ok=True)
         if process and process.stdout:
             process.stdout.close()
     return Finished(code, "\n".join(last))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -267,39 +268,62 @@ def test_what_a_container_prints_is_not_obeyed(use: Use) -> None:
     assert all(f"\n{line}\n" in result.log for line in lines)
 
 
-def when(text: str, number: signal.Signals) -> Callable[[str, int], None]:
+def when(pattern: str, number: signal.Signals) -> Callable[[str, int], None]:
     """Give what sends a signal to the step's process when it has printed a line that begins so, once."""
     sent: list[int] = []
 
     def send(line: str, process: int) -> None:
-        if line.startswith(text) and not sent:
+        if re.match(pattern, line) and not sent:
             sent.append(process)
             os.kill(process, number)
 
     return send
 
 
-def left_in_engine(rig: Rig) -> str:
-    """Give the containers and images of runs."""
+def left_in_engine(rig: Rig, image: str = "none") -> str:
+    """Give the containers and images of runs, and what has the name ``image``."""
     env = {**os.environ, **rig.environment()}
     questions = (
         ["ps", "--all", "--filter", "name=pixi-container-test"],
         ["image", "ls", "--filter", "reference=pixi-container.local/*"],
+        ["image", "ls", "--filter", f"reference=*/{image}"],
     )
     return "".join(
         subprocess.check_output(["docker", *words, "--quiet"], env=env, text=True) for words in questions
     )
 
 
-@pytest.mark.parametrize("line", ["#1 ", "+ docker run"])
-def test_a_killed_run_is_cleaned_up_after(use: Use, line: str) -> None:
-    inputs = use.inputs(test_command="sleep 600", push="false")
-    runner = use.prepared("push", "refs/heads/main")
-    result = runner.use(use.action, inputs, when(line, signal.SIGKILL))
+@pytest.mark.parametrize(
+    ("pattern", "test_command"),
+    [
+        pytest.param("#1 ", "true", id="build"),
+        pytest.param(r"\+ docker run", "sleep 600", id="test"),
+        pytest.param(r"\+ docker buildx build .*type=registry", "true", id="push"),
+    ],
+)
+def test_a_killed_run_is_cleaned_up_after(use: Use, pattern: str, test_command: str) -> None:
+    rig = use.rig
+    folders: list[str] = []
+    kill = when(pattern, signal.SIGKILL)
+
+    def look_and_kill(line: str, process: int) -> None:
+        if re.match(pattern, line):
+            folders.extend(use.left())
+        kill(line, process)
+
+    inputs = use.inputs(
+        images=f"{rig.password_registry}/{use.image}",
+        username=rig.username,
+        password=rig.password,
+        tags="type=raw,value=a",
+        test_command=test_command,
+    )
+    result = use.prepared("push", "refs/heads/main").use(use.action, inputs, look_and_kill)
     assert not result.success
+    assert any(name.startswith("pixi-container-") for name in folders)
     assert result.ran[-1] == "Clean up"
     assert use.left() == []
-    assert left_in_engine(use.rig) == ""
+    assert left_in_engine(rig, use.image) == ""
 
 
 def test_a_cancelled_run_cleans_up_itself(use: Use) -> None:
@@ -308,7 +332,7 @@ def test_a_cancelled_run_cleans_up_itself(use: Use) -> None:
     (use.action / "action.yml").write_text(yaml.safe_dump(metadata))
     inputs = use.inputs(test_command="sleep 600", push="false")
     runner = use.prepared("push", "refs/heads/main")
-    result = runner.use(use.action, inputs, when("+ docker run", signal.SIGINT))
+    result = runner.use(use.action, inputs, when(r"\+ docker run", signal.SIGINT))
     assert not result.success
     assert [message.split(";")[0] for _, message in result.annotations] == ["stopped by SIGINT"]
     assert use.left() == []

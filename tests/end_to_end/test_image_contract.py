@@ -102,6 +102,9 @@ WAYS: dict[str, Callable[[Image, str], str]] = {
     "exec as a stranger": lambda image, running: image.docker(
         "exec", "--user", "54321:54321", "--env", "HOME=/nonexistent", running, "python", "-c", PROBE
     ),
+    "interactive without any variable": lambda image, running: image.docker(
+        "exec", running, "env", "-i", "bash", "-ic", python_in_shell()
+    ),
     "login without any variable": lambda image, running: image.docker(
         "exec", running, "env", "-i", "bash", "-lc", python_in_shell()
     ),
@@ -203,7 +206,10 @@ def test_pixi_works_inside_and_installs_nothing(image: Image) -> None:
     if not image.has_pixi:
         assert image.docker("run", "--rm", image.name, "sh", "-c", "command -v pixi", check=False) == ""
         return
+    # A manifest that does not fit the lock makes pixi install, unless it is told not to.
     commands = ("bash", "-euc", "pixi run means; pixi list")
+    other = "sed -i 's/^numpy = .*/numpy = \"<1\"/' pixi.toml; pixi run means"
+    assert "column means" in image.run("bash", "-euc", other)
     name = image.docker("create", "--env", "PYTHONDONTWRITEBYTECODE=1", image.name, *commands)
     try:
         said = image.docker("start", "--attach", name)
@@ -254,6 +260,7 @@ SHELLS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "run": ((), ("python", "-c", PROBE)),
     "run as a stranger": (STRANGER, ("python", "-c", PROBE)),
     "bash -c": (("--entrypoint", "bash"), ("-c", python_in_shell())),
+    "bash -euc": (("--entrypoint", "bash"), ("-euo", "pipefail", "-c", python_in_shell())),
     "bash in bash": ((), ("bash", "-euc", f"bash -lc {shlex.quote(python_in_shell())}")),
     "bash -lc without any variable": (
         ("--entrypoint", "env"),
