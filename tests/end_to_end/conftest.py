@@ -23,6 +23,10 @@ from tests.rig.folders import Folders
 from tests.rig.rig import Rig
 
 ROOT = Path(__file__).parents[2]
+LEFT = {
+    "container": ["ps", "--all", "--quiet", "--filter", "name=pixi-container-test"],
+    "image": ["image", "ls", "--quiet", "--filter", "reference=pixi-container.local/*"],
+}
 IDENTITY = {
     "GIT_AUTHOR_NAME": "test",
     "GIT_AUTHOR_EMAIL": "test@localhost",
@@ -223,8 +227,24 @@ class Step:
 
 
 @pytest.fixture
+def clean_engine(rig: Rig) -> Iterator[None]:
+    """What one test leaves in the engine must not fail the next one."""
+    yield
+    env = {**os.environ, **rig.environment()}
+    for kind, find in LEFT.items():
+        left = subprocess.check_output(["docker", *find], env=env, text=True).split()
+        if left:
+            subprocess.run(["docker", kind, "rm", "--force", *left], env=env, check=False, capture_output=True)
+
+
+@pytest.fixture
 def step(
-    rig: Rig, warm_engine: None, repository: Repository, tmp_path: Path, request: pytest.FixtureRequest
+    rig: Rig,
+    warm_engine: None,
+    clean_engine: None,
+    repository: Repository,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Step:
     """A step that ships the example to a name of the test's own."""
     return Step(rig, repository, tmp_path / "runner", image=image_name(request.node.name))

@@ -88,6 +88,7 @@ def tool_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def use(
     rig: Rig,
     warm_engine: None,
+    clean_engine: None,
     repository: Repository,
     tmp_path: Path,
     tool_cache: Path,
