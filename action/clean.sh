@@ -5,15 +5,17 @@ shopt -s nullglob
 
 for folder in "${RUNNER_TEMP:?}"/pixi-container-*/; do
   # A docker command outlives the program that was killed. A build ends with it.
-  for group in "$folder"build-process-group; do
-    kill -KILL -- "-$(< "$group")" 2>/dev/null
-  done
-  # The container of a test may still be on its way into being: it is removed until nobody waits for it any more.
+  if [ -s "${folder}build-process-group" ]; then
+    kill -KILL -- "-$(< "${folder}build-process-group")" 2>/dev/null
+  fi
+  # The container of a test may still be on its way into being: the last removal comes after the last one to wait
+  # for it has gone.
   if [ -s "${folder}container" ]; then
     container=$(< "${folder}container")
     for _ in {1..60}; do
+      waiting=$(grep -lsz -- "^$container\$" /proc/[0-9]*/cmdline)
       docker rm --force "$container" >/dev/null 2>&1
-      grep -qsz -- "^$container\$" /proc/[0-9]*/cmdline || break
+      [ -n "$waiting" ] || break
       sleep 0.2
     done
   fi

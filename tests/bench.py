@@ -1,7 +1,7 @@
 """Seconds and bytes of the flow against the usual recipe, in one run on the same workspace, engine and registry.
 
-Every round starts with an empty builder, as on a hosted runner. The recipe is one Dockerfile that copies everything
-and installs, built and pushed by buildx, untested. On the engine's own driver both unpack the image into the engine.
+Every round starts with an empty builder, as on a hosted runner. The recipe is one Dockerfile that copies
+everything and installs, built and pushed by buildx, untested. On the engine's own driver both unpack the image.
 """
 
 from __future__ import annotations
