@@ -8,14 +8,13 @@ for folder in "${RUNNER_TEMP:?}"/pixi-container-*/; do
   if [ -s "${folder}build-process-group" ]; then
     kill -KILL -- "-$(< "${folder}build-process-group")" 2>/dev/null
   fi
-  # The container of a test may still be on its way into being: the last removal comes after the last one to wait
-  # for it has gone.
+  # The container of a test may be on its way into being, or out of it: done when nobody waits for it and it is gone.
   if [ -s "${folder}container" ]; then
     container=$(< "${folder}container")
     for _ in {1..60}; do
       waiting=$(grep -lsz -- "^$container\$" /proc/[0-9]*/cmdline)
       docker rm --force "$container" >/dev/null 2>&1
-      [ -n "$waiting" ] || break
+      [ -n "$waiting" ] || docker container inspect "$container" >/dev/null 2>&1 || break
       sleep 0.2
     done
   fi

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.conftest import ROOT, Step
+from tests.end_to_end.images import STRANGER, Image, build, parse_probe
+from tests.end_to_end.test_image_contract import WAYS
 from tests.rig import solve
+from tests.rig.rig import Rig
 
 MANIFEST = """\
 [project]
@@ -48,24 +52,74 @@ build-backend = "setuptools.build_meta"
 """
 
 
+FILES = {
+    "pyproject.toml": MANIFEST,
+    "README.md": "A study.\n",
+    "src/study/__init__.py": "import tools\n\n\ndef main() -> None:\n    print('result', tools.DOUBLE * 2)\n",
+    "packages/tools/pyproject.toml": TOOLS,
+    "packages/tools/tools.py": "DOUBLE = 21\n",
+}
+
+
+def write_workspace(folder: Path, rig: Rig) -> None:
+    """Write a workspace that is a Python package and has another one in a sub-folder, with its lock."""
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    solve.lock(folder / "pyproject.toml", channel=rig.channel)
+
+
 @pytest.fixture
 def own(step: Step) -> Step:
-    """A step whose workspace is a Python package that has another one in a sub-folder."""
-    study = step.repository.study
-    shutil.rmtree(study)
-    files = {
-        "pyproject.toml": MANIFEST,
-        "README.md": "A study.\n",
-        "src/study/__init__.py": "import tools\n\n\ndef main() -> None:\n    print('result', tools.DOUBLE * 2)\n",
-        "packages/tools/pyproject.toml": TOOLS,
-        "packages/tools/tools.py": "DOUBLE = 21\n",
-    }
-    for name, text in files.items():
-        (study / name).parent.mkdir(parents=True, exist_ok=True)
-        (study / name).write_text(text)
-    solve.lock(study / "pyproject.toml", channel=step.rig.channel)
+    """A step that ships that workspace."""
+    shutil.rmtree(step.repository.study)
+    write_workspace(step.repository.study, step.rig)
     step.repository.commit()
     return Step(step.rig, step.repository, step.folder, step.image, {"environment": "default"})
+
+
+@pytest.fixture(scope="module", params=["pixi", "slim"])
+def own_image(
+    request: pytest.FixtureRequest, rig: Rig, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Image]:
+    """That workspace's image, on the builder's base and on a small one without pixi."""
+    folder = tmp_path_factory.mktemp("own")
+    write_workspace(folder, rig)
+    made = build(rig, folder, f"own:{request.param}", "default", slim=request.param == "slim")
+    yield made
+    made.docker("image", "rm", "--force", made.name)
+
+
+@pytest.fixture(scope="module")
+def running(own_image: Image) -> Iterator[str]:
+    """A running container of that image."""
+    name = own_image.docker("run", "--detach", own_image.name, "sleep", "infinity")
+    yield name
+    own_image.docker("rm", "--force", name)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_its_environment_is_active_in_every_way_to_start_it(own_image: Image, running: str, way: str) -> None:
+    probe = parse_probe(WAYS[way](own_image, running))
+    assert probe.prefix == own_image.prefix
+    assert probe.env["CONDA_PREFIX"] == own_image.prefix
+    assert probe.env["PATH"].split(":")[0] == f"{own_image.prefix}/bin"
+
+
+def test_its_program_runs_for_a_stranger_and_for_pixi(own_image: Image) -> None:
+    assert own_image.run("study", options=STRANGER) == "result 42"
+    if own_image.has_pixi:
+        look = f"find {own_image.prefix} -printf '%p %T@\\n' | sort"
+        quiet = ("--env", "PYTHONDONTWRITEBYTECODE=1")
+        after = own_image.run("bash", "-c", f"pixi run study && {look}", options=quiet)
+        assert after == f"result 42\n{own_image.run('bash', '-c', look)}"
+
+
+def test_nothing_of_it_is_unreadable_or_left_from_the_build(own_image: Image) -> None:
+    assert own_image.run("find", "/app", "!", "-readable", options=STRANGER) == ""
+    assert own_image.run("find", "/tmp", "/mnt", "-mindepth", "1") == ""  # noqa: S108
+    assert own_image.run("find", "/root", "/var/cache", "-name", "*pixi*", "-o", "-name", "*uv*") == ""
+    assert own_image.run("find", "/app", "-name", "*.egg-info", "-o", "-name", "build", "-maxdepth", "2") == ""
 
 
 def fingerprint(step: Step) -> str:
