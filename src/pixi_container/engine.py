@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.build_errors import explain
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pixi_container.plan import Command, Plan
 
 _OLDEST_BUILDX = "0.12"
+_CLEAN_ATTEMPTS = 20
+_CLEAN_AGAIN_SECONDS = 0.2
 
 
 def native_platform(env: Mapping[str, str]) -> str:
@@ -130,8 +133,13 @@ class Engine:
         """
         if not self._started:
             return
-        self._remove_container()
-        capture(["docker", "image", "rm", *self._images()], env=self._env)
+        for _ in range(_CLEAN_ATTEMPTS):
+            self._remove_container()
+            done = capture(["docker", "image", "rm", *self._images()], env=self._env)
+            # The engine may still be at removing the container, which holds on to the image until then.
+            if "conflict" not in done.errors:
+                break
+            time.sleep(_CLEAN_AGAIN_SECONDS)
 
     def _images(self) -> tuple[str, ...]:
         return (self._plan.local_image, *(() if self._plan.keep_local_image else self._plan.tags))
