@@ -76,6 +76,14 @@ def parse_reference(text: str, *, source: str) -> ImageReference:
     return ImageReference(registry, repository, tag, digest)
 
 
+def is_image_name(text: str) -> bool:
+    """Tell whether a text is a name alone, without tag and digest."""
+    try:
+        return parse_reference(text, source="").is_bare
+    except UserError:
+        return False
+
+
 def is_loopback(registry: str) -> bool:
     """Whether Docker speaks plain HTTP to it: ``localhost``, 127.0.0.0/8 and ::1.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pixi_container.image_reference import is_image_name
 from pixi_container.tags.entries import accepted, entries
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ MAX_TAG = 128
 MAX_NAME = 255
 
 _FOREIGN = re.compile(r"[^a-zA-Z0-9._-]+")
-_HOST = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])(?::[0-9]+)?"
-_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
 
 
 def image_names(text: str, name: str = "images") -> tuple[str, ...]:
@@ -74,10 +72,10 @@ def _enabled(entry: Entry) -> list[str]:
 def _checked(name: str, entry: Entry) -> str:
     if not name:
         raise entry.error("the image has no name", "Write ghcr.io/owner/name.")
-    if _NAME.fullmatch(name) and len(name) <= MAX_NAME:
+    if is_image_name(name):
         return name
     last = name.rpartition("/")[2]
-    if "@" in last or (":" in last and _NAME.fullmatch(name.rpartition(":")[0])):
+    if "@" in last or (":" in last and is_image_name(name.rpartition(":")[0])):
         raise entry.error(f"{name!r} has a tag or digest", "Give the name alone; tags come from the input 'tags'.")
     raise entry.error(
         f"{name!r} is no image name",
