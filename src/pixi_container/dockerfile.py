@@ -78,7 +78,7 @@ def render_dockerfile(
         "git": bool(workspace.git_source),
         "conda_auth": settings.conda_auth,
         "build_variables": _build_variables(workspace, settings),
-        "manifest_copies": _copies(tuple(dict.fromkeys((workspace.manifest.file, LOCK_NAME))), workdir),
+        "manifest_copies": _copies((workspace.manifest.file, LOCK_NAME), workdir),
         "install_copies": [
             *_copies((*workspace.install_files, *workspace.activation_scripts), workdir),
             *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),

@@ -86,7 +86,10 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything that will happen, and why. No secret is part of it."""
+    """Everything that will happen, and why. No secret is part of it.
+
+    ``notes`` tell of entries of the inputs that gave nothing although they were meant to.
+    """
 
     decision: str
     reason: str
@@ -108,6 +111,7 @@ class Plan:
     labels: tuple[tuple[str, str], ...]
     annotations: tuple[str, ...]
     json: str
+    notes: tuple[str, ...]
     local_image: str
     keep_local_image: bool
     test_container: str
@@ -205,6 +209,7 @@ def make_plan(event: Event, inputs: Inputs, workspace: Workspace, found: Lookups
         labels=labels,
         annotations=annotations,
         json=json.dumps(metadata.as_json()["json"]),
+        notes=metadata.notes,
         local_image=local,
         keep_local_image=keep,
         test_container=_test_container(local),

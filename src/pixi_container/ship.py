@@ -89,7 +89,10 @@ def plan_for(request: Request, log: Log, *, offline: bool = False, tolerant: boo
         log.warning(str(problem))
     with nullcontext() if offline else _registry(request) as registry:
         found = _look_up(request, workspace, registry, log)
-    return make_plan(request.event, inputs, workspace, found, keep=request.keep)
+    plan = make_plan(request.event, inputs, workspace, found, keep=request.keep)
+    for note in plan.notes:
+        log.warning(note)
+    return plan
 
 
 def _look_up(request: Request, workspace: Workspace, registry: Registry | None, log: Log) -> Lookups:

@@ -36,6 +36,13 @@ def test_a_checkout_stands_for_the_event(folder: Folder, capsys: pytest.CaptureF
     assert {"ghcr.io/lab/study:2.0.0", "ghcr.io/lab/study:2.0", "ghcr.io/lab/study:latest"} <= set(plan["tags"])
 
 
+def test_a_plan_warns_of_what_gives_nothing(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["plan", "--offline", "--context", str(folder.path), "--labels", "lonely"], {"PATH": "/usr/bin"}) == 0
+    )
+    assert "warning: input 'labels', line 1: 'lonely' is not key=value" in capsys.readouterr().err
+
+
 def test_render_prints_the_dockerfile_alone(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "--context", str(folder.path)], {"PATH": "/usr/bin:/bin"}) == 0
     assert capsys.readouterr().out.splitlines()[3] == "FROM ghcr.io/prefix-dev/pixi:0.76.1-noble AS pixi"
