@@ -6,11 +6,12 @@ import json
 import re
 from pathlib import Path
 
+from pixi_container.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS
 from pixi_container.inputs import INPUTS
 from pixi_container.report import OUTPUTS
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "docs/inputs.md")
+FILES = ("README.md", "docs/inputs.md", "docs/reuse.md")
 
 
 def with_tables(text: str) -> str:
@@ -20,7 +21,11 @@ def with_tables(text: str) -> str:
         default = row.default if row.workflow_default is None else row.workflow_default
         inputs.append(f"| `{row.name}` | {f'`{default}`' if default else ''} | {row.help} |")
     outputs = ["| output | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in OUTPUTS.items())]
-    return _between(_between(text, "inputs", inputs), "outputs", outputs)
+    text = _between(_between(text, "inputs", inputs), "outputs", outputs)
+    for marker, parts in (("environment-parts", ENVIRONMENT_PARTS), ("image-parts", IMAGE_PARTS)):
+        rows = [f"| {name} | {meaning} |" for name, meaning in parts.items()]
+        text = _between(text, marker, ["| part | what it is |", "|---|---|", *rows])
+    return text
 
 
 def with_action_tables(text: str) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+GITHUB = "https://github.com"
+GITHUB_API = "https://api.github.com"
+"""What a runner says in GITHUB_SERVER_URL and GITHUB_API_URL, unless it is one of an Enterprise Server."""
+
 GITHUB_REGISTRY = "ghcr.io"
 
 DOCKER_HUB = "docker.io"

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from pixi_container.event import Event
     from pixi_container.inputs import Inputs
     from pixi_container.log import Log
+    from pixi_container.plan import Plan
 
 _COMMANDS = {
     "run": "build, test and push, as the action does",
     "build": "build and test on this machine, and keep the image in the local engine under its tags",
     "plan": "say what would be done, and do nothing",
     "render": "print the Dockerfile",
+    "changes": "say what changed, and which of it matters to the image",
     "tags": "compute version, tags, labels and annotations",
 }
 
@@ -63,7 +65,8 @@ def _build(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int
 
 
 def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep: bool) -> int:
-    from pixi_container.ship import Request, ship
+    from pixi_container.request import Request
+    from pixi_container.ship import ship
     from pixi_container.workflow_files import write_outputs, write_summary
 
     inputs = _inputs(options, env)
@@ -75,7 +78,8 @@ def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep
 
 
 def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
-    from pixi_container.ship import Request, plan_for
+    from pixi_container.planning import plan_for
+    from pixi_container.request import Request
 
     inputs = _inputs(options, env)
     plan = plan_for(
@@ -84,12 +88,55 @@ def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
         offline=options.offline,
         tolerant=options.offline,
     )
+    if options.explain_against:
+        return _explain(options, inputs, env, plan)
     print(json.dumps(plan.as_json(), indent=2) if options.json else plan.as_text())
     return 0
 
 
+def _explain(options: argparse.Namespace, inputs: Inputs, env: Mapping[str, str], plan: Plan) -> int:
+    """Print the parts in which an image differs from the planned one."""
+    from pixi_container.image_reference import parse_reference
+    from pixi_container.published import compare
+    from pixi_container.request import Request, registry_client
+
+    reference = parse_reference(options.explain_against, source="--explain-against")
+    with registry_client(Request(event=_event(inputs, env), inputs=inputs, env=env)) as registry:
+        comparison = compare(registry, reference, plan)
+    if options.json:
+        print(json.dumps({"image": str(reference), "differences": comparison}, indent=2))
+    elif comparison:
+        print("\n".join(f"{name}: {meaning}" for name, meaning in comparison.items()))
+    else:
+        print("nothing differs")
+    return 0
+
+
+def _changes(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
+    from pixi_container.planning import changes_between, changes_of
+    from pixi_container.request import Request
+
+    inputs = _inputs(options, env)
+    request = Request(event=_event(inputs, env), inputs=inputs, env=env)
+    log = TerminalLog()
+    if options.base:
+        changes, relevant = changes_between(request, options.base, options.head)
+    else:
+        changes, relevant = changes_of(request, log)
+    if options.json:
+        print(json.dumps({**changes.as_json(), "relevant": relevant}, indent=2))
+        return 0
+    from pixi_container.changes import shown
+
+    print(changes.reason)
+    for file in relevant:
+        print(shown(file))
+    return 0
+
+
 def _render(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
-    from pixi_container.ship import Request, plan_for
+    from pixi_container.planning import plan_for
+    from pixi_container.request import Request
 
     inputs = _inputs(options, env)
     plan = plan_for(Request(event=_event(inputs, env), inputs=inputs, env=env), TerminalLog(), offline=True)
@@ -108,7 +155,7 @@ def _tags(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
     return 0
 
 
-_COMMAND = {"run": _run, "build": _build, "plan": _plan, "render": _render, "tags": _tags}
+_COMMAND = {"run": _run, "build": _build, "plan": _plan, "render": _render, "changes": _changes, "tags": _tags}
 
 
 def _inputs(options: argparse.Namespace, env: Mapping[str, str]) -> Inputs:
@@ -156,8 +203,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     for name, purpose in _COMMANDS.items():
         command = commands.add_parser(name, parents=[common], help=purpose, description=purpose.capitalize() + ".")
-        if name in {"plan", "tags"}:
+        if name in {"plan", "changes", "tags"}:
             command.add_argument("--json", action="store_true", help="print JSON")
         if name == "plan":
             command.add_argument("--offline", action="store_true", help="ask neither registry nor engine")
+            command.add_argument(
+                "--explain-against",
+                metavar="IMAGE",
+                help="name the parts in which IMAGE differs from the planned one",
+            )
+        if name == "changes":
+            command.add_argument("--base", metavar="REVISION", help="compare with this revision of the checkout")
+            command.add_argument(
+                "--head", metavar="REVISION", default="HEAD", help="what to compare (default: HEAD)"
+            )
     return parser

@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 
 TEMPLATE = "Dockerfile.template"
 
+ACTIVATION_CHECK = r"""
+fail() { echo "activation check: $1" >&2; exit 1; }
+[ -n "${CONDA_PREFIX:-}" ] || fail "CONDA_PREFIX is not set"
+[ "${PATH%%:*}" = "$CONDA_PREFIX/bin" ] || fail "PATH does not start with $CONDA_PREFIX/bin but is $PATH"
+unreadable=$(find "$CONDA_PREFIX" ! -readable -print -quit)
+[ -z "$unreadable" ] || fail "user $(id -u) cannot read $unreadable"
+if [ -x "$CONDA_PREFIX/bin/python" ]; then python -I -B -c "" || fail "python does not start"; fi
+echo "environment $CONDA_PREFIX is active for user $(id -u)"
+""".strip()
+"""What is run when the user gives no ``test-command``, as a user that the image does not know."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EXPANDED_BY_SHELL = re.compile(r"[$`]")
@@ -68,6 +79,7 @@ def render_dockerfile(
         "workdir": workdir,
         "prefix": prefix,
         "cuda": _cuda(workspace),
+        "activation_check": ACTIVATION_CHECK,
         "platforms": [
             {
                 "architecture": workspace.platform.docker.partition("/")[2],
@@ -78,7 +90,7 @@ def render_dockerfile(
         "git": bool(workspace.git_source),
         "conda_auth": settings.conda_auth,
         "build_variables": _build_variables(workspace, settings),
-        "manifest_copies": _copies((workspace.manifest.file, LOCK_NAME), workdir),
+        "manifest_copies": _copies(workspace.install_files, workdir),
         "install_copies": [
             *_copies((*workspace.install_files, *workspace.activation_scripts), workdir),
             *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pixi_container.build_commands import BuilderKind
 from pixi_container.build_errors import explain
 from pixi_container.errors import UserError
 from pixi_container.manifest import version_key
-from pixi_container.plan import BuilderKind
 from pixi_container.processes import capture, stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pixi_container.build_commands import Command
     from pixi_container.log import Log
-    from pixi_container.plan import Command, Plan
+    from pixi_container.plan import Plan
 
 _OLDEST_BUILDX = "0.12"
 _CLEAN_ATTEMPTS = 20
@@ -69,6 +71,14 @@ def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
     return BuilderKind(driver="docker", annotations="io.containerd.snapshotter" in status.output)
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """An image as the builder says that it pushed it: its digest and that of its configuration."""
+
+    digest: str
+    config: str
+
+
 class Engine:
     """Carries out the commands of one plan, showing what they print."""
 
@@ -79,21 +89,19 @@ class Engine:
         self._log = log
         self._started = False
 
-    def build(self) -> str:
-        """Build, put the image into the engine, and give the digest of its configuration."""
-        (self._work / "Dockerfile").write_text(self._plan.dockerfile, "utf-8")
-        # What the action's clean-up step removes when this process is killed and cannot.
-        (self._work / "images").write_text("\n".join(self._images()) + "\n")
-        (self._work / "container").write_text(self._plan.test_container)
-        self._started = True
-        return str(self._buildx(self._plan.build, self._env)["containerimage.config.digest"])
+    def build(self, command: Command) -> str:
+        """Build, into the engine where the command says so, and give the digest of the image's configuration.
 
-    def test(self) -> None:
+        Empty where nothing is kept of the image.
+        """
+        return self._buildx(command, needs=()).get("containerimage.config.digest", "")
+
+    def test(self, command: Command) -> None:
         """Run the test in the built image. Raises ``UserError`` when it fails."""
         with self._log.foreign() as show:
             # A client that a signal stops while it asks for the container leaves one that nobody removes.
             done = stream(
-                self._plan.test.argv,
+                command.argv,
                 env=self._env,
                 show=show,
                 stop=self._remove_container,
@@ -104,20 +112,21 @@ class Engine:
                 hint="\n".join(done.output.splitlines()[-5:]),
             )
 
-    def push(self, env: Mapping[str, str], tested: str) -> str:
-        """Push what was tested, and give its digest; ``env`` holds the credentials.
+    def push(self, command: Command, tested: str = "") -> Pushed:
+        """Push, and give what was pushed.
 
-        Raises ``UserError`` when the push fails, and when what the builder pushed is not the image ``tested``.
+        Raises ``UserError`` when the push fails, and when what the builder pushed is not the image ``tested``, of
+        which that is the configuration's digest.
         """
-        assert self._plan.push_command  # noqa: S101 - the plan says push
-        metadata = self._buildx(self._plan.push_command, env)
-        if metadata["containerimage.config.digest"] != tested:
+        metadata = self._buildx(command, needs=("containerimage.config.digest", "containerimage.digest"))
+        pushed = Pushed(metadata["containerimage.digest"], metadata["containerimage.config.digest"])
+        if tested and pushed.config != tested:
             raise UserError(
                 "the builder pushed another image than the one that was tested: its configuration is "
-                f"{metadata['containerimage.config.digest']}, the tested one's {tested}",
+                f"{pushed.config}, the tested one's {tested}",
                 hint="The builder lost its cache in between. Run again; if it happens again, use another builder.",
             )
-        return str(metadata["containerimage.digest"])
+        return pushed
 
     def image_size(self) -> int:
         """Give the image's size in the engine in bytes, 0 when it is not known."""
@@ -142,17 +151,21 @@ class Engine:
             time.sleep(_CLEAN_AGAIN_SECONDS)
 
     def _images(self) -> tuple[str, ...]:
-        return (self._plan.local_image, *(() if self._plan.keep_local_image else self._plan.tags))
+        pushed = () if self._plan.keep_local_image else self._plan.published_tags
+        environment = () if self._plan.reuses_environment else (self._plan.environment_image,)
+        return (self._plan.local_image, *pushed, *filter(None, environment))
 
     def _remove_container(self) -> None:
         capture(["docker", "rm", "--force", self._plan.test_container], env=self._env)
 
-    def _buildx(self, command: Command, env: Mapping[str, str]) -> dict[str, Any]:
+    def _buildx(self, command: Command, needs: tuple[str, ...]) -> dict[str, str]:
+        """Run one build and give the texts of its metadata, of which ``needs`` must be there."""
+        self._prepare()
         with self._log.foreign() as show:
             done = stream(
                 command.in_folder(str(self._work)),
                 # Buildx would make a build argument of the date, on which every step then depends.
-                env={name: value for name, value in env.items() if name != "SOURCE_DATE_EPOCH"},
+                env={name: value for name, value in self._env.items() if name != "SOURCE_DATE_EPOCH"},
                 show=show,
                 group_file=self._work / "build-process-group",
             )
@@ -162,10 +175,19 @@ class Engine:
             metadata: dict[str, Any] = json.loads((self._work / f"{command.purpose}.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"buildx ended well but left no metadata: {error}") from error
-        missing = {"containerimage.config.digest", "containerimage.digest"} - metadata.keys()
+        missing = set(needs) - metadata.keys()
         if missing:
             raise UserError(
                 f"buildx ended well but reports no {' and no '.join(sorted(missing))}",
                 hint="Use a builder of the docker, docker-container, remote or kubernetes driver.",
             )
-        return metadata
+        return {name: value for name, value in metadata.items() if isinstance(value, str)}
+
+    def _prepare(self) -> None:
+        if self._started:
+            return
+        (self._work / "Dockerfile").write_text(self._plan.dockerfile, "utf-8")
+        # What the action's clean-up step removes when this process is killed and cannot.
+        (self._work / "images").write_text("\n".join(self._images()) + "\n")
+        (self._work / "container").write_text(self._plan.test_container)
+        self._started = True

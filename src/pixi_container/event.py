@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pixi_container.addresses import GITHUB, GITHUB_API
 from pixi_container.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Event:
     sha: str = ""
     repository: str = ""
     base_ref: str = ""
-    server_url: str = "https://github.com"
+    server_url: str = GITHUB
+    api_url: str = GITHUB_API
     run_url: str = ""
     actor: str = ""
     payload: Mapping[str, Any] = field(default_factory=dict)
@@ -84,7 +86,7 @@ def event_from_environment(env: Mapping[str, str]) -> Event:
 
     Raises ``UserError`` when the payload file is missing or is no JSON object.
     """
-    server = env.get("GITHUB_SERVER_URL") or "https://github.com"
+    server = env.get("GITHUB_SERVER_URL") or GITHUB
     repository = env.get("GITHUB_REPOSITORY", "")
     run = env.get("GITHUB_RUN_ID", "")
     return Event(
@@ -94,6 +96,7 @@ def event_from_environment(env: Mapping[str, str]) -> Event:
         repository=repository,
         base_ref=env.get("GITHUB_BASE_REF", ""),
         server_url=server,
+        api_url=env.get("GITHUB_API_URL") or GITHUB_API,
         run_url=f"{server}/{repository}/actions/runs/{run}" if run and repository else "",
         actor=env.get("GITHUB_ACTOR", ""),
         payload=_payload(env.get("GITHUB_EVENT_PATH", "")),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_GIT = ("git", "-c", "safe.directory=*")
 _GITHUB_REMOTE = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:](?P<repository>[^/]+/[^/]+?)(?:\.git)?/?")
 
 
@@ -33,6 +34,12 @@ def local_event(folder: Path, env: Mapping[str, str]) -> Event:
         repository=remote["repository"] if remote else "",
         payload={"repository": {"default_branch": default or "main"}},
     )
+
+
+def checkout_prefix(folder: Path, env: Mapping[str, str]) -> str | None:
+    """Give the path of ``folder`` from the root of the checkout around it, empty for the root, None outside."""
+    done = capture([*_GIT, "-C", str(folder), "rev-parse", "--show-prefix"], env=env)
+    return done.output.strip("\n").rstrip("/") if done.code == 0 else None
 
 
 def commit_date(folder: Path, sha: str, env: Mapping[str, str]) -> datetime | None:
@@ -57,5 +64,5 @@ def _git(folder: Path, env: Mapping[str, str], *arguments: str) -> str:
     The checkout may belong to another user, as in a container job: nothing of it is executed here, so git's
     guard against that is lifted for this one command.
     """
-    done = capture(["git", "-c", "safe.directory=*", "-C", str(folder), *arguments], env=env)
+    done = capture([*_GIT, "-C", str(folder), *arguments], env=env)
     return done.output.strip() if done.code == 0 else ""

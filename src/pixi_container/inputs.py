@@ -127,11 +127,35 @@ INPUTS = (
         "BuildKit secret, and nothing else.",
         Kind.SECRET,
     ),
+    Input(
+        "paths",
+        "",
+        "More files whose change counts, as globs relative to `context`, one per line; `!` in front excepts. The "
+        "workspace's own files count anyway.",
+        Kind.LINES,
+    ),
+    Input(
+        "skip-unchanged",
+        "true",
+        "Whether nothing is built where nothing changed that the image depends on. A push then still puts its "
+        "tags on the image that there is.",
+    ),
+    Input(
+        "reuse-environment",
+        "true",
+        "Whether the environment is published as an image of its own, and used by later builds with the same "
+        "packages.",
+    ),
+    Input(
+        "promote",
+        "true",
+        "Whether an image that was built and tested from the same inputs gets the new tags, in place of a build.",
+    ),
     Input("builder", "auto", "Name of a buildx builder; `auto` is the current one."),
     Input(
         "github-token",
         "",
-        "Token for ghcr.io.",
+        "Token for ghcr.io, and for asking GitHub what changed.",
         Kind.SECRET,
         workflow_default="${{ github.token }}",
     ),
@@ -178,6 +202,10 @@ class Inputs:
     dockerfile: str = ""
     template: str = ""
     conda_auth: str = ""
+    paths: tuple[str, ...] = ()
+    skip_unchanged: bool = True
+    reuse_environment: bool = True
+    promote: bool = True
     builder: str = ""
     github_token: str = ""
 
@@ -256,6 +284,10 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         dockerfile=_own_dockerfile(text),
         template=_path("template", text["template"]) if text["template"] else "",
         conda_auth=_conda_auth(text["conda-auth"]),
+        paths=tuple(_glob(line) for line in lines_of(text["paths"])),
+        skip_unchanged=_flag("skip-unchanged", text["skip-unchanged"]),
+        reuse_environment=_flag("reuse-environment", text["reuse-environment"]),
+        promote=_flag("promote", text["promote"]),
         builder=""
         if text["builder"] == "auto"
         else _matching(
@@ -293,6 +325,19 @@ def _push(value: str) -> bool:
     if value not in {"auto", "false"}:
         raise _malformed("push", value, "auto (push when the event may push) or false")
     return value == "auto"
+
+
+def _flag(name: str, value: str) -> bool:
+    if value not in {"true", "false"}:
+        raise _malformed(name, value, "true or false")
+    return value == "true"
+
+
+def _glob(value: str) -> str:
+    pattern = value.removeprefix("!")
+    if not pattern or pattern.startswith("/"):
+        raise _malformed("paths", value, "globs relative to 'context', such as data/**/*.csv or ../shared/**")
+    return value
 
 
 def _port(value: str) -> str:

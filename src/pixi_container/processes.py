@@ -84,26 +84,34 @@ def stop_on_signals() -> Iterator[None]:
 
 
 def capture(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, given: str = "", cwd: str | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    given: str = "",
+    cwd: str | None = None,
+    seconds: float | None = None,
+    errors: str = "replace",
 ) -> Finished:
-    """Run a short command and give what it printed; ``given`` is its standard input.
+    """Run a short command and give what it printed, to the byte; ``given`` is its standard input.
 
-    Raises ``UserError`` when the program does not exist.
+    ``errors`` says what becomes of bytes that are no UTF-8, as for ``bytes.decode``. Raises ``UserError`` when the
+    program does not exist, or does not end within ``seconds``.
     """
     try:
         done = subprocess.run(
             list(argv),
             env=env,
-            input=given,
+            input=given.encode(),
             cwd=cwd,
             capture_output=True,
             check=False,
-            text=True,
-            errors="replace",
+            timeout=seconds,
         )
     except OSError as error:
         raise _not_started(argv, error) from error
-    return Finished(done.returncode, done.stdout, done.stderr)
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"'{argv[0]} {argv[-1]}' did not end within {seconds:.0f} seconds") from error
+    return Finished(done.returncode, done.stdout.decode("utf-8", errors), done.stderr.decode("utf-8", "replace"))
 
 
 def stream(

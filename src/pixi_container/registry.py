@@ -1,40 +1,57 @@
-"""The registry: what it has under a name, and whether it will take what is to be pushed.
+"""The registry: what it has under a name, whether it takes what is to be pushed, and new tags for what is there.
 
-Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md and, for tokens,
-https://distribution.github.io/distribution/spec/auth/token/
+Sources: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, and for what manifests hold
+https://github.com/opencontainers/image-spec/blob/main/spec.md
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.request import parse_http_list, parse_keqv_list
+from urllib.parse import quote, urljoin, urlsplit
 
-from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_API, GITHUB_REGISTRY
 from pixi_container.errors import UserError
-from pixi_container.image_reference import is_loopback
+from pixi_container.registry_transport import (
+    Answer,
+    Call,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    TransientError,
+    Transport,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
-    import httpx
     from typing_extensions import Self
 
     from pixi_container.image_reference import ImageReference
     from pixi_container.inputs import Credential
 
-_ACCEPT = ", ".join(
-    f"application/vnd.{kind}+json"
-    for kind in (
-        "oci.image.index.v1",
-        "oci.image.manifest.v1",
-        "docker.distribution.manifest.list.v2",
-        "docker.distribution.manifest.v2",
-    )
+__all__ = [
+    "Descriptor",
+    "Manifest",
+    "PublishedImage",
+    "Registry",
+    "RegistryRefusedError",
+    "RegistryUnavailableError",
+]
+
+_OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+_INDEXES = (_OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
+_MANIFESTS = (
+    *_INDEXES,
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
 )
-_ATTEMPTS = 4
-_TIMEOUT_SECONDS = 20.0
+_ACCEPT = {"accept": ", ".join(_MANIFESTS)}
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NEXT_PAGE = re.compile(r'<([^>]*)>[^<]*;\s*rel="?next\b', re.IGNORECASE)
+_SOMEBODY_ELSE = "Did another run push the same tag meanwhile? A `concurrency` group prevents that."
 
 
 @dataclass(frozen=True)
@@ -50,164 +67,394 @@ class PublishedImage:
     layer_sizes: tuple[int, ...]
 
 
-class RegistryUnavailableError(UserError):
-    """The registry gave no usable answer: not reachable, too busy or broken."""
+@dataclass(frozen=True, kw_only=True)
+class Descriptor:
+    """What a manifest says of what it refers to: ``size`` in bytes, ``platform`` as ``os/arch[/variant]``.
+
+    Source: https://github.com/opencontainers/image-spec/blob/main/descriptor.md
+    """
+
+    digest: str
+    size: int
+    media_type: str
+    platform: str = ""
+    artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    urls: tuple[str, ...] = ()
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether it is an image or an index; anything else is a blob."""
+        return self.media_type in _MANIFESTS
+
+    @property
+    def is_attestation(self) -> bool:
+        """Whether BuildKit added it to tell how an image was made.
+
+        Source: https://docs.docker.com/build/metadata/attestations/attestation-storage/
+        """
+        return "vnd.docker.reference.type" in self.annotations or self.platform.startswith("unknown/")
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is a layer that registries do not keep, as its licence forbids that."""
+        return bool(self.urls) and bool(re.search(r"\.foreign\.|\.nondistributable\.", self.media_type))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """An image, or an index of images, as a registry has it: ``content`` is what ``digest`` is of, to the byte.
+
+    ``name`` is registry and repository. An image has ``config`` and ``layers``, base first; an index (Docker's
+    manifest list too) has ``children``.
+    """
+
+    name: str
+    digest: str
+    media_type: str
+    content: bytes = field(repr=False)
+    config: Descriptor | None = None
+    layers: tuple[Descriptor, ...] = ()
+    children: tuple[Descriptor, ...] = ()
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it lists images, one for each platform."""
+        return self.media_type in _INDEXES
+
+    def child(self, platform: str) -> Descriptor | None:
+        """Give the index's image for ``os/arch[/variant]``; when it has one image in all, that one."""
+        images = [child for child in self.children if child.is_manifest and not child.is_attestation]
+        fitting = [child for child in images if f"{child.platform}/".startswith(f"{platform}/")]
+        return fitting[0] if fitting else images[0] if len(images) == 1 else None
 
 
 class Registry:
-    """Calls to registries with the credentials at hand, repeated within bounds when a registry is busy."""
+    """What one asks registries, with the credentials at hand; repeated within bounds when a registry is busy.
+
+    Every method raises ``RegistryRefusedError`` where the user may not do this, ``RegistryUnavailableError`` where
+    the registry gives no usable answer, and ``UserError`` where what it has is not what its digest says.
+    """
 
     def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
-        import httpx
-
-        self._credential_for = credential_for
-        self._tokens: dict[tuple[str, str], str] = {}
-        self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=True)
+        self._transport = Transport(credential_for)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._transport.close()
 
     def digest(self, reference: ImageReference) -> str | None:
         """Give the digest that the reference's tag points to, or None when there is no such image."""
-        response = self._call("HEAD", reference, f"manifests/{reference.digest or reference.tag}")
-        if response.status_code == 404:
-            return None
-        self._accept(response, reference, "read")
-        return str(response.headers.get("docker-content-digest", "")) or None
+        return self._digest(reference, push=False)
 
     def tags(self, reference: ImageReference) -> tuple[str, ...]:
         """Give every tag of the repository, none when it does not exist."""
-        found: list[str] = []
-        path = "tags/list?n=1000"
-        while path:
-            response = self._call("GET", reference, path)
-            if response.status_code == 404:
-                break
-            self._accept(response, reference, "read")
-            found += response.json().get("tags") or []
-            following = re.search(r'<[^>]*/(tags/list\?[^>]*)>;\s*rel="?next', response.headers.get("link", ""))
-            path = following[1] if following else ""
-        return tuple(found)
+        pages = self._pages(Call("GET", reference, "tags/list?n=1000", expected=(404,)))
+        return tuple(
+            tag
+            for page in pages
+            if page.status != 404
+            for tag in page.json().get("tags") or ()
+            if isinstance(tag, str)
+        )
 
     def image(self, reference: ImageReference) -> PublishedImage | None:
         """Give the image of one platform; None when there is none."""
-        response = self._call("GET", reference, f"manifests/{reference.digest or reference.tag}")
-        if response.status_code == 404:
+        manifest = self.manifest(reference)
+        if manifest is None:
             return None
-        self._accept(response, reference, "read")
-        manifest = response.json()
         return PublishedImage(
-            digest=response.headers.get("docker-content-digest", ""),
-            config=manifest.get("config", {}).get("digest", ""),
-            layer_sizes=tuple(layer.get("size", 0) for layer in manifest.get("layers", [])),
+            digest=manifest.digest,
+            config=manifest.config.digest if manifest.config else "",
+            layer_sizes=tuple(layer.size for layer in manifest.layers),
         )
+
+    def manifest(self, reference: ImageReference) -> Manifest | None:
+        """Give what the reference's digest names, or else its tag; None when there is nothing."""
+        answer = self._transport.ask(
+            Call(
+                "GET",
+                reference,
+                f"manifests/{reference.digest or reference.tag}",
+                headers=_ACCEPT,
+                expected=(404,),
+            )
+        )
+        if answer.status == 404:
+            return None
+        told = answer.headers.get("docker-content-digest", "")
+        expected = reference.digest or (told if _DIGEST.fullmatch(told) else "")
+        return _manifest(answer, _checked(answer.content, expected, reference), reference)
+
+    def labels(self, reference: ImageReference, platform: str = "linux/amd64") -> dict[str, str] | None:
+        """Give the labels of the image for ``platform``; None when there is no such image.
+
+        An index with one image gives that image's, whatever its platform.
+        """
+        manifest = self.manifest(reference)
+        if manifest and manifest.is_index:
+            child = manifest.child(platform)
+            manifest = self.manifest(reference.pinned(child.digest)) if child else None
+        if not manifest or not manifest.config:
+            return None
+        digest = manifest.config.digest
+        answer = self._transport.ask(Call("GET", reference, f"blobs/{digest}"))
+        _checked(answer.content, digest, reference)
+        labels = _object(_object(answer.json().get("config")).get("Labels"))
+        return {name: str(value) for name, value in labels.items()}
+
+    def referrers(self, reference: ImageReference) -> tuple[Descriptor, ...]:
+        """Give what says that it is about this image: signatures, attestations. None are found by no error.
+
+        Source, with the tag that stands in where a registry does not have the call:
+        https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
+        """
+        digest = reference.digest or self.digest(reference)
+        if digest is None:
+            return ()
+        call = Call(
+            "GET",
+            reference,
+            f"referrers/{digest}",
+            headers={"accept": _OCI_INDEX},
+            # ghcr.io, which does not have it, sends to a page of its web site.
+            redirects=False,
+            expected=range(300, 500),
+        )
+        found: list[Descriptor] = []
+        for page in self._pages(call):
+            if page.status != 200 or _media_type(page) != _OCI_INDEX:
+                break
+            found += _descriptors(page.json().get("manifests"), reference)
+        else:
+            return tuple(found)
+        listed = self.manifest(reference.tagged(digest.replace(":", "-")))
+        return listed.children if listed else ()
 
     def check_push(self, reference: ImageReference) -> None:
         """Make sure that the registry takes pushes to this name, by opening an upload and giving it up again.
 
         Raises ``UserError`` with the likely cause when it does not.
         """
-        response = self._call("POST", reference, "blobs/uploads/", write=True)
-        self._accept(response, reference, "push to")
-        location = response.headers.get("location", "")
-        if location:
-            # A registry may not let an upload be cancelled; it then forgets it by itself.
-            self._client.request(
-                "DELETE", response.url.join(location), headers=self._authorization(reference, "pull,push")
+        answer = self._transport.ask(Call("POST", reference, "blobs/uploads/", push=True))
+        self._give_up(answer, reference)
+
+    def tag(self, source: ImageReference, targets: Sequence[ImageReference]) -> str:
+        """Make each target's tag point to what ``source`` is, bit for bit, and give its digest.
+
+        A target may be in another repository or registry: everything that the image refers to is brought there
+        first. A tag that points there already is left alone. Raises ``UserError`` when there is no such image, or
+        when a tag points elsewhere afterwards.
+        """
+        manifest = self.manifest(source)
+        if manifest is None:
+            raise UserError(f"there is no image {source}")
+        complete = {source.name}
+        for target in targets:
+            if self._digest(target.tagged(target.tag), push=True) != manifest.digest:
+                if target.name not in complete and not self._holds(
+                    target, manifest.digest, index=manifest.is_index
+                ):
+                    self._bring(manifest, source, target)
+                self._put(manifest, target, target.tag)
+                found = self._digest(target.tagged(target.tag), push=True)
+                if found != manifest.digest:
+                    raise UserError(
+                        f"{target} points to {found or 'nothing'} after it was made to point to {manifest.digest}",
+                        hint=_SOMEBODY_ELSE,
+                    )
+            complete.add(target.name)
+        return manifest.digest
+
+    def _digest(self, reference: ImageReference, *, push: bool) -> str | None:
+        answer = self._transport.ask(
+            Call(
+                "HEAD",
+                reference,
+                f"manifests/{reference.digest or reference.tag}",
+                push=push,
+                headers=_ACCEPT,
+                expected=(404,),
             )
+        )
+        if answer.status == 404:
+            return None
+        told = answer.headers.get("docker-content-digest", "")
+        if _DIGEST.fullmatch(told):
+            return told
+        manifest = self.manifest(reference)
+        return manifest.digest if manifest else None
 
-    def _call(self, method: str, reference: ImageReference, path: str, *, write: bool = False) -> httpx.Response:
-        import httpx
-        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
-
-        scheme = "http" if is_loopback(reference.registry) else "https"
-        host = DOCKER_HUB_API if reference.registry == DOCKER_HUB else reference.registry
-        url = f"{scheme}://{host}/v2/{reference.repository}/{path}"
-        actions = "pull,push" if write else "pull"
-
-        def once() -> httpx.Response:
-            response = self._client.request(
-                method, url, headers={"accept": _ACCEPT, **self._authorization(reference, actions)}
-            )
-            if response.status_code == 401 and self._log_in(response, reference, actions):
-                response = self._client.request(
-                    method, url, headers={"accept": _ACCEPT, **self._authorization(reference, actions)}
+    def _pages(self, call: Call) -> Iterator[Answer]:
+        """Give every page of a list; only the query of a link counts, so that it leads nowhere else."""
+        path, asked = call.path, set[str]()
+        while path:
+            if path in asked:
+                raise RegistryUnavailableError(
+                    f"the registry {call.reference.registry} gives a list of {call.reference.name} without an end"
                 )
-            if response.status_code == 429 or response.status_code >= 500:
-                raise httpx.HTTPStatusError(
-                    f"HTTP status {response.status_code}", request=response.request, response=response
-                )
-            return response
+            asked.add(path)
+            answer = self._transport.ask(replace(call, path=path))
+            yield answer
+            following = _NEXT_PAGE.search(answer.headers.get("link", ""))
+            path = f"{call.path.partition('?')[0]}?{urlsplit(following[1]).query}" if following else ""
 
-        attempts = Retrying(
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_exponential_jitter(multiplier=0.3, max=5),
-            retry=retry_if_exception_type((httpx.TransportError, httpx.HTTPStatusError)),
-            reraise=True,
+    def _holds(self, repository: ImageReference, digest: str, *, index: bool) -> bool:
+        """Whether a repository has an image, and so its layers. An index may be there without its images."""
+        return not index and self._digest(repository.pinned(digest), push=True) is not None
+
+    def _bring(self, manifest: Manifest, source: ImageReference, target: ImageReference) -> None:
+        """Bring to the target's repository everything that a manifest of the source's refers to."""
+        blobs = [blob for blob in (manifest.config, *manifest.layers) if blob]
+        for child in manifest.children:
+            if not child.is_manifest:
+                blobs.append(child)
+            elif not self._holds(target, child.digest, index=child.media_type in _INDEXES):
+                found = self.manifest(source.pinned(child.digest))
+                if found is None:
+                    raise UserError(f"{source} is incomplete: it lists {child.digest}, which is not there")
+                self._bring(found, source, target)
+                self._put(found, target, child.digest)
+        for blob in {blob.digest: blob for blob in blobs if not blob.is_elsewhere}.values():
+            if source.registry != target.registry or not self._mount(blob, source, target):
+                self._transport.repeat(partial(self._copy, blob, source, target))
+
+    def _mount(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> bool:
+        """Have the registry take a blob over from another of its repositories; whether it did."""
+        call = Call(
+            "POST",
+            target,
+            f"blobs/uploads/?mount={blob.digest}&from={quote(source.repository, safe='')}",
+            push=True,
+            mount_from=source.repository,
+            # Some do not know it, others refuse it to one who may push: copying tells what is really the matter.
+            expected=range(400, 500),
         )
         try:
-            return attempts(once)
-        except (httpx.TransportError, httpx.HTTPStatusError) as error:
-            raise RegistryUnavailableError(
-                f"the registry {reference.registry} cannot be used: {error or type(error).__name__}",
-                hint=f"Asked {_ATTEMPTS} times for {url}. Is the name right, and the registry up and reachable?",
-            ) from error
-
-    def _authorization(self, reference: ImageReference, actions: str) -> dict[str, str]:
-        token = self._tokens.get((reference.name, actions))
-        return {"authorization": token} if token else {}
-
-    def _log_in(self, response: httpx.Response, reference: ImageReference, actions: str) -> bool:
-        """Get what the challenge asks for; whether there is something new to try."""
-        import httpx
-
-        credential = self._credential_for(reference.registry)
-        basic = httpx.BasicAuth(credential.username, credential.password) if credential else None
-        kind, _, parameters = response.headers.get("www-authenticate", "").partition(" ")
-        if kind.lower() == "basic" and basic:
-            request = next(basic.auth_flow(httpx.Request("GET", response.url)))
-            self._tokens[reference.name, actions] = request.headers["authorization"]
-            return True
-        challenge: dict[str, Any] = parse_keqv_list(parse_http_list(parameters))
-        if kind.lower() != "bearer" or not challenge.get("realm"):
+            answer = self._transport.ask(call)
+        except RegistryRefusedError:
             return False
-        answer = self._client.get(
-            challenge["realm"],
-            params={
-                "service": challenge.get("service", ""),
-                "scope": f"repository:{reference.repository}:{actions}",
-            },
-            auth=basic,
-        )
-        if answer.status_code != 200:
-            return False
-        body = answer.json()
-        self._tokens[reference.name, actions] = f"Bearer {body.get('token') or body.get('access_token')}"
-        return True
+        if answer.status == 202:
+            self._give_up(answer, target)
+        return answer.status == 201
 
-    def _accept(self, response: httpx.Response, reference: ImageReference, purpose: str) -> None:
-        if response.status_code < 400:
+    def _copy(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> None:
+        """Pass a blob through this machine in one attempt, unless it is there."""
+        there = Call("HEAD", target, f"blobs/{blob.digest}", push=True, expected=(404,))
+        if self._transport.once(there).status != 404:
             return
-        if response.status_code not in {401, 403}:
+        opened = self._transport.once(Call("POST", target, "blobs/uploads/", push=True))
+        location = _location(opened)
+        if not location:
             raise RegistryUnavailableError(
-                f"the registry {reference.registry} answers {response.status_code} to an attempt to {purpose} "
-                f"{reference.name}: {response.text[:200]}"
+                f"the registry {target.registry} opens an upload and does not say where"
             )
-        credential = self._credential_for(reference.registry)
-        who = f"user '{credential.username}'" if credential else "anonymous access, as no credentials are set"
-        raise UserError(
-            f"the registry {reference.registry} refuses to let us {purpose} {reference.name}: {who}",
-            hint=_login_hint(reference.registry),
+        upload = Call(
+            "PUT",
+            target,
+            f"{location}{'&' if '?' in location else '?'}digest={blob.digest}",
+            push=True,
+            headers={"content-type": "application/octet-stream"},
+            content=lambda: self._parts(blob, source),
+            size=blob.size,
+            expected=(404,),
+        )
+        if self._transport.once(upload).status == 404:
+            raise TransientError(target.registry, location, "it has forgotten an upload that it opened")
+
+    def _parts(self, blob: Descriptor, source: ImageReference) -> Generator[bytes, None, None]:
+        call = Call("GET", source, f"blobs/{blob.digest}")
+        seen, left = hashlib.sha256(), blob.size
+        with closing(self._transport.chunks(call)) as parts:
+            for part in parts:
+                seen.update(part)
+                left -= len(part)
+                if left < 0:
+                    break
+                yield part
+        if left or f"sha256:{seen.hexdigest()}" != blob.digest:
+            raise _other_bytes(blob.digest, source)
+
+    def _put(self, manifest: Manifest, target: ImageReference, name: str) -> None:
+        self._transport.ask(
+            Call(
+                "PUT",
+                target,
+                f"manifests/{name}",
+                push=True,
+                headers={"content-type": manifest.media_type},
+                content=manifest.content,
+            )
         )
 
+    def _give_up(self, opened: Answer, reference: ImageReference) -> None:
+        """Cancel an upload. A registry may not let us; it then forgets it by itself."""
+        location = _location(opened)
+        if location:
+            with suppress(UserError, TransientError):
+                self._transport.once(Call("DELETE", reference, location, push=True))
 
-def _login_hint(registry: str) -> str:
-    if registry == GITHUB_REGISTRY:
-        return (
-            "Give the job `permissions: packages: write`. If the package exists already, give this repository the "
-            "role 'Write' in the package's settings under 'Manage Actions access'."
-        )
-    return "Check 'username' and 'password', or 'registry-auth', and that the user may push to this name."
+
+def _location(answer: Answer) -> str:
+    location = answer.headers.get("location", "")
+    return urljoin(answer.url, location) if location else ""
+
+
+def _media_type(answer: Answer) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _checked(content: bytes, expected: str, reference: ImageReference) -> str:
+    """Give the digest of a content. Raises ``UserError`` when it is not as expected, where that is known."""
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if expected not in {"", digest}:
+        raise _other_bytes(expected, reference)
+    return digest
+
+
+def _other_bytes(digest: str, reference: ImageReference) -> UserError:
+    return UserError(
+        f"the registry {reference.registry} gives wrong bytes for {digest} of {reference.name}",
+        hint="Nothing of it was used. Is there a proxy in between that changes what it passes on?",
+    )
+
+
+def _manifest(answer: Answer, digest: str, reference: ImageReference) -> Manifest:
+    document = answer.json()
+    media_type = document.get("mediaType") or _media_type(answer)
+    if media_type not in _MANIFESTS:
+        raise UserError(f"{reference} is of a kind that is not known here: {media_type}")
+    made = Manifest(name=reference.name, digest=digest, media_type=media_type, content=answer.content)
+    if made.is_index:
+        return replace(made, children=_descriptors(document.get("manifests"), reference))
+    (config,) = _descriptors([document.get("config")], reference)
+    return replace(made, config=config, layers=_descriptors(document.get("layers"), reference))
+
+
+def _descriptors(found: Iterable[Any] | None, reference: ImageReference) -> tuple[Descriptor, ...]:
+    try:
+        return tuple(_descriptor(entry) for entry in found or ())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{reference} has a manifest that cannot be read: {error!r}") from error
+
+
+def _descriptor(entry: dict[str, Any]) -> Descriptor:
+    if not _DIGEST.fullmatch(entry["digest"]):
+        raise ValueError(entry["digest"])
+    platform = _object(entry.get("platform"))
+    parts = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
+    return Descriptor(
+        digest=entry["digest"],
+        size=int(entry["size"]),
+        media_type=entry.get("mediaType", ""),
+        platform="/".join(part for part in parts if part),
+        artifact_type=entry.get("artifactType", ""),
+        annotations=_object(entry.get("annotations")),
+        urls=tuple(entry.get("urls") or ()),
+    )
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -6,23 +6,34 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.fingerprint import SHORT
 from pixi_container.image_reference import parse_reference
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pixi_container.plan import Plan
+    from pixi_container.registry import PublishedImage
 
 OUTPUTS = {
-    "decision": "What was done: `build`.",
+    "decision": "What was done: `skip`, `promote` or `build`.",
     "reason": "Why, in one sentence.",
-    "pushed": "`true` when the image is on the registry, else `false`.",
+    "changed": "`false` when nothing changed that the image depends on, `true` when something did or may have.",
+    "changed-files": "The changed files that the image depends on, relative to `context`, as a JSON list.",
+    "base": "The commit that was compared with, empty where the event compares nothing.",
+    "head": "The commit that was compared.",
+    "changes-source": "Who said what changed: `git`, `github`, or `none`.",
+    "pushed": "`true` when the image is on the registry under the tags, else `false`.",
     "version": "The version that the tags are made of.",
     "tags": "Full image names with tags, one per line. On a pull request they are computed, not pushed.",
-    "labels": "Labels of the image, `key=value` per line.",
+    "labels": "Labels of the image, `key=value` per line; of the existing one where nothing was built.",
     "annotations": "Annotations, `level:key=value` per line.",
     "json": "Tags, labels and annotations as JSON, in the form of docker/metadata-action.",
-    "digest": "Digest of the pushed image, else empty.",
-    "image": "`name@digest` of the pushed image, else empty.",
+    "digest": "Digest of the image on the registry, else empty.",
+    "image": "`name@digest` of the image on the registry, else empty.",
+    "environment-image": "The environment's own image, which later builds use, else empty.",
     "fingerprint": "Fingerprint of the environment: equal where its image would be equal.",
+    "image-fingerprint": "Fingerprint of the image: equal where its content would be equal.",
     "dockerfile": "Text of the rendered Dockerfile.",
     "metadata": "The whole plan as JSON.",
 }
@@ -31,37 +42,52 @@ OUTPUTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A plan that was carried out. ``digest`` is empty when nothing was pushed; sizes are bytes."""
+    """A plan that was carried out.
+
+    ``published`` is what the registry has, None when nothing is there of this run. ``labels`` are those of an
+    image that was there before, ``image_size`` is in bytes.
+    """
 
     plan: Plan
-    digest: str = ""
-    layer_sizes: tuple[int, ...] = ()
+    published: PublishedImage | None = None
+    labels: Mapping[str, str] | None = None
     image_size: int = 0
 
     @property
+    def digest(self) -> str:
+        """The digest on the registry."""
+        return self.published.digest if self.published else ""
+
+    @property
     def image(self) -> str:
-        """The pushed image by digest, under its first name."""
-        return (
-            str(parse_reference(self.plan.tags[0], source="tag").tagged("").pinned(self.digest))
-            if self.digest
-            else ""
-        )
+        """The image by digest, under its first name."""
+        if not self.published:
+            return ""
+        return str(parse_reference(self.plan.tags[0], source="tag").tagged("").pinned(self.digest))
 
     def outputs(self) -> dict[str, str]:
         """Give the outputs by name."""
-        plan = self.plan
+        plan, changes = self.plan, self.plan.changes
+        labels = tuple(sorted(self.labels.items())) if self.labels is not None else plan.labels
         return {
             "decision": plan.decision,
             "reason": plan.reason,
-            "pushed": "true" if self.digest else "false",
+            "changed": "false" if changes["known"] and not plan.changed_files else "true",
+            "changed-files": json.dumps(plan.changed_files),
+            "base": changes["base"],
+            "head": changes["head"],
+            "changes-source": changes["source"],
+            "pushed": "true" if self.published else "false",
             "version": plan.version,
             "tags": "\n".join(plan.tags),
-            "labels": "\n".join(f"{key}={value}" for key, value in plan.labels),
+            "labels": "\n".join(f"{key}={value}" for key, value in labels),
             "annotations": "\n".join(plan.annotations),
             "json": plan.json,
             "digest": self.digest,
             "image": self.image,
-            "fingerprint": plan.fingerprint,
+            "environment-image": plan.environment_image,
+            "fingerprint": plan.fingerprint[:SHORT],
+            "image-fingerprint": plan.image_fingerprint[:SHORT],
             "dockerfile": plan.dockerfile,
             "metadata": json.dumps({k: v for k, v in plan.as_json().items() if k != "workspace"}, sort_keys=True),
         }
@@ -82,9 +108,16 @@ class Report:
         plan = self.plan
         rows = [
             ("Decision", f"{plan.decision}: {plan.reason}"),
+            ("Changes", plan.changes["reason"]),
             (
                 "Environment",
                 f"`{plan.environment}` on `{plan.platform}`, {plan.conda_packages + plan.pypi_packages} packages",
+            ),
+            (
+                "Environment image",
+                f"`{plan.environment_image}`, {'used' if plan.reuses_environment else 'made'}"
+                if plan.environment_image
+                else "none",
             ),
             ("Built with", f"pixi {plan.pixi_version}" + (f", CUDA {plan.cuda}" if plan.cuda else "")),
             (
@@ -123,8 +156,9 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def _size(self) -> str:
-        if self.layer_sizes:
-            return f"{sum(self.layer_sizes) / 1e6:.1f} MB compressed in {len(self.layer_sizes)} layers"
+        if self.published:
+            sizes = self.published.layer_sizes
+            return f"{sum(sizes) / 1e6:.1f} MB compressed in {len(sizes)} layers"
         return f"{self.image_size / 1e6:.1f} MB in the engine" if self.image_size else "unknown"
 
 

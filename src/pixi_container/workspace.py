@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pixi_container import machine
+from pixi_container.context_files import NEVER_COPIED
 from pixi_container.errors import UserError
 from pixi_container.lock import DOCKER_PLATFORMS, LOCK_NAME, Lock, LockedPlatform, LockRow, read_lock
 from pixi_container.machine import Derived
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pixi_container.inputs import Inputs
 
 _SCM_PLUGINS = re.compile(r"setuptools[-_]scm|hatch-vcs|poetry-dynamic-versioning|source *= *[\"']scm[\"']")
-_NOT_COPIED = {".git", ".pixi"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +166,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         git_source=git_source(locked, lock),
         find_links=tuple(local_path(path, context) for path in manifest.find_links(environment.name)),
         local_paths=local_paths(lock, context),
-        context_entries=tuple(sorted(entry.name for entry in context.iterdir() if entry.name not in _NOT_COPIED)),
+        context_entries=tuple(sorted(entry.name for entry in context.iterdir() if entry.name not in NEVER_COPIED)),
         scm_versioned=any(_takes_version_from_git(context / package.path) for package in own),
         unknown_environments=tuple(
             name for name in lock.environment_names if name not in manifest.environment_names
@@ -206,7 +206,7 @@ def checked_path(context: Path, path: str, *, source: str) -> str:
         problem = "leads out of the context"
     elif not normal.parts:
         problem = "is the whole context; name the folders and files to copy"
-    elif _NOT_COPIED & set(normal.parts):
+    elif NEVER_COPIED & set(normal.parts):
         problem = "is not copied into images"
     elif re.search(r"[\x00-\x1f\x7f$*?\[\]\\\"]", path):
         problem = 'has a character that cannot be copied by name: one of $ * ? [ ] \\ " or a control character'

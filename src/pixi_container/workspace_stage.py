@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixi_container.lock import LOCK_NAME
 from pixi_container.manifest import version_key
 from pixi_container.own_source import is_inside
 
@@ -65,7 +64,7 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     mounts = (
         workspace.context_entries if whole else sorted({*needed, *(p for p in metadata if not _below(p, needed))})
     )
-    taken = {workspace.manifest.file, LOCK_NAME}
+    taken = set(workspace.install_files)
     return WorkspaceStage(
         skip=tuple(package.name for package in own),
         skipped_records=sum(package.kind == "conda-source" for package in own),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ LEFT = {
     "container": ["ps", "--all", "--quiet", "--filter", "name=pixi-container-test"],
     "image": ["image", "ls", "--quiet", "--filter", "reference=pixi-container.local/*"],
 }
+OURS = re.compile(r"(?:env|img)-.+-[0-9a-f]{16}")
 IDENTITY = {
     "GIT_AUTHOR_NAME": "test",
     "GIT_AUTHOR_EMAIL": "test@localhost",
@@ -211,7 +213,7 @@ class Step:
         )
 
     def tags(self) -> dict[str, str]:
-        """Give the tags that the registry has under the image's name, with their digests."""
+        """Give the user's tags that the registry has under the image's name, with their digests."""
         return registry_tags(self.rig.registry, self.image)
 
     def local_images(self) -> list[str]:
@@ -271,8 +273,10 @@ def read_outputs(file: Path) -> dict[str, str]:
     return outputs
 
 
-def registry_tags(registry: str, name: str, auth: tuple[str, str] | None = None) -> dict[str, str]:
-    """Give tags and digests of a repository, nothing when it does not exist."""
+def registry_tags(
+    registry: str, name: str, auth: tuple[str, str] | None = None, *, ours: bool = False
+) -> dict[str, str]:
+    """Give tags and digests of a repository, nothing when it does not exist; ``ours`` are those of fingerprints."""
     kinds = ("oci.image.manifest.v1", "oci.image.index.v1", "docker.distribution.manifest.v2")
     accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
     with httpx.Client(base_url=f"http://{registry}/v2/{name}/", auth=auth) as client:
@@ -281,4 +285,5 @@ def registry_tags(registry: str, name: str, auth: tuple[str, str] | None = None)
         return {
             tag: client.head(f"manifests/{tag}", headers={"accept": accept}).headers["docker-content-digest"]
             for tag in tags
+            if ours == bool(OURS.fullmatch(tag))
         }

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
-from tests.rig import base, conda_packages, daemon, engine, registry
+from tests.rig import base, buildkit, conda_packages, daemon, engine, registry
 from tests.rig.errors import RigError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def up(folders: Folders, say: Callable[[str], None]) -> Rig:
     with _locked(folders, say):
         rig = _recorded(folders)
         fits = rig is not None and (rig.pixi_is_stand_in or not _is_offline())
-        if rig and fits and all(component.healthy for component in _components(rig)):
+        if rig and fits and all(component.healthy for component in _components(rig, folders)):
             return rig
         _clean(folders)
         try:
@@ -107,6 +107,24 @@ def up(folders: Folders, say: Callable[[str], None]) -> Rig:
         return rig
 
 
+def start_buildkit(folders: Folders, say: Callable[[str], None], *, name: str = "buildkit") -> str:
+    """The address of a BuildKit daemon beside the running rig; started when it does not answer.
+
+    `up` starts none, as few need it. Each name is a daemon with a cache of its own.
+    Raises buildkit.UnavailableError where this machine can have none, and RigError.
+    """
+    # Not under the lock, which others would wait for.
+    program = _timed(say, "buildkitd installed", lambda: buildkit.install(folders.cache, say))
+    with _locked(folders, say):
+        running(folders)
+        address = buildkit.started(folders.state).get(name, "")
+        if address and buildkit.healthy(address):
+            return address
+        daemon.stop(folders.state, name)
+        start = partial(buildkit.start, name, program=program, cache=folders.cache, state=folders.state)
+        return _timed(say, f"{name} started", start)
+
+
 def down(folders: Folders, say: Callable[[str], None]) -> None:
     """Ends every process of the rig and removes its state folder, also after a crash. Raises RigError."""
     with _locked(folders, say):
@@ -116,7 +134,7 @@ def down(folders: Folders, say: Callable[[str], None]) -> None:
 def status(folders: Folders) -> Sequence[ComponentStatus]:
     """What runs and answers."""
     rig = _recorded(folders)
-    return _components(rig) if rig else [ComponentStatus("rig", healthy=False, detail="not up")]
+    return _components(rig, folders) if rig else [ComponentStatus("rig", healthy=False, detail="not up")]
 
 
 def running(folders: Folders) -> Rig:
@@ -195,7 +213,7 @@ def _start_channel(packages: Path, docker: engine.Engine, *, state: Path) -> tup
     return url, f"http://{bridge}/conda-forge/"
 
 
-def _components(rig: Rig) -> Sequence[ComponentStatus]:
+def _components(rig: Rig, folders: Folders) -> Sequence[ComponentStatus]:
     components = [
         ComponentStatus("engine", engine.healthy(rig.docker_host), rig.docker_host or "the machine's own"),
         ComponentStatus("registry", registry.healthy(rig.registry), rig.registry),
@@ -207,6 +225,8 @@ def _components(rig: Rig) -> Sequence[ComponentStatus]:
     if rig.pixi_is_stand_in:
         answers = _answers(f"http://{rig.registry}/v2/prefix-dev/pixi/tags/list")
         components.append(ComponentStatus("builder image (stand-in)", answers, rig.pixi_image))
+    for name, address in buildkit.started(folders.state).items():
+        components.append(ComponentStatus(name, buildkit.healthy(address), address))
     return components
 
 

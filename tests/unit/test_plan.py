@@ -9,12 +9,18 @@ from datetime import datetime, timezone
 import pytest
 
 from pixi_container.base_images import choose_base_images
+from pixi_container.build_commands import BuilderKind, Command
+from pixi_container.changes import not_consulted
+from pixi_container.credentials import push_credentials
+from pixi_container.decision import Published, decide
+from pixi_container.draft import Texts, draft_image, file_digests
 from pixi_container.errors import UserError
 from pixi_container.event import Event
 from pixi_container.image_reference import parse_reference
 from pixi_container.inputs import Credential, Inputs, parse_inputs
 from pixi_container.metadata import workspace_expressions
-from pixi_container.plan import BuilderKind, Command, Lookups, Plan, make_plan, push_credentials
+from pixi_container.plan import Findings, Plan, make_plan
+from pixi_container.registry import PublishedImage
 from pixi_container.report import Report
 from pixi_container.tags import facts_from
 from pixi_container.workspace import read_workspace
@@ -34,16 +40,35 @@ TAG = replace(PUSH, ref="refs/tags/v1.2.3")
 PULL_REQUEST = replace(PUSH, name="pull_request", ref="refs/pull/7/merge", payload={"number": 7})
 
 
-def plan_of(folder: Folder, event: Event, *, annotations: bool = True, keep: bool = False, **texts: str) -> Plan:
+def plan_of(
+    folder: Folder,
+    event: Event,
+    *,
+    annotations: bool = True,
+    keep: bool = False,
+    published: Published | None = None,
+    **texts: str,
+) -> Plan:
     inputs = parse_inputs(
         {"context": str(folder.path), **{key.replace("_", "-"): text for key, text in texts.items()}}
     )
     workspace = read_workspace(inputs, "linux/amd64")
-    bases = choose_base_images(inputs, workspace)
+    bases = choose_base_images(inputs, workspace, pin=lambda reference: reference.pinned(f"sha256:{'b' * 64}"))
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
     facts = facts_from(event, commit_date=DATE, now=DATE, expressions=expressions)
-    found = Lookups(bases=bases, facts=facts, builder=BuilderKind(annotations=annotations))
-    return make_plan(event, inputs, workspace, found, keep=keep)
+    files = file_digests(workspace, inputs, bases.pixi_version)
+    found = Findings(
+        workspace=workspace,
+        bases=bases,
+        facts=facts,
+        draft=draft_image(event, inputs, workspace, bases, facts, Texts(), files),
+        changes=not_consulted("a test asks for it"),
+        relevant=(),
+        published=published or Published(),
+        builder=BuilderKind(annotations=annotations),
+    )
+    decision = decide(event, inputs, found.changes, found.relevant, found.published)
+    return make_plan(event, inputs, found, decision, keep=keep)
 
 
 def words_after(flag: str, argv: tuple[str, ...]) -> list[str]:
@@ -54,26 +79,68 @@ def outputs_of(command: Command) -> list[str]:
     return [output.partition(",")[0] for output in words_after("--output", command.argv)]
 
 
-def test_a_push_is_built_tested_and_pushed(folder: Folder) -> None:
+def purposes(plan: Plan) -> list[str]:
+    return [command.purpose for command in plan.commands.all]
+
+
+def test_a_push_is_built_with_its_check_and_pushed(folder: Folder) -> None:
     plan = plan_of(folder, PUSH)
     assert plan.push
     assert plan.tags == ("ghcr.io/lab/study:main", "ghcr.io/lab/study:sha-0123456", "ghcr.io/lab/study:latest")
-    assert outputs_of(plan.build) == ["type=docker"]
-    assert words_after("--tag", plan.build.argv) == [plan.local_image]
-    assert plan.push_command
-    assert outputs_of(plan.push_command) == ["type=registry"]
-    assert words_after("--tag", plan.push_command.argv) == list(plan.tags)
-    assert plan.test.argv[:4] == ("docker", "run", "--rm", "--name")
-    assert plan.local_image in plan.test.argv
+    assert purposes(plan) == ["push-environment", "push"]
+    environment, push = plan.commands.all
+    assert outputs_of(environment) == outputs_of(push) == ["type=registry"]
+    assert words_after("--target", environment.argv) == ["environment"]
+    assert words_after("--tag", environment.argv) == [f"ghcr.io/lab/study:env-default-{plan.fingerprint[:16]}"]
+    ours = f"ghcr.io/lab/study:img-default-{plan.image_fingerprint[:16]}"
+    assert words_after("--tag", push.argv) == [*plan.tags, ours] == list(plan.published_tags)
 
 
-def test_build_and_push_differ_only_in_where_the_image_goes(folder: Folder) -> None:
-    plan = plan_of(folder, PUSH)
-    assert plan.push_command
-    built, pushed = plan.build.argv, plan.push_command.argv
-    assert built[: built.index("--metadata-file")] == pushed[: pushed.index("--metadata-file")]
-    assert words_after("--label", built) == words_after("--label", pushed)
-    assert built[-1] == pushed[-1]
+def test_a_test_of_ones_own_runs_in_the_image_before_anything_is_pushed(folder: Folder) -> None:
+    plan = plan_of(folder, PUSH, test_command="true")
+    assert purposes(plan) == ["build", "test", "push-environment", "push"]
+    build, test, _, push = plan.commands.all
+    assert outputs_of(build) == ["type=docker"]
+    assert words_after("--tag", build.argv) == [plan.local_image]
+    assert test.argv[:4] == ("docker", "run", "--rm", "--name")
+    assert plan.local_image in test.argv
+    assert build.argv[: build.argv.index("--metadata-file")] == push.argv[: push.argv.index("--metadata-file")]
+    assert words_after("--label", build.argv) == words_after("--label", push.argv)
+    assert build.argv[-1] == push.argv[-1]
+
+
+def test_an_environment_that_is_there_takes_the_place_of_its_stages(folder: Folder) -> None:
+    there = parse_reference(f"ghcr.io/lab/study@sha256:{'e' * 64}", source="test")
+    plan = plan_of(folder, PUSH, published=Published(environment=there))
+    assert purposes(plan) == ["push"]
+    assert words_after("--build-context", plan.commands.all[0].argv) == [f"environment=docker-image://{there}"]
+    assert plan.reuses_environment
+    assert plan.environment_image == str(there)
+    request = plan_of(folder, PULL_REQUEST, published=Published(environment=there))
+    assert words_after("--build-context", request.commands.all[0].argv)
+    assert outputs_of(request.commands.all[0]) == ["type=cacheonly"]
+
+
+def test_a_pull_request_publishes_no_environment(folder: Folder) -> None:
+    plan = plan_of(folder, PULL_REQUEST)
+    assert plan.environment_image == ""
+    assert purposes(plan) == ["build"]
+
+
+def test_an_image_that_is_there_gets_the_tags_and_nothing_is_run(folder: Folder) -> None:
+    there = parse_reference(f"ghcr.io/lab/study@sha256:{'e' * 64}", source="test")
+    tags = {"ghcr.io/lab/study:latest": there.digest, "ghcr.io/lab/study:1.2.3": ""}
+    plan = plan_of(folder, TAG, published=Published(image=there, tags=tags))
+    assert (plan.decision, plan.new_tags) == ("promote", ("ghcr.io/lab/study:1.2.3",))
+    assert plan.existing_image == str(there)
+    assert purposes(plan) == []
+    assert plan_of(folder, TAG, promote="false", published=Published(image=there, tags=tags)).decision == "build"
+
+
+def test_reusing_nothing_is_a_choice(folder: Folder) -> None:
+    plan = plan_of(folder, PUSH, reuse_environment="false")
+    assert purposes(plan) == ["push"]
+    assert plan.environment_image == ""
 
 
 @pytest.mark.parametrize("push", ["auto", "false"])
@@ -90,13 +157,13 @@ def test_build_and_push_differ_only_in_where_the_image_goes(folder: Folder) -> N
 def test_what_is_not_safe_never_pushes(folder: Folder, event: Event, push: str) -> None:
     plan = plan_of(folder, event, push=push)
     assert not plan.push
-    assert plan.push_command is None
-    assert outputs_of(plan.build) == ["type=docker"]
+    assert plan.commands.push is plan.commands.push_environment is None
+    assert [outputs_of(command) for command in plan.commands.all] == [["type=cacheonly"]]
     assert Report(plan=plan).outputs()["pushed"] == "false"
 
 
 def test_push_false_holds_on_a_push(folder: Folder) -> None:
-    assert plan_of(folder, PUSH, push="false").push_command is None
+    assert plan_of(folder, PUSH, push="false").commands.push is None
 
 
 def test_the_tags_of_the_usual_workflow(folder: Folder) -> None:
@@ -135,37 +202,34 @@ def test_without_a_repository_an_image_name_is_needed_to_push(folder: Folder) ->
         plan_of(folder, replace(PUSH, repository=""))
 
 
-def test_a_users_test_runs_as_the_image_says_and_the_check_as_a_stranger(folder: Folder) -> None:
-    assert plan_of(folder, PUSH).test.argv[5:10] == (
-        "--user",
-        "54321:54321",
-        "--read-only",
-        "--env",
-        "HOME=/nonexistent",
-    )
-    test = plan_of(folder, PUSH, test_command="pytest -q\nruff check").test
+def test_a_users_test_runs_as_the_image_says(folder: Folder) -> None:
+    test = plan_of(folder, PUSH, test_command="pytest -q\nruff check").commands.test
+    assert test
     assert test.argv[5:] == (test.argv[5], "bash", "-euo", "pipefail", "-c", "pytest -q\nruff check")
 
 
 def test_annotations_only_where_the_builder_takes_them(folder: Folder) -> None:
-    with_them = plan_of(folder, PUSH).push_command
+    with_them = plan_of(folder, PUSH).commands.push
     assert with_them
     given = words_after("--annotation", with_them.argv)
     assert given
     assert all(annotation.startswith("manifest:") for annotation in given)
-    without = plan_of(folder, PUSH, annotations=False).push_command
+    without = plan_of(folder, PUSH, annotations=False).commands.push
     assert without
     assert "--annotation" not in without.argv
 
 
 def test_keeping_loads_the_image_under_its_tags(folder: Folder) -> None:
     plan = plan_of(folder, PUSH, keep=True, push="false")
-    assert words_after("--tag", plan.build.argv) == [plan.local_image, *plan.tags]
+    assert plan.commands.build
+    assert words_after("--tag", plan.commands.build.argv) == [plan.local_image, *plan.tags]
 
 
 def test_two_builds_of_a_commit_have_one_date(folder: Folder) -> None:
     plan = plan_of(folder, PUSH)
-    assert words_after("--output", plan.build.argv) == [f"type=docker,source-date-epoch={int(DATE.timestamp())}"]
+    assert plan.commands.push
+    output = f"type=registry,oci-mediatypes=true,source-date-epoch={int(DATE.timestamp())}"
+    assert words_after("--output", plan.commands.push.argv) == [output]
     assert dict(plan.labels)["org.opencontainers.image.created"] == "2026-01-02T03:04:05.000Z"
     assert plan == plan_of(folder, PUSH)
 
@@ -201,7 +265,8 @@ def test_credentials_go_to_the_registry_they_are_for() -> None:
 
 
 def test_the_report_names_what_was_pushed(folder: Folder) -> None:
-    report = Report(plan=plan_of(folder, PUSH), digest="sha256:" + "1" * 64, layer_sizes=(1_000_000, 500_000))
+    there = PublishedImage("sha256:" + "1" * 64, "sha256:" + "2" * 64, (1_000_000, 500_000))
+    report = Report(plan=plan_of(folder, PUSH), published=there)
     outputs = report.outputs()
     assert outputs["pushed"] == "true"
     assert outputs["image"] == "ghcr.io/lab/study@sha256:" + "1" * 64

@@ -1,0 +1,180 @@
+"""The image as it would be built: Dockerfile, fingerprints and names, before anybody asks whether it exists."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pixi_container.context_files import digest_of, read_docker_ignore
+from pixi_container.dockerfile import ImageSettings, render_dockerfile
+from pixi_container.fingerprint import (
+    Fingerprint,
+    context_copies,
+    environment_fingerprint,
+    environment_stages,
+    image_fingerprint,
+)
+from pixi_container.lock import LOCK_NAME
+from pixi_container.manifest import MANIFEST_NAMES
+from pixi_container.metadata import compute_metadata
+from pixi_container.workspace_stage import workspace_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from pixi_container.base_images import BaseImages
+    from pixi_container.event import Event
+    from pixi_container.inputs import Inputs
+    from pixi_container.tags import Facts, Metadata
+    from pixi_container.workspace import Workspace
+
+_LONGEST_NAME = 80
+_ENVIRONMENT = re.compile(r"^FROM \S+ AS environment$", re.MULTILINE)
+_CHECK = re.compile(r"^FROM \S+ AS check$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """The user's own files, as text: a Dockerfile, a template; and the checkout's version."""
+
+    dockerfile: str = ""
+    template: str = ""
+    source_version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """An image that may exist already.
+
+    ``is_pinned`` tells whether the fingerprints say all, as they cannot where a base has no digest.
+    ``has_environment`` and ``has_check`` tell whether the Dockerfile has these stages.
+    """
+
+    dockerfile: str
+    environment: Fingerprint
+    image: Fingerprint
+    metadata: Metadata
+    is_pinned: bool
+
+    @property
+    def has_environment(self) -> bool:
+        """Whether the environment is a stage, so that it can be an image of its own."""
+        return _ENVIRONMENT.search(self.dockerfile) is not None
+
+    @property
+    def has_check(self) -> bool:
+        """Whether the build itself checks that the environment is active."""
+        return _CHECK.search(self.dockerfile) is not None
+
+
+def draft_image(
+    event: Event,
+    inputs: Inputs,
+    workspace: Workspace,
+    bases: BaseImages,
+    facts: Facts,
+    texts: Texts,
+    files: Mapping[str, str],
+    published_tags: Collection[str] | None = None,
+) -> Draft:
+    """Render the Dockerfile and compute all that names it; ``files`` are the digests of ``file_digests``.
+
+    Raises ``UserError`` for values, tags or names that cannot be used.
+    """
+    settings = ImageSettings(
+        workdir=inputs.workdir,
+        expose=inputs.expose,
+        command=inputs.command,
+        template=texts.template,
+        conda_auth=bool(inputs.conda_auth),
+        source_version=texts.source_version,
+    )
+
+    def rendered(changed: ImageSettings) -> str:
+        return texts.dockerfile or render_dockerfile(
+            workspace,
+            builder_image=bases.builder,
+            runtime_image=bases.runtime,
+            settings=changed,
+            pixi_version=bases.pixi_version,
+        )
+
+    dockerfile = rendered(settings)
+    # A pull request from a fork has no credentials and still gets the same packages.
+    named = rendered(replace(settings, conda_auth=False)) if settings.conda_auth else dockerfile
+    copies_more = bool(texts.template) and not (
+        context_copies(environment_stages(named))
+        <= context_copies(environment_stages(rendered(replace(settings, conda_auth=False, template=""))))
+    )
+    prefix = f"{inputs.workdir}/.pixi/envs/{workspace.environment}"
+    seen = files if copies_more or texts.dockerfile else {**files, "context": ""}
+    environment = environment_fingerprint(workspace, bases, prefix, named, seen)
+    image = image_fingerprint(environment, bases, inputs, named, files)
+    expressions = {**facts.expressions, "fingerprint": environment.short}
+    return Draft(
+        dockerfile=dockerfile,
+        environment=environment,
+        image=image,
+        metadata=compute_metadata(event, inputs, replace(facts, expressions=expressions), published_tags),
+        is_pinned=bool(bases.builder.digest and bases.runtime.digest),
+    )
+
+
+def environment_tag(environment: str, fingerprint: Fingerprint) -> str:
+    """Give the tag of an environment's image."""
+    return f"env-{environment[:_LONGEST_NAME]}-{fingerprint.short}"
+
+
+def image_tag(environment: str, fingerprint: Fingerprint) -> str:
+    """Give the tag by which an image is found again."""
+    return f"img-{environment[:_LONGEST_NAME]}-{fingerprint.short}"
+
+
+def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> tuple[str, ...]:
+    """Give the files and folders whose change may change the image, relative to the context.
+
+    That is more than it is made of: what is gone now, or would come first if it were there, counts as well.
+    """
+    if inputs.dockerfile or inputs.template:
+        return (".",)
+    found = {
+        *MANIFEST_NAMES,
+        LOCK_NAME,
+        ".dockerignore",
+        *workspace.install_files,
+        *workspace.missing_files,
+        *workspace.activation_scripts,
+        *workspace.missing_scripts,
+        *workspace.local_channels,
+        *_own_files(workspace, pixi_version),
+        *(workspace.include if inputs.include is not None else ("src",)),
+    }
+    root = workspace.context.resolve()
+    for path in tuple(found):
+        target = (root / path).resolve()
+        if target.is_relative_to(root):
+            found.add(target.relative_to(root).as_posix())
+    return tuple(sorted(found))
+
+
+def file_digests(workspace: Workspace, inputs: Inputs, pixi_version: str) -> dict[str, str]:
+    """Give the digests of the files that the fingerprints are made of, by their parts' names."""
+    context = workspace.context
+    ignore, text = read_docker_ignore(context, inputs.dockerfile)
+    paths = {
+        "activation scripts": workspace.activation_scripts,
+        "local packages": workspace.local_channels,
+        "manifest and lock": workspace.install_files,
+        "own packages": _own_files(workspace, pixi_version),
+        "included files": workspace.include,
+    }
+    if inputs.dockerfile or inputs.template:
+        paths |= {"included files": (".",), "context": (".",)}
+    found = {name: digest_of(context, wanted, ignore) for name, wanted in paths.items()}
+    return {"context": "", **found, ".dockerignore": text}
+
+
+def _own_files(workspace: Workspace, pixi_version: str) -> tuple[str, ...]:
+    stage = workspace_stage(workspace, pixi_version)
+    return tuple(sorted({*stage.mounts, *stage.copies})) if stage else ()

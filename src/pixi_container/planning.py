@@ -1,0 +1,181 @@
+"""Making the plan: reads the workspace, asks what changed and what the registry has, and decides."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pixi_container.base_images import choose_base_images
+from pixi_container.build_commands import BuilderKind
+from pixi_container.change_detection import find_changes, known, running_workflow, workspace_prefix
+from pixi_container.changes import Changes, Relevance, assumed, comparison_for, not_consulted
+from pixi_container.decision import BUILD, Published, decide, nothing_to_do
+from pixi_container.draft import Texts, draft_image, file_digests, relevant_paths
+from pixi_container.engine import builder_kind, native_platform
+from pixi_container.errors import UserError
+from pixi_container.git import source_version
+from pixi_container.git_comparison import compare_local
+from pixi_container.metadata import facts_for, workspace_expressions
+from pixi_container.plan import Findings, Plan, image_tags, make_plan, may_reuse_environment
+from pixi_container.problems import problems_of
+from pixi_container.published import find_environment, find_image
+from pixi_container.request import registry_client
+from pixi_container.workspace import checked_path, read_workspace
+
+if TYPE_CHECKING:
+    from pixi_container.draft import Draft
+    from pixi_container.image_reference import ImageReference
+    from pixi_container.log import Log
+    from pixi_container.registry import Registry
+    from pixi_container.request import Request
+    from pixi_container.workspace import Workspace
+
+
+def plan_for(request: Request, log: Log, *, offline: bool = False, tolerant: bool = False) -> Plan:
+    """Read the workspace, look up what the plan needs, and make it. ``offline`` asks nobody.
+
+    A ``tolerant`` plan only warns of what would keep the build from starting; else that is a ``UserError``.
+    """
+    event, inputs = request.event, request.inputs
+    workspace = read_workspace(inputs, "" if offline else native_platform(request.env))
+    for problem in problems_of(workspace):
+        if not tolerant:
+            raise problem
+        log.warning(str(problem))
+    changes = not_consulted("nobody was asked") if offline else _ask_for_changes(request, log)
+    relevant = _relevant(request, workspace, changes)
+    skip = nothing_to_do(event, inputs, changes, relevant)
+    with nullcontext() if offline or skip else registry_client(request) as registry:
+        found = _findings(request, workspace, changes, relevant, registry, log)
+    decision = skip or decide(event, inputs, changes, relevant, found.published)
+    if decision.kind == BUILD and not offline:
+        found = replace(found, builder=builder_kind(inputs.builder, request.env))
+    plan = make_plan(event, inputs, found, decision, keep=request.keep)
+    for note in plan.notes:
+        log.warning(note)
+    return plan
+
+
+def changes_of(request: Request, log: Log) -> tuple[Changes, tuple[str, ...]]:
+    """Give what the event changed, and which files of it the image depends on."""
+    changes = _ask_for_changes(request, log)
+    return changes, _relevant(request, read_workspace(request.inputs), changes)
+
+
+def changes_between(request: Request, base: str, head: str) -> tuple[Changes, tuple[str, ...]]:
+    """Give the same for two revisions of the checkout. Raises ``UserError`` for an unknown one."""
+    changes = known(compare_local(request.context, base, head, request.env), "git")
+    return changes, _relevant(request, read_workspace(request.inputs), changes)
+
+
+def _ask_for_changes(request: Request, log: Log) -> Changes:
+    asks = not isinstance(comparison_for(request.event), Changes)
+    if asks and workspace_prefix(request.context, request.env) is None:
+        return assumed(f"'{request.context}' lies in no git checkout, so no change can be told to be in it")
+    return find_changes(request.event, request.inputs.github_token, request.env, log.say)
+
+
+def _relevant(request: Request, workspace: Workspace, changes: Changes) -> tuple[str, ...]:
+    """Give the changed files that the image depends on, relative to the context."""
+    if not changes.files:
+        return ()
+    pixi_version = choose_base_images(request.inputs, workspace).pixi_version
+    relevance = Relevance(
+        paths=relevant_paths(workspace, request.inputs, pixi_version),
+        patterns=request.inputs.paths,
+        prefix=workspace_prefix(workspace.context, request.env) or "",
+        workflow=running_workflow(request.env),
+    )
+    return relevance.of(changes.files)
+
+
+def _findings(
+    request: Request,
+    workspace: Workspace,
+    changes: Changes,
+    relevant: tuple[str, ...],
+    registry: Registry | None,
+    log: Log,
+) -> Findings:
+    event, inputs, env = request.event, request.inputs, request.env
+    bases = choose_base_images(
+        inputs,
+        workspace,
+        published=registry.tags if registry else None,
+        pin=lambda reference: _pinned(reference, registry, log) if registry else reference,
+    )
+    expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
+    facts = facts_for(event, workspace.context, expressions, env)
+    texts = Texts(
+        dockerfile=_own_file(workspace, inputs.dockerfile, "dockerfile"),
+        template=_own_file(workspace, inputs.template, "template"),
+        source_version=source_version(workspace.context, env) if workspace.scm_versioned else "",
+    )
+    digests = file_digests(workspace, inputs, bases.pixi_version)
+    tags = _version_tags(request, registry)
+    draft = draft_image(event, inputs, workspace, bases, facts, texts, digests, tags)
+    return Findings(
+        workspace=workspace,
+        bases=bases,
+        facts=facts,
+        draft=draft,
+        changes=changes,
+        relevant=relevant,
+        published=_published(request, workspace, draft, registry, log) if registry else Published(),
+        builder=BuilderKind(),
+    )
+
+
+def _published(request: Request, workspace: Workspace, draft: Draft, registry: Registry, log: Log) -> Published:
+    """Look for the image where the run may push, and where there is none for its environment."""
+    inputs, names, environment = request.inputs, request.names, workspace.environment
+    found = Published()
+    if request.may_push and draft.is_pinned and not request.keep:
+        tags = image_tags(inputs, request.event, workspace, draft)
+        found = find_image(registry, names, environment, draft, tags, log.say)
+    if found.image and inputs.promote:
+        return found
+    if names and may_reuse_environment(inputs, draft):
+        return replace(found, environment=find_environment(registry, names[0], environment, draft, log.say))
+    return found
+
+
+def _own_file(workspace: Workspace, path: str, name: str) -> str:
+    if not path:
+        return ""
+    file = workspace.context / checked_path(workspace.context, path, source=f"input '{name}'")
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"input '{name}': '{path}' cannot be read: {error}") from error
+    if not text.strip():
+        raise UserError(f"input '{name}': '{path}' is empty", file=str(file))
+    return text
+
+
+def _pinned(reference: ImageReference, registry: Registry, log: Log) -> ImageReference:
+    """Pin a base to what its tag points to now, so that plan and build mean the same image."""
+    from pixi_container.registry import RegistryUnavailableError
+
+    if reference.digest:
+        return reference
+    try:
+        digest = registry.digest(reference if reference.tag else reference.tagged("latest"))
+    except RegistryUnavailableError as error:
+        # The builder may know a way that we do not: a mirror, or its cache.
+        log.warning(f"{reference} is not pinned by digest, so nothing is reused: {error.message}")
+        return reference
+    if digest is None:
+        raise UserError(
+            f"there is no image {reference}",
+            hint="Check 'pixi-version', 'pixi-image' and 'runtime-image'.",
+        )
+    return reference.pinned(digest)
+
+
+def _version_tags(request: Request, registry: Registry | None) -> tuple[str, ...] | None:
+    """Ask what versions the registry has, only where the answer can matter: on a tag that may push."""
+    if not registry or not request.event.tag or not request.may_push:
+        return None
+    return tuple(dict.fromkeys(tag for name in request.names for tag in registry.tags(name)))
