@@ -186,7 +186,9 @@ class Relevance:
             excepts = pattern.startswith("!")
             plain = posixpath.normpath(pattern.removeprefix("!"))
             below = "**" if plain == "." else f"{plain}/**"
-            if glob.globmatch(path, [plain, below], flags=flags) or (not excepts and _within(_folder(plain), path)):
+            if glob.globmatch(path, [plain, below], flags=flags) or (
+                not excepts and _within(_folder(plain), path)
+            ):
                 matched = not excepts
         return matched
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from pixi_container.changes import Comparison
 
-_GIT = ("git", "-c", "safe.directory=*", "-c", "credential.helper=", "-c", "core.askPass=")
+# git would send the token to wherever the server redirects to.
+_SETTINGS = ("safe.directory=*", "credential.helper=", "core.askPass=", "http.followRedirects=false")
+_GIT = ("git", *(word for setting in _SETTINGS for word in ("-c", setting)))
 _FETCH_SECONDS = 120
 _FETCH_ATTEMPTS = 3
 _GONE = re.compile(r"not our ref|couldn't find remote ref|no such remote ref|unadvertised object", re.IGNORECASE)

@@ -276,7 +276,7 @@ def read_outputs(file: Path) -> dict[str, str]:
 def registry_tags(
     registry: str, name: str, auth: tuple[str, str] | None = None, *, ours: bool = False
 ) -> dict[str, str]:
-    """Give tags and digests of a repository, nothing when it does not exist; ``ours`` are those of fingerprints."""
+    """Give tags and digests of a repository, or nothing; ``ours`` are those of fingerprints."""
     kinds = ("oci.image.manifest.v1", "oci.image.index.v1", "docker.distribution.manifest.v2")
     accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
     with httpx.Client(base_url=f"http://{registry}/v2/{name}/", auth=auth) as client:

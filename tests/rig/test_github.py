@@ -189,7 +189,7 @@ def test_the_merge_commit_of_a_pull_request(github: GitHub, fetched: Path, ask: 
     base = repository.commit({"a.txt": "d"})
     merged = github.open_pull_request(7, head="topic")
     assert repository.commits([merged])[0].parents == (base, head)
-    _fetch(fetched, f"{github.url}/org/study", f"refs/pull/7/merge:refs/heads/it", base)
+    _fetch(fetched, f"{github.url}/org/study", "refs/pull/7/merge:refs/heads/it", base)
     assert _git(fetched, "rev-parse", "it").stdout.strip() == merged
     assert _git(fetched, "diff-tree", "-r", "--name-only", base, merged).stdout.split() == ["b.txt"]
 

@@ -202,7 +202,14 @@ def test_a_named_path_counts_with_all_below_it_and_as_a_submodule_above(file: st
 def test_paths_are_those_of_the_workspace_folder(prefix: str) -> None:
     relevance = Relevance(paths=("src", "pixi.toml"), prefix=prefix, workflow=".github/workflows/image.yml")
     found = relevance.of(
-        [f"{prefix}src/b.py", f"{prefix}src/a.py", f"{prefix}README.md", "pixi.toml", "src/a.py", "study2/src/a.py"]
+        [
+            f"{prefix}src/b.py",
+            f"{prefix}src/a.py",
+            f"{prefix}README.md",
+            "pixi.toml",
+            "src/a.py",
+            "study2/src/a.py",
+        ]
     )
     assert found == ("src/a.py", "src/b.py")
     up = "../" * prefix.count("/")

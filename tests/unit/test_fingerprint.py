@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from pathlib import Path
+
 import pytest
 
 from pixi_container.base_images import choose_base_images
-from pixi_container.dockerfile import ImageSettings, render_dockerfile
-from pixi_container.fingerprint import environment_fingerprint
+from pixi_container.draft import Draft, Texts, draft_image, file_digests
+from pixi_container.event import Event
+from pixi_container.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, differing
 from pixi_container.inputs import parse_inputs
+from pixi_container.tags import facts_from
 from pixi_container.workspace import read_workspace
 from tests.unit.conftest import Folder
 
+TEMPLATE = Path(__file__).parents[2] / "Dockerfile.template"
 
-def fingerprint(folder: Folder, platform: str = "linux/amd64", **texts: str) -> str:
+EVENT = Event(name="push", ref="refs/heads/main", sha="0" * 40, repository="lab/study")
+DATE = datetime(2026, 1, 2, tzinfo=timezone.utc)
+
+
+def draft(folder: Folder, platform: str = "linux/amd64", base: str = "b", **texts: str) -> Draft:
+    """The image of a workspace, on bases whose digests are made of one digit."""
     inputs = parse_inputs(
         {"context": str(folder.path), **{key.replace("_", "-"): text for key, text in texts.items()}}
     )
     workspace = read_workspace(inputs, platform)
-    bases = choose_base_images(inputs, workspace)
-    settings = ImageSettings(workdir=inputs.workdir, expose=inputs.expose, command=inputs.command)
+    bases = choose_base_images(inputs, workspace, pin=lambda reference: reference.pinned(f"sha256:{base * 64}"))
+    files = file_digests(workspace, inputs, bases.pixi_version)
+    template = (folder.path / inputs.template).read_text() if inputs.template else ""
+    facts = facts_from(EVENT, commit_date=DATE, now=DATE, expressions={})
+    return draft_image(EVENT, inputs, workspace, bases, facts, Texts(template=template), files)
 
 
-XX
+def fingerprint(folder: Folder, platform: str = "linux/amd64", **texts: str) -> str:
+    return draft(folder, platform, **texts).environment.digest
 
 
 @pytest.mark.parametrize(
@@ -82,3 +97,89 @@ def test_the_text_of_an_activation_script_counts(folder: Folder) -> None:
     before = fingerprint(folder)
     folder.write("env.sh", "export A=2\n")
     assert fingerprint(folder) != before
+
+
+def parts(made: Draft) -> dict[str, str]:
+    return {**made.environment.as_json(), **made.image.as_json()}
+
+
+def test_every_part_is_named(folder: Folder) -> None:
+    made = draft(folder)
+    assert made.environment.as_json().keys() == ENVIRONMENT_PARTS.keys()
+    assert made.image.as_json().keys() == IMAGE_PARTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "names"),
+    [
+        ("pixi.lock", "python-3.11.9-h1_0", "python-3.11.9-h9_0", ("packages", "manifest and lock")),
+        ("pixi.toml", 'python = "3.11.*"', 'python = ">=3.11"', ("manifest", "manifest and lock")),
+        (
+            "pixi.toml",
+            'STUDY_MODE = "fast"',
+            'STUDY_MODE = "slow"',
+            ("manifest", "activation", "manifest and lock", "settings"),
+        ),
+        ("pixi.toml", "# tasks", "[tasks]", ("manifest and lock",)),
+        ("src/main.py", "hello", "goodbye", ("included files",)),
+    ],
+)
+def test_an_explanation_names_what_differs(
+    folder: Folder, file: str, old: str, new: str, names: tuple[str, ...]
+) -> None:
+    folder.replace("pixi.toml", "[environments]", "# tasks\n[environments]")
+    before = parts(draft(folder))
+    folder.replace(file, old, new)
+    assert set(differing(parts(draft(folder)), before)) - {"settings"} == set(names) - {"settings"}
+
+
+@pytest.mark.parametrize(
+    ("texts", "name"),
+    [
+        ({"expose": "8000"}, "settings"),
+        ({"command": "python"}, "settings"),
+        ({"labels": "a=b"}, "labels"),
+        ({"annotations": "a=b"}, "labels"),
+        ({"test_command": "true"}, "test"),
+        ({"include": "none"}, "included files"),
+        ({"base": "c"}, "builder"),
+        ({"pixi_version": "0.77.0"}, "pixi"),
+        ({"workdir": "/work"}, "prefix"),
+        ({"cuda_version": "12.9"}, "cuda"),
+    ],
+)
+def test_a_choice_of_the_user_is_explained(folder: Folder, texts: dict[str, str], name: str) -> None:
+    before, after = draft(folder), draft(folder, **texts)
+    assert name in differing(parts(after), parts(before))
+    assert after.image.digest != before.image.digest
+
+
+def test_dockerignore_counts_and_hides(folder: Folder) -> None:
+    before = draft(folder)
+    folder.write(".dockerignore", "**/*.tmp\n")
+    ignoring = draft(folder)
+    assert differing(parts(ignoring), parts(before)) == (".dockerignore",)
+    folder.write("src/scratch.tmp", "1")
+    assert draft(folder).image == ignoring.image
+    folder.write("README.md", "read me")
+    assert draft(folder).image == ignoring.image
+
+
+def test_a_template_of_ones_own_that_copies_more_depends_on_what_it_may_copy(folder: Folder) -> None:
+    ours = TEMPLATE.read_text("utf-8")
+    folder.write("plain.template", ours + "LABEL a=b\n")
+    marker = "FROM assembled AS environment\n"
+    assert marker in ours
+    folder.write("more.template", ours.replace(marker, marker + "COPY data /data\n"))
+    changes = {}
+    for name in ("plain.template", "more.template"):
+        before = fingerprint(folder, template=name)
+        folder.write("data/table", name)
+        changes[name] = fingerprint(folder, template=name) != before
+    assert changes == {"plain.template": False, "more.template": True}
+
+
+def test_credentials_of_a_channel_change_nothing(folder: Folder) -> None:
+    with_them = draft(folder, conda_auth='{"*.prefix.dev": {"BearerToken": "hunter2"}}')
+    assert with_them.image == draft(folder).image
+    assert "conda-auth" in with_them.dockerfile

@@ -194,7 +194,7 @@ def test_odd_names_are_given_as_they_are(repository: Repository, env: dict[str, 
         "carriage\rreturn.txt",
         "\r\n",
         "tab\t",
-        'quo"te\'s',
+        "quo\"te's",
         "back\\slash",
         " spaces ",
         "ünï.txt",
@@ -270,7 +270,11 @@ def test_what_the_repository_does_not_have_is_gone(
     repository: Repository, env: dict[str, str], comparison: Comparison
 ) -> None:
     repository.git(
-        "commit", "--quiet", "--amend", "--message", f"not what it says\n\nparent {repository.git('rev-parse', 'HEAD')}"
+        "commit",
+        "--quiet",
+        "--amend",
+        "--message",
+        f"not what it says\n\nparent {repository.git('rev-parse', 'HEAD')}",
     )
     first = repository.git("rev-parse", "HEAD")
     asked = Comparison(
@@ -284,7 +288,7 @@ def test_what_the_repository_does_not_have_is_gone(
 
 def test_no_repository_and_no_git_are_told_from_a_commit_that_is_gone(tmp_path: Path, env: dict[str, str]) -> None:
     asked = Comparison(head=NO_COMMIT, base=NO_COMMIT)
-    with pytest.raises(GitUnavailableError, match="git fetch failed: .*absent"):
+    with pytest.raises(GitUnavailableError, match=r"git fetch failed: .*absent"):
         compare_remote(asked, f"file://{tmp_path}/absent", "", env)
     with pytest.raises(GitUnavailableError, match="'git' cannot be started"):
         compare_remote(asked, f"file://{tmp_path}/absent", "", {**env, "PATH": str(tmp_path)})
@@ -323,7 +327,11 @@ def test_settings_of_the_machine_change_nothing(
     assert set(found.files) == {"a.txt", "ünï.txt", "sub"}
     with pytest.raises(CommitGoneError):
         compare_remote(Comparison(head=head, base=NO_COMMIT), repository.url, "", hostile)
-    local = {name: value for name, value in hostile.items() if name not in hostile.keys() - env.keys() or "GIT_" not in name}
+    local = {
+        name: value
+        for name, value in hostile.items()
+        if name not in hostile.keys() - env.keys() or "GIT_" not in name
+    }
     local["GIT_CONFIG_GLOBAL"] = str(settings)
     (repository.path / "folder").mkdir()
     assert compare_local(repository.path / "folder", base, head, local).files == found.files
@@ -416,7 +424,7 @@ def serving(server: Server) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *arguments: object) -> None:
             pass
@@ -460,7 +468,8 @@ def test_the_token_is_a_header_for_this_one_server(
         assert {headers.get("authorization") for headers in server.asked} == {None}
 
         server.asked.clear()
-        compare_remote(asked, url.replace(server.url, front.url), "hunter2", env)
+        with pytest.raises(GitUnavailableError):
+            compare_remote(asked, url.replace(server.url, front.url), "hunter2", env)
         assert all("authorization" in headers for headers in front.asked)
-        assert {headers.get("authorization") for headers in server.asked} == {None}
-    assert "hunter2" not in repr({name: value for name, value in env.items()})
+        assert server.asked == []
+    assert "hunter2" not in repr(dict(env))
