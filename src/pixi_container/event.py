@@ -71,6 +71,11 @@ class Event:
         return self.name in _PUSHING and not self.is_pull_request
 
     @property
+    def is_known(self) -> bool:
+        """Whether it is decided for this event by name what it may do."""
+        return self.name in _PUSHING | _PULL_REQUESTS | {"merge_group"}
+
+    @property
     def default_branch(self) -> str:
         """The repository's default branch as the payload has it, else empty."""
         return str(_mapping(self.payload, "repository").get("default_branch") or "")

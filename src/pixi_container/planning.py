@@ -10,7 +10,7 @@ from pixi_container.base_images import choose_base_images
 from pixi_container.build_commands import BuilderKind
 from pixi_container.change_detection import find_changes, known, running_workflow, workspace_prefix
 from pixi_container.changes import Changes, Relevance, assumed, comparison_for, not_consulted
-from pixi_container.decision import BUILD, Published, decide, nothing_to_do
+from pixi_container.decision import BUILD, Published, decide, may_push, nothing_to_do
 from pixi_container.draft import Texts, draft_image, file_digests, relevant_paths
 from pixi_container.engine import builder_kind, native_platform
 from pixi_container.errors import UserError
@@ -38,6 +38,8 @@ def plan_for(request: Request, log: Log, *, offline: bool = False, tolerant: boo
     A ``tolerant`` plan only warns of what would keep the build from starting; else that is a ``UserError``.
     """
     event, inputs = request.event, request.inputs
+    if not event.is_known:
+        log.warning(f"{may_push(event, inputs)[1]}: the image is built and tested only")
     workspace = read_workspace(inputs, "" if offline else native_platform(request.env))
     for problem in problems_of(workspace):
         if not tolerant:
