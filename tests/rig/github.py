@@ -141,17 +141,18 @@ class Repository:
         return done.stdout.decode().strip()
 
     def commits(self, ids: Sequence[str]) -> list[Commit]:
-        """Tell what is known of each, in the same order."""
+        """Tell what is known of each, in the same order; git tells of each once."""
         if not ids:
             return []
         form = f"--format=tformat:{'%x00'.join(_COMMIT_FIELDS)}"
-        asked = "\n".join(ids).encode()
+        asked = "\n".join(dict.fromkeys(ids)).encode()
         values = self.git("log", "-z", "--no-walk=unsorted", form, "--stdin", content=asked).split("\0")
         rows = [values[i : i + len(_COMMIT_FIELDS)] for i in range(0, len(values) - 1, len(_COMMIT_FIELDS))]
-        return [
-            Commit(sha, tree, tuple(parents.split()), (an, ae, ad), (cn, ce, cd), message.rstrip("\n"))
+        found = {
+            sha: Commit(sha, tree, tuple(parents.split()), (an, ae, ad), (cn, ce, cd), message.rstrip("\n"))
             for sha, tree, parents, an, ae, ad, cn, ce, cd, message in rows
-        ]
+        }
+        return [found[sha] for sha in ids]
 
     def changed_files(self, base: str, head: str) -> list[dict[str, Any]]:
         """List what differs as GitHub does: renames found, each name as UTF-8 whatever its bytes are."""
