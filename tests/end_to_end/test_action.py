@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import yaml
 from tests.composite import Composite, Runner
 from tests.end_to_end.action_copy import ROOT, copy_action
 from tests.end_to_end.conftest import Repository, image_name, registry_tags
+from tests.rig.registry_front import in_front_of
 from tests.rig.rig import Rig
 
 HOSTILE = {
@@ -153,20 +153,22 @@ def test_the_set_up_is_made_once_and_private(use: Use, tool_cache: Path) -> None
     assert "Installing" not in second.log
 
 
-def test_a_pull_request_pushes_nothing_and_asks_no_registry(use: Use) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as registry:
-        registry.settimeout(0)
+def test_a_pull_request_pushes_nothing_and_does_not_log_in(use: Use) -> None:
+    """It may read what anybody may, to use the environment's image."""
+    with in_front_of(use.rig.password_registry) as registry:
         result = use(
             "pull_request",
             "refs/pull/7/merge",
-            images=f"127.0.0.1:{registry.getsockname()[1]}/{use.image}",
-            username="someone",
+            images=f"{registry.address}/{use.image}",
+            username=use.rig.username,
             password="unused-secret",
             push="auto",
         )
         assert result.success, result.log
-        with pytest.raises(BlockingIOError):
-            registry.accept()
+        assert registry.requests
+        assert {request.partition(" ")[0] for request in registry.requests} <= {"GET", "HEAD"}
+        assert set(registry.authorizations) == {""}
+    assert "anonymous access" in result.log
     assert result.outputs["pushed"] == "false"
     assert result.outputs["digest"] == ""
     assert result.outputs["tags"].endswith(":pr-7")

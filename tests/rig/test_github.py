@@ -317,7 +317,9 @@ def test_files_are_told_with_both_names_and_any_name(github: GitHub, ask: Ask) -
     repository = github.repository
     text = "".join(f"line {number}\n" for number in range(20))
     latin = os.fsdecode("grün".encode("latin-1"))
-    base = repository.commit({"old name.txt": text, "gone.txt": "it was\nhere\n", "kind.txt": "x", "same.txt": "x"})
+    base = repository.commit(
+        {"old name.txt": text, "gone.txt": "it was\nhere\n", "kind.txt": "x", "same.txt": "x"}
+    )
     changes = {
         "old name.txt": None,
         "new/ünï.txt": f"{text}more\n",
