@@ -9,6 +9,7 @@ from pathlib import Path
 from pixi_container.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS
 from pixi_container.inputs import INPUTS
 from pixi_container.report import OUTPUTS
+from tests.markers import between
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "docs/inputs.md", "docs/reuse.md")
@@ -21,10 +22,10 @@ def with_tables(text: str) -> str:
         default = row.default if row.workflow_default is None else row.workflow_default
         inputs.append(f"| `{row.name}` | {f'`{default}`' if default else ''} | {row.help} |")
     outputs = ["| output | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in OUTPUTS.items())]
-    text = _between(_between(text, "inputs", inputs), "outputs", outputs)
+    text = between(between(text, "inputs", inputs), "outputs", outputs)
     for marker, parts in (("environment-parts", ENVIRONMENT_PARTS), ("image-parts", IMAGE_PARTS)):
         rows = [f"| {name} | {meaning} |" for name, meaning in parts.items()]
-        text = _between(text, marker, ["| part | what it is |", "|---|---|", *rows])
+        text = between(text, marker, ["| part | what it is |", "|---|---|", *rows])
     return text
 
 
@@ -43,12 +44,6 @@ def with_action_tables(text: str) -> str:
     text = re.sub(r"(?ms)^inputs:\n.*?\n\n", lambda _: "\n".join(("inputs:", *inputs)) + "\n\n", text)
     text = re.sub(r"(?ms)^outputs:\n.*?\n\n", lambda _: "\n".join(("outputs:", *outputs)) + "\n\n", text)
     return re.sub(r"(?m)(^ +INPUT_.*\n)+", lambda _: "\n".join(variables) + "\n", text)
-
-
-def _between(text: str, marker: str, lines: list[str]) -> str:
-    first, last = f"<!-- {marker} -->\n", f"<!-- /{marker} -->"
-    before, found, rest = text.partition(first)
-    return before + first + "\n".join(lines) + "\n" + last + rest.partition(last)[2] if found else text
 
 
 if __name__ == "__main__":

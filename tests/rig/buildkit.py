@@ -122,6 +122,12 @@ defaultCgroupParent = "/{engine._identity(state)}"
     return address
 
 
+def stop(name: str, *, state: Path) -> None:
+    """Ends a daemon and removes all that it has."""
+    daemon.stop(state, name)
+    shutil.rmtree(state / name, ignore_errors=True)
+
+
 def healthy(address: str) -> bool:
     """Whether a daemon answers. It listens before it has a worker, but speaks only when it has one."""
     try:

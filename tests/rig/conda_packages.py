@@ -1,4 +1,7 @@
-"""The rig's conda channel: real packages, made from Debian's packages and PyPI's wheels (see conda_recipes)."""
+"""The rig's conda channel: real packages, made from Debian's packages and PyPI's wheels (see conda_recipes).
+
+The wheels themselves are there as well, in a folder `wheels`, for dependencies from PyPI by URL.
+"""
 
 from __future__ import annotations
 
@@ -36,37 +39,40 @@ if TYPE_CHECKING:
     from tests.rig.conda_recipes import FromDebian, FromWheel
 
 
-def build(cache: Path, say: Callable[[str], None]) -> Path:
+def build(cache: Path, say: Callable[[str], None], *, more: Sequence[FromWheel] = ()) -> Path:
     """The channel's folder (a folder for each subdir, with repodata), made when it is not in `cache`.
 
-    Raises RigError when a download fails or differs from what is recorded here.
+    `more` comes beside the usual packages. Raises RigError when a download fails or is not what is recorded.
     """
     modules = (__file__, conda_archive.__file__, conda_recipes.__file__)
-    recipe = b"".join(Path(module).read_bytes() for module in modules)
+    recipe = b"".join(Path(module).read_bytes() for module in modules) + repr(more).encode() * bool(more)
     channel = cache / "conda-channels" / hashlib.sha256(recipe).hexdigest()[:16]
     channel.parent.mkdir(parents=True, exist_ok=True)
     with (channel.parent / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not channel.exists():
-            _build(cache, channel, say)
+            _build(cache, channel, say, (*FROM_WHEELS, *more))
     return channel
 
 
-def _build(cache: Path, channel: Path, say: Callable[[str], None]) -> None:
+def _build(cache: Path, channel: Path, say: Callable[[str], None], recipes: Sequence[FromWheel]) -> None:
     say("conda packages: downloading")
     with ThreadPoolExecutor() as pool:
         fetched = {subdir: pool.submit(_fetch_debs, cache / "debs", subdir) for subdir in ARCHITECTURES}
-        wheels = _download_wheels(cache / "wheels")
+        wheels = _download_wheels(cache / "wheels", recipes)
         debs = {subdir: future.result() for subdir, future in fetched.items()}
     say("conda packages: building")
     with tempfile.TemporaryDirectory(prefix=".building-", dir=channel.parent) as name:
         work = Path(name)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            for future in [pool.submit(job) for job in _jobs(work, debs, wheels)]:
+            for future in [pool.submit(job) for job in _jobs(work, debs, recipes, wheels)]:
                 future.result()
         asyncio.run(index_fs(work / "channel", write_zst=False, write_shards=False))
         for path in (work / "channel").glob("*/repodata.json"):
             _forget_when_indexed(path)
+        (work / "channel/wheels").mkdir()
+        for wheel in (wheels[sha256] for recipe in recipes for sha256 in recipe.sha256.values()):
+            (work / "channel/wheels" / wheel.name).hardlink_to(wheel)
         (work / "channel").rename(channel)
 
 
@@ -86,11 +92,14 @@ def virtual_packages() -> list[GenericVirtualPackage]:
 
 
 def _jobs(
-    work: Path, debs: Mapping[str, Mapping[str, Path]], wheels: Mapping[str, Path]
+    work: Path,
+    debs: Mapping[str, Mapping[str, Path]],
+    recipes: Sequence[FromWheel],
+    wheels: Mapping[str, Path],
 ) -> Iterator[Callable[[], Path]]:
     """One call for each archive, the largest first."""
     channel = work / "channel"
-    for wheel in FROM_WHEELS:
+    for wheel in recipes:
         for subdir, sha256 in wheel.sha256.items():
             tree = work / f"{wheel.name}-{wheel.version}-{subdir}"
             yield partial(_from_wheel, wheel, subdir, wheels[sha256], tree, channel)
@@ -272,12 +281,12 @@ def _write_scripts(entry_points: Sequence[str], folder: Path) -> None:
         (folder / name).chmod(0o755)
 
 
-def _download_wheels(folder: Path) -> Mapping[str, Path]:
-    """The wheels of `FROM_WHEELS` by their SHA-256; pip downloads what is missing and checks it."""
+def _download_wheels(folder: Path, recipes: Sequence[FromWheel]) -> Mapping[str, Path]:
+    """The recipes' wheels by their SHA-256; pip downloads what is missing and checks it."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {
         sha256: (subdir, f"{wheel.wheel}=={wheel.version} --hash=sha256:{sha256}")
-        for wheel in FROM_WHEELS
+        for wheel in recipes
         for subdir, sha256 in wheel.sha256.items()
     }
     found = by_digest(folder)

@@ -21,8 +21,8 @@ SUITE = "bookworm"
 ARCHITECTURES = {"linux-64": "amd64", "linux-aarch64": "arm64"}
 TRIPLETS = {"linux-64": "x86_64-linux-gnu", "linux-aarch64": "aarch64-linux-gnu"}
 
-_GLIBC = "__glibc >=2.17,<3.0.a0"
-_NEEDS_PYTHON = ("python >=3.11,<3.12.0a0", "python_abi 3.11.* *_cp311")
+GLIBC = "__glibc >=2.17,<3.0.a0"
+NEEDS_PYTHON = ("python >=3.11,<3.12.0a0", "python_abi 3.11.* *_cp311")
 _SITECUSTOMIZE = """\
 # The site module frozen into Debian's interpreter knows dist-packages only.
 import os
@@ -141,7 +141,7 @@ FROM_DEBIAN = (
         license="Python-2.0",
         summary="General purpose programming language",
         depends=(
-            _GLIBC,
+            GLIBC,
             "bzip2 >=1.0.8,<2.0a0",
             "libexpat >=2.5.0,<3.0a0",
             "libffi >=3.4,<3.5.0a0",
@@ -163,21 +163,21 @@ FROM_DEBIAN = (
         debs=("libssl3", "openssl"),
         license="Apache-2.0",
         summary="OpenSSL is an open-source implementation of the SSL and TLS protocols",
-        depends=(_GLIBC, "ca-certificates"),
+        depends=(GLIBC, "ca-certificates"),
     ),
     FromDebian(
         name="libsqlite",
         debs=("libsqlite3-0",),
         license="blessing",
         summary="Implements a self-contained, zero-configuration, SQL database engine",
-        depends=(_GLIBC, "libzlib >=1.2.13,<2.0a0"),
+        depends=(GLIBC, "libzlib >=1.2.13,<2.0a0"),
     ),
     FromDebian(
         name="sqlite",
         debs=("sqlite3",),
         license="blessing",
         summary="Command line of the SQL database engine",
-        depends=(_GLIBC, "libsqlite", "libzlib >=1.2.13,<2.0a0", "readline >=8.2,<9.0a0"),
+        depends=(GLIBC, "libsqlite", "libzlib >=1.2.13,<2.0a0", "readline >=8.2,<9.0a0"),
         absolute_rpath=True,
     ),
     FromDebian(
@@ -185,84 +185,84 @@ FROM_DEBIAN = (
         debs=("libtinfo6", "libncursesw6", "ncurses-base"),
         license="X11 AND BSD-3-Clause",
         summary="Library for text-based user interfaces",
-        depends=(_GLIBC,),
+        depends=(GLIBC,),
     ),
     FromDebian(
         name="readline",
         debs=("libreadline8",),
         license="GPL-3.0-only",
         summary="library for editing command lines as they are typed in",
-        depends=(_GLIBC, "ncurses >=6.4,<7.0a0"),
+        depends=(GLIBC, "ncurses >=6.4,<7.0a0"),
     ),
     FromDebian(
         name="libexpat",
         debs=("libexpat1",),
         license="MIT",
         summary="Expat XML parser library in C",
-        depends=(_GLIBC,),
+        depends=(GLIBC,),
     ),
     FromDebian(
         name="libzlib",
         debs=("zlib1g",),
         license="Zlib",
         summary="Massively spiffy yet delicately unobtrusive compression library",
-        depends=(_GLIBC,),
+        depends=(GLIBC,),
     ),
     FromDebian(
         name="libffi",
         debs=("libffi8",),
         license="MIT",
         summary="Portable foreign function interface library",
-        depends=(_GLIBC,),
+        depends=(GLIBC,),
     ),
     FromDebian(
         name="bzip2",
         debs=("libbz2-1.0", "bzip2"),
         license="bzip2-1.0.6",
         summary="High-quality data compressor",
-        depends=(_GLIBC,),
+        depends=(GLIBC,),
     ),
     FromDebian(
         name="liblzma",
         debs=("liblzma5",),
         license="0BSD",
         summary="Library of the XZ data compressor",
-        depends=(_GLIBC,),
+        depends=(GLIBC,),
     ),
     FromDebian(
         name="libuuid",
         debs=("libuuid1",),
         license="BSD-3-Clause",
         summary="Portable uuid C library",
-        depends=(_GLIBC,),
+        depends=(GLIBC,),
     ),
     FromDebian(
         name="libxcrypt",
         debs=("libcrypt1",),
         license="LGPL-2.1-or-later",
         summary="Extended crypt library for descrypt, md5crypt, bcrypt, and others",
-        depends=(_GLIBC,),
+        depends=(GLIBC,),
     ),
     FromDebian(
         name="libgomp",
         debs=("libgomp1",),
         license="GPL-3.0-only WITH GCC-exception-3.1",
         summary="OpenMP implementation of the GNU compiler collection",
-        depends=(_GLIBC,),
+        depends=(GLIBC,),
     ),
     FromDebian(
         name="libgcc",
         debs=("libgcc-s1",),
         license="GPL-3.0-only WITH GCC-exception-3.1",
         summary="The GNU compiler collection's low-level runtime library",
-        depends=(_GLIBC, "_openmp_mutex >=4.5"),
+        depends=(GLIBC, "_openmp_mutex >=4.5"),
     ),
     FromDebian(
         name="libstdcxx",
         debs=("libstdc++6",),
         license="GPL-3.0-only WITH GCC-exception-3.1",
         summary="The GNU C++ runtime library",
-        depends=(_GLIBC, "libgcc"),
+        depends=(GLIBC, "libgcc"),
     ),
     FromDebian(
         name="proj",
@@ -299,7 +299,7 @@ FROM_WHEELS = (
             "linux-64": "666dbfb6ec68962c033a450943ded891bed2d54e6755e35e5835d63f4f6931d5",
             "linux-aarch64": "7ab55401287bfec946ced39700c053796e7cc0e3acbef09993a9ad2adba6ca6e",
         },
-        depends=(_GLIBC, "libgcc", "libstdcxx", *_NEEDS_PYTHON),
+        depends=(GLIBC, "libgcc", "libstdcxx", *NEEDS_PYTHON),
     ),
     FromWheel(
         name="scipy",
@@ -308,7 +308,7 @@ FROM_WHEELS = (
         license="BSD-3-Clause",
         summary="Scientific library for Python",
         sha256={"linux-64": "fef8c87f8abfb884dac04e97824b61299880c43f4ce675dd2cbeadd3c9b466d2"},
-        depends=(_GLIBC, "libgcc", "libstdcxx", "numpy >=1.23.5,<2.3", *_NEEDS_PYTHON),
+        depends=(GLIBC, "libgcc", "libstdcxx", "numpy >=1.23.5,<2.3", *NEEDS_PYTHON),
     ),
     FromWheel(
         name="cuda-cudart",
@@ -317,7 +317,7 @@ FROM_WHEELS = (
         license="LicenseRef-NVIDIA-End-User-License-Agreement",
         summary="CUDA Runtime Native Libraries",
         sha256={"linux-64": "25bba2dfb01d48a9b59ca474a1ac43c6ebf7011f1b0b8cc44f54eb6ac48a96c3"},
-        depends=(_GLIBC, "__cuda >=12", "cuda-version >=12,<13", "libgcc", "libstdcxx"),
+        depends=(GLIBC, "__cuda >=12", "cuda-version >=12,<13", "libgcc", "libstdcxx"),
         library="nvidia/cuda_runtime/lib/libcudart.so.12",
     ),
     FromWheel(

@@ -89,17 +89,22 @@ async def _lock(manifest: manifests.Manifest, channel: str, name_in_lock: str) -
                     record.channel = name_in_lock
                 found.add_conda_package(environment.name, platforms[platform], record)
             for name, spec in environment.pypi_specs(platform.subdir).items():
-                found.add_pypi_package(environment.name, platforms[platform], name, "0", _own_path(name, spec))
+                found.add_pypi_package(environment.name, platforms[platform], name, *_pypi_place(name, spec))
     found.to_path(manifest.lock)
     text = manifest.lock.read_text(encoding="utf-8")
     manifest.lock.write_text(_OWN_PACKAGE.sub(partial(_describe, manifest.root), text), encoding="utf-8")
 
 
-def _own_path(name: str, spec: manifests.Value) -> str:
+def _pypi_place(name: str, spec: manifests.Value) -> tuple[str, str]:
+    """Version and place of a wheel by its URL, or of a folder, whose version is not looked at."""
+    if isinstance(spec, dict) and spec.get("url", "").endswith(".whl"):
+        return posixpath.basename(spec["url"]).split("-")[1], spec["url"]
     if not isinstance(spec, dict) or "path" not in spec:
-        raise RigError(f"{name} comes from PyPI, which the rig cannot resolve: use a conda package of its channel")
+        raise RigError(
+            f"{name} comes from PyPI, which the rig cannot resolve: use a wheel's URL or a conda package"
+        )
     path = posixpath.normpath(spec["path"])
-    return path if path.startswith("..") else "./" if path == "." else f"./{path}"
+    return "0", path if path.startswith("..") else "./" if path == "." else f"./{path}"
 
 
 def _describe(root: Path, entry: re.Match[str]) -> str:

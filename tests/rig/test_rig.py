@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.rig import daemon, engine, rig
+from tests.rig import buildkit, daemon, engine, rig
 from tests.rig.folders import Folders
 
 if TYPE_CHECKING:
@@ -69,6 +69,35 @@ def test_down_leaves_nothing(folders: Folders) -> None:
     rig.down(folders, print)
     assert _traces(folders) == before
     rig.down(folders, print)
+
+
+def test_a_builder_of_two_daemons_that_forgets_when_told(folders: Folders, tmp_path: Path) -> None:
+    before = _traces(folders)
+    running = rig.up(folders, print)
+    try:
+        addresses = [rig.start_buildkit(folders, print, name=name) for name in ("one", "two")]
+    except buildkit.UnavailableError as error:
+        pytest.skip(str(error))
+    assert rig.start_buildkit(folders, print, name="one") == addresses[0]
+    assert [component for component in rig.status(folders) if not component.healthy] == []
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    environment = running.environment()
+    with buildkit.builder(*addresses, environment=environment) as name:
+        assert _docker(running, "buildx", "inspect", name).count("running") == len(addresses)
+        image = f"{running.registry}/built"
+        _docker(running, "buildx", "build", "--builder", name, "--push", "--tag", image, os.fspath(tmp_path))
+        assert httpx.get(f"http://{running.registry}/v2/built/tags/list").json()["tags"] == ["latest"]
+        assert _cached(running, name)
+        buildkit.prune(name, environment=environment)
+        assert not _cached(running, name)
+    buildkit.stop("one", state=folders.state)
+    assert [component for component in rig.status(folders) if not component.healthy] == []
+    rig.down(folders, print)
+    assert _traces(folders) == before
+
+
+def _cached(running: rig.Rig, builder: str) -> bool:
+    return "ID:" in _docker(running, "buildx", "du", "--builder", builder, "--verbose")
 
 
 def _start_a_container(running: rig.Rig) -> None:
