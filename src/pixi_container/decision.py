@@ -25,13 +25,15 @@ _ASKS_FOR_NEWS = frozenset({"schedule", "workflow_dispatch", "repository_dispatc
 class Published:
     """What the registry has of the image to be made.
 
-    ``image`` has the image's fingerprint and ``environment`` that of its environment, both by digest. ``tags`` are
+    ``image`` has the image's fingerprint and ``environment`` that of its environment, both by digest; ``previous``
+    is the last image that was made of an environment of this name. ``tags`` are
     the digests that the planned tags point to, empty for one that does not exist. ``differences`` names, where
     there is no such image, the parts in which the one under ``compared`` differs.
     """
 
     image: ImageReference | None = None
     environment: ImageReference | None = None
+    previous: ImageReference | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     compared: str = ""
     differences: tuple[str, ...] = ()

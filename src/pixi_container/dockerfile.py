@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.errors import UserError
+from pixi_container.layers import MOST_LAYERS, environment_layers
 from pixi_container.lock import LOCK_NAME
 from pixi_container.workspace import checked_path
 from pixi_container.workspace_stage import workspace_stage
@@ -43,13 +44,14 @@ _EXPANDED_BY_SHELL = re.compile(r"[$`]")
 class ImageSettings:
     """What the user chose for the image beside the workspace.
 
-    ``template`` is the text of a template of the user's own. ``source_version`` is the version for packages that
-    take theirs from Git.
+    ``layers`` is how many the environment has at most. ``template`` is the text of a template of the user's own.
+    ``source_version`` is the version for packages that take theirs from Git.
     """
 
     workdir: str = "/app"
     expose: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    layers: int = MOST_LAYERS
     template: str = ""
     conda_auth: bool = False
     source_version: str = ""
@@ -71,6 +73,8 @@ def render_dockerfile(
     workdir = settings.workdir
     prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
     activation = _activation(workspace, workdir, prefix)
+    skipped = set(stage.skip) if stage else set()
+    installed = [package for package in workspace.platform.packages if package.name not in skipped]
     values = {
         "environment": workspace.environment,
         "manifest": workspace.manifest.file,
@@ -86,6 +90,7 @@ def render_dockerfile(
                 "conda_packages": workspace.platform.conda_packages,
             }
         ],
+        "layers": environment_layers(installed, settings.layers),
         "stage": stage,
         "git": bool(workspace.git_source),
         "conda_auth": settings.conda_auth,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 80
 _ENVIRONMENT = re.compile(r"^FROM \S+ AS environment$", re.MULTILINE)
+_LAYER = re.compile(r"^COPY --link --from=build (/layers/\S+) /$", re.MULTILINE)
 _CHECK = re.compile(r"^FROM \S+ AS check$", re.MULTILINE)
 
 
@@ -56,6 +57,11 @@ class Draft:
     image: Fingerprint
     metadata: Metadata
     is_pinned: bool
+
+    @property
+    def layers(self) -> int:
+        """How many layers of packages the environment has; 0 where the Dockerfile does not split it."""
+        return len(set(_LAYER.findall(self.dockerfile)))
 
     @property
     def has_environment(self) -> bool:
@@ -86,6 +92,7 @@ def draft_image(
         workdir=inputs.workdir,
         expose=inputs.expose,
         command=inputs.command,
+        layers=inputs.layers,
         template=texts.template,
         conda_auth=bool(inputs.conda_auth),
         source_version=texts.source_version,
@@ -107,9 +114,8 @@ def draft_image(
         context_copies(environment_stages(named))
         <= context_copies(environment_stages(rendered(replace(settings, conda_auth=False, template=""))))
     )
-    prefix = f"{inputs.workdir}/.pixi/envs/{workspace.environment}"
     seen = files if copies_more or texts.dockerfile else {**files, "context": ""}
-    environment = environment_fingerprint(workspace, bases, prefix, named, seen)
+    environment = environment_fingerprint(workspace, bases, inputs, named, seen)
     image = image_fingerprint(environment, bases, inputs, named, files)
     expressions = {**facts.expressions, "fingerprint": environment.short}
     return Draft(
@@ -124,6 +130,11 @@ def draft_image(
 def environment_tag(environment: str, fingerprint: Fingerprint) -> str:
     """Give the tag of an environment's image."""
     return f"env-{environment[:_LONGEST_NAME]}-{fingerprint.short}"
+
+
+def moving_environment_tag(environment: str) -> str:
+    """Give the tag of the last image that was made of an environment."""
+    return f"env-{environment[:_LONGEST_NAME]}"
 
 
 def image_tag(environment: str, fingerprint: Fingerprint) -> str:

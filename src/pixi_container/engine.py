@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pixi_container.log import Log
     from pixi_container.plan import Plan
 
+# What the build says where it could not split the environment into layers, as buildx shows it.
+_ONE_LAYER = re.compile(r"#\d+ [\d.]+ pixi-container: (one layer: .+)")
 _OLDEST_BUILDX = "0.12"
 _CLEAN_ATTEMPTS = 20
 _CLEAN_AGAIN_SECONDS = 0.2
@@ -88,6 +90,7 @@ class Engine:
         self._env = env
         self._log = log
         self._started = False
+        self.notes: list[str] = []
 
     def build(self, command: Command) -> str:
         """Build, into the engine where the command says so, and give the digest of the image's configuration.
@@ -152,8 +155,7 @@ class Engine:
 
     def _images(self) -> tuple[str, ...]:
         pushed = () if self._plan.keep_local_image else self._plan.published_tags
-        environment = () if self._plan.reuses_environment else (self._plan.environment_image,)
-        return (self._plan.local_image, *pushed, *filter(None, environment))
+        return (self._plan.local_image, *pushed, *self._plan.environment_tags)
 
     def _remove_container(self) -> None:
         capture(["docker", "rm", "--force", self._plan.test_container], env=self._env)
@@ -162,11 +164,17 @@ class Engine:
         """Run one build and give the texts of its metadata, of which ``needs`` must be there."""
         self._prepare()
         with self._log.foreign() as show:
+
+            def watch(line: str) -> None:
+                show(line)
+                if (found := _ONE_LAYER.match(line)) and found[1] not in self.notes:
+                    self.notes.append(found[1])
+
             done = stream(
                 command.in_folder(str(self._work)),
                 # Buildx would make a build argument of the date, on which every step then depends.
                 env={name: value for name, value in self._env.items() if name != "SOURCE_DATE_EPOCH"},
-                show=show,
+                show=watch,
                 group_file=self._work / "build-process-group",
             )
         if done.code != 0:

@@ -30,6 +30,7 @@ ENVIRONMENT_PARTS = {
     "prefix": "where the environment lies in the image",
     "activation": "variables of the activation, and the content of its scripts",
     "local packages": "the content of package files and folders of wheels in the workspace",
+    "compression": "the input `compression`",
     "template": "the text of the stages up to the environment, apart from the images' names",
     "context": "every file that an own template's stages may copy, where they copy more than ours",
 }
@@ -103,12 +104,12 @@ def fingerprint_of(parts: Mapping[str, object]) -> Fingerprint:
 
 
 def environment_fingerprint(
-    workspace: Workspace, bases: BaseImages, prefix: str, dockerfile: str, files: Mapping[str, str]
+    workspace: Workspace, bases: BaseImages, inputs: Inputs, dockerfile: str, files: Mapping[str, str]
 ) -> Fingerprint:
     """Give the fingerprint over all that the stage ``environment`` depends on.
 
-    ``prefix`` is the environment's folder, ``dockerfile`` the rendered text without credentials, ``files`` has
-    the digests of ``activation scripts``, ``local packages`` and ``context``.
+    ``dockerfile`` is the rendered text without credentials, ``files`` has the digests of ``activation scripts``,
+    ``local packages`` and ``context``.
     """
     own = {package.name for package in workspace.own_source if package.kind != "conda-file"}
     values = {
@@ -123,7 +124,7 @@ def environment_fingerprint(
         "runtime": str(bases.runtime),
         "pixi": bases.pixi_version,
         "cuda": workspace.cuda,
-        "prefix": prefix,
+        "prefix": f"{inputs.workdir}/.pixi/envs/{workspace.environment}",
         "activation": [
             workspace.manifest.name,
             workspace.manifest.file,
@@ -132,6 +133,7 @@ def environment_fingerprint(
             files["activation scripts"],
         ],
         "local packages": files["local packages"],
+        "compression": inputs.compression,
         "template": without_image_names(environment_stages(dockerfile), bases),
         "context": files["context"],
     }

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.layers import MOST_LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,6 +110,17 @@ INPUTS = (
     Input("expose", "", "Ports to declare, such as `8000` or `53/udp`.", Kind.LINES),
     Input("command", "", "Default command of the image, as words or as a JSON list. When empty: `bash`."),
     Input(
+        "layers",
+        "auto",
+        f"Most layers that the environment is split into by package, up to {MOST_LAYERS}, which is `auto`; `1` "
+        "keeps it in one. A changed package is pushed and pulled with its layer alone.",
+    ),
+    Input(
+        "compression",
+        "gzip",
+        "How layers are compressed, `gzip` or `zstd`. Apptainer before 1.5 cannot pull the latter.",
+    ),
+    Input(
         "test-command",
         "",
         "Bash commands that run in the built image before anything is pushed. When empty: a check that the "
@@ -198,6 +210,8 @@ class Inputs:
     workdir: str = "/app"
     expose: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    layers: int = MOST_LAYERS
+    compression: str = "gzip"
     test_command: str = ""
     dockerfile: str = ""
     template: str = ""
@@ -280,6 +294,8 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         ),
         expose=tuple(_port(port) for port in text["expose"].replace(",", " ").split()),
         command=_command(text["command"]),
+        layers=_layers(text["layers"]),
+        compression=_matching("compression", text["compression"], "gzip|zstd", "gzip or zstd"),
         test_command=text["test-command"],
         dockerfile=_own_dockerfile(text),
         template=_path("template", text["template"]) if text["template"] else "",
@@ -347,13 +363,22 @@ def _port(value: str) -> str:
     return value
 
 
+def _layers(value: str) -> int:
+    most = MOST_LAYERS if value == "auto" else int(value) if re.fullmatch(r"[0-9]{1,3}", value) else 0
+    if not 1 <= most <= MOST_LAYERS:
+        raise _malformed("layers", value, f"auto, or a number from 1 to {MOST_LAYERS}")
+    return most
+
+
 def _own_dockerfile(text: Mapping[str, str]) -> str:
     """Refuse beside a Dockerfile what only shapes a rendered one, as it would have no effect."""
     if not text["dockerfile"]:
         return ""
     shaping = ("template", "runtime-image", "include", "expose", "command")
     without_effect = [name for name in shaping if text[name]]
-    without_effect += ["workdir"] if text["workdir"] != "/app" else []
+    without_effect += [
+        name for name, default in (("workdir", "/app"), ("layers", "auto")) if text[name] != default
+    ]
     if without_effect:
         raise UserError(
             f"'{without_effect[0]}' has no effect beside 'dockerfile'",

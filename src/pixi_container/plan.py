@@ -16,7 +16,7 @@ from pixi_container.build_commands import (
     test_container_name,
 )
 from pixi_container.decision import BUILD, may_push
-from pixi_container.draft import environment_tag, image_tag
+from pixi_container.draft import environment_tag, image_tag, moving_environment_tag
 from pixi_container.errors import UserError
 from pixi_container.fingerprint import SHORT
 from pixi_container.fingerprint_labels import fingerprint_labels
@@ -91,7 +91,9 @@ class Plan:
     existing_image: str
     new_tags: tuple[str, ...]
     environment_image: str
+    environment_tags: tuple[str, ...]
     reuses_environment: bool
+    layers: int
     local_image: str
     keep_local_image: bool
     test_container: str
@@ -114,7 +116,7 @@ class Plan:
             f"changes      {self.changes['reason']}",
             f"environment  {self.environment} on {self.platform}"
             + (f", {environment} {self.environment_image}" if self.environment_image else ""),
-            f"packages     {packages}",
+            f"packages     {packages}" + (f", in {self.layers} layers" if self.layers else ""),
             f"cuda         {self.cuda or 'none'} ({self.cuda_source})",
             f"pixi         {self.pixi_version} ({self.pixi_reason})",
             f"builder      {self.builder_image}",
@@ -163,7 +165,8 @@ def make_plan(event: Event, inputs: Inputs, found: Findings, decision: Decision,
         test_container=test_container_name(local),
         keep=keep,
         reuse=reuse,
-        environment_image=None if reuse else environment_image,
+        environment_tags=() if reuse or not environment_image else _environment_tags(found, environment_image),
+        previous=found.published.previous,
     )
     builds = decision.kind == BUILD
     return Plan(
@@ -197,7 +200,9 @@ def make_plan(event: Event, inputs: Inputs, found: Findings, decision: Decision,
         existing_image=str(decision.image) if decision.image else "",
         new_tags=decision.new_tags,
         environment_image=str(reuse or environment_image or "") if builds else "",
+        environment_tags=order.environment_tags if builds else (),
         reuses_environment=bool(reuse) and builds,
+        layers=draft.layers,
         local_image=local,
         keep_local_image=keep,
         test_container=order.test_container,
@@ -218,6 +223,10 @@ def _environment_image(
     if not push or not may_reuse_environment(inputs, found.draft):
         return None
     return names[0].tagged(environment_tag(found.workspace.environment, found.draft.environment))
+
+
+def _environment_tags(found: Findings, image: ImageReference) -> tuple[str, ...]:
+    return str(image), str(image.tagged(moving_environment_tag(found.workspace.environment)))
 
 
 def _check_names(event: Event, names: tuple[ImageReference, ...], tags: tuple[str, ...]) -> None:

@@ -139,7 +139,8 @@ def _published(request: Request, workspace: Workspace, draft: Draft, registry: R
     if found.image and inputs.promote:
         return found
     if names and may_reuse_environment(inputs, draft):
-        return replace(found, environment=find_environment(registry, names[0], environment, draft, log.say))
+        reusable, previous = find_environment(registry, names[0], environment, draft, log.say)
+        return replace(found, environment=reusable, previous=previous)
     return found
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container import fingerprint_labels
 from pixi_container.decision import Published
-from pixi_container.draft import environment_tag, image_tag
+from pixi_container.draft import environment_tag, image_tag, moving_environment_tag
 from pixi_container.errors import UserError
 from pixi_container.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, differing
 from pixi_container.image_reference import parse_reference
@@ -63,21 +63,25 @@ def find_image(
 
 def find_environment(
     registry: Registry, name: ImageReference, environment: str, draft: Draft, say: Callable[[str], None]
-) -> ImageReference | None:
-    """Look for the environment's image, by digest; None where there is none that we may read."""
+) -> tuple[ImageReference | None, ImageReference | None]:
+    """Look for the environment's image, else for the last one of its name, whose layers may be the same.
+
+    Both are by digest, None where there is none that we may read.
+    """
     reference = name.tagged(environment_tag(environment, draft.environment))
+    previous = name.tagged(moving_environment_tag(environment))
     try:
         digest = registry.digest(reference)
         labels = registry.labels(reference.pinned(digest)) if digest else None
+        if digest and labels and labels.get(fingerprint_labels.ENVIRONMENT) == draft.environment.digest:
+            return reference.tagged("").pinned(digest), None
+        if digest:
+            say(f"{reference} is not the environment that its name says; it is not used")
+        last = registry.digest(previous)
     except UserError as error:
         say(f"cannot look for an image of the environment: {error.message}")
-        return None
-    if not digest or not labels:
-        return None
-    if labels.get(fingerprint_labels.ENVIRONMENT) != draft.environment.digest:
-        say(f"{reference} is not the environment that its name says; it is not used")
-        return None
-    return reference.tagged("").pinned(digest)
+        return None, None
+    return None, previous.tagged("").pinned(last) if last else None
 
 
 def compare(registry: Registry, reference: ImageReference, plan: Plan) -> dict[str, str]:

@@ -45,13 +45,14 @@ class Report:
     """A plan that was carried out.
 
     ``published`` is what the registry has, None when nothing is there of this run. ``labels`` are those of an
-    image that was there before, ``image_size`` is in bytes.
+    image that was there before, ``image_size`` is in bytes, ``notes`` are what the build had to say.
     """
 
     plan: Plan
     published: PublishedImage | None = None
     labels: Mapping[str, str] | None = None
     image_size: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -126,6 +127,7 @@ class Report:
             ),
             ("Digest", f"`{self.digest}`" if self.digest else "not pushed"),
             ("Size", self._size()),
+            *(("Note", note) for note in self.notes),
         ]
         lines = [f"### Container image of `{plan.environment}`", "", "| | |", "|---|---|"]
         lines += [f"| {name} | {_cell(value)} |" for name, value in rows]

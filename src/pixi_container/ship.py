@@ -61,15 +61,17 @@ def _built(request: Request, plan: Plan, log: Log) -> Report:
                     engine.test(commands.test)
             if commands.push_environment:
                 with log.step("Push the environment"):
-                    engine.push(commands.push_environment)
+                    _read_back_environment(request, plan, engine.push(commands.push_environment).digest)
             if not commands.push:
-                return Report(plan=plan, image_size=engine.image_size())
+                return Report(plan=plan, image_size=engine.image_size(), notes=tuple(engine.notes))
             with log.step("Push"):
                 pushed = engine.push(commands.push, tested=tested)
                 published = _read_back(request, plan, config=pushed.config, digest=pushed.digest)
                 log.say(f"what was built is on the registry under each of its {len(plan.published_tags)} tags")
-            return Report(plan=plan, published=published)
+            return Report(plan=plan, published=published, notes=tuple(engine.notes))
         finally:
+            for note in engine.notes:
+                log.warning(note)
             engine.clean()
 
 
@@ -120,6 +122,14 @@ def _read_back(request: Request, plan: Plan, *, config: str, digest: str) -> Pub
     if digest not in {image.digest for image in images}:
         raise UserError(f"the builder says that it pushed {digest}, which no tag points to")
     return images[0]
+
+
+def _read_back_environment(request: Request, plan: Plan, pushed: str) -> None:
+    with registry_client(request) as registry:
+        for reference in _references(plan.environment_tags[:1]):
+            found = registry.digest(reference)
+            if found != pushed:
+                raise UserError(f"{reference} is {found or 'not there'} after {pushed} was pushed to it")
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.rig import buildkit, solve
 from tests.rig import rig as rig_module
-from tests.rig import solve
 from tests.rig.errors import RigError
 from tests.rig.folders import Folders
 from tests.rig.rig import Rig
@@ -28,7 +28,7 @@ LEFT = {
     "container": ["ps", "--all", "--quiet", "--filter", "name=pixi-container-test"],
     "image": ["image", "ls", "--quiet", "--filter", "reference=pixi-container.local/*"],
 }
-OURS = re.compile(r"(?:env|img)-.+-[0-9a-f]{16}")
+OURS = re.compile(r"(?:env|img)-.+-[0-9a-f]{16}|env-[a-z0-9-]+")
 IDENTITY = {
     "GIT_AUTHOR_NAME": "test",
     "GIT_AUTHOR_EMAIL": "test@localhost",
@@ -81,6 +81,17 @@ def warm_engine(rig: Rig, solved_example: Path) -> None:
             check=True,
             capture_output=True,
         )
+
+
+@pytest.fixture(scope="session")
+def buildkit_builder(rig: Rig) -> Iterator[str]:
+    """A builder of buildx on a BuildKit daemon of its own, as those of hosted runners are."""
+    try:
+        address = rig_module.start_buildkit(Folders.from_environment(os.environ), print)
+    except buildkit.UnavailableError as error:
+        pytest.skip(str(error))
+    with buildkit.builder(address, environment=rig.environment()) as name:
+        yield name
 
 
 @dataclass(frozen=True)

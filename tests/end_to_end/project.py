@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -161,9 +162,9 @@ class Project:
         assert httpx.delete(url).status_code == 202
 
     def ours(self, kind: str) -> list[str]:
-        """Give the tags that fingerprints made: ``env`` or ``img``."""
+        """Give the tags that fingerprints made: ``env`` or ``img``, without the moving one."""
         found = registry_tags(self.rig.registry, self.image, ours=True)
-        return sorted(tag for tag in found if tag.startswith(f"{kind}-"))
+        return sorted(tag for tag in found if re.fullmatch(rf"{kind}-.+-[0-9a-f]{{16}}", tag))
 
     def _check_out(self, folder: Path, sha: str) -> None:
         folder.mkdir(parents=True)

@@ -162,7 +162,7 @@ def test_what_the_image_depends_on(project: Project, files: dict[str, str | byte
     reused = "scripts" not in changed
     assert len(project.ours("env")) == (1 if reused else 2)
     assert ("[build " not in outcome.log) == reused
-    assert ("[assembled " not in outcome.log) == reused
+    assert ("[base " not in outcome.log) == reused
 
 
 def test_an_executable_bit_and_a_link(project: Project) -> None:

@@ -145,6 +145,8 @@ def test_an_explanation_names_what_differs(
         ({"base": "c"}, "builder"),
         ({"pixi_version": "0.77.0"}, "pixi"),
         ({"workdir": "/work"}, "prefix"),
+        ({"compression": "zstd"}, "compression"),
+        ({"layers": "1"}, "template"),
         ({"cuda_version": "12.9"}, "cuda"),
     ],
 )
@@ -168,7 +170,7 @@ def test_dockerignore_counts_and_hides(folder: Folder) -> None:
 def test_a_template_of_ones_own_that_copies_more_depends_on_what_it_may_copy(folder: Folder) -> None:
     ours = TEMPLATE.read_text("utf-8")
     folder.write("plain.template", ours + "LABEL a=b\n")
-    marker = "FROM assembled AS environment\n"
+    marker = "FROM base AS environment\n"
     assert marker in ours
     folder.write("more.template", ours.replace(marker, marker + "COPY data /data\n"))
     changes = {}

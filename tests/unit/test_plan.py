@@ -91,7 +91,9 @@ def test_a_push_is_built_with_its_check_and_pushed(folder: Folder) -> None:
     environment, push = plan.commands.all
     assert outputs_of(environment) == outputs_of(push) == ["type=registry"]
     assert words_after("--target", environment.argv) == ["environment"]
-    assert words_after("--tag", environment.argv) == [f"ghcr.io/lab/study:env-default-{plan.fingerprint[:16]}"]
+    made = f"ghcr.io/lab/study:env-default-{plan.fingerprint[:16]}"
+    assert words_after("--tag", environment.argv) == [made, "ghcr.io/lab/study:env-default"]
+    assert words_after("--cache-to", environment.argv) == ["type=inline"]
     ours = f"ghcr.io/lab/study:img-default-{plan.image_fingerprint[:16]}"
     assert words_after("--tag", push.argv) == [*plan.tags, ours] == list(plan.published_tags)
 
@@ -135,6 +137,13 @@ def test_an_image_that_is_there_gets_the_tags_and_nothing_is_run(folder: Folder)
     assert plan.existing_image == str(there)
     assert purposes(plan) == []
     assert plan_of(folder, TAG, promote="false", published=Published(image=there, tags=tags)).decision == "build"
+
+
+def test_the_last_environment_gives_the_layers_that_are_the_same(folder: Folder) -> None:
+    last = parse_reference(f"ghcr.io/lab/study@sha256:{'e' * 64}", source="test")
+    plan = plan_of(folder, PUSH, published=Published(previous=last))
+    for command in plan.commands.all:
+        assert words_after("--cache-from", command.argv) == [f"type=registry,ref={last}"]
 
 
 def test_reusing_nothing_is_a_choice(folder: Folder) -> None:
@@ -228,7 +237,8 @@ def test_keeping_loads_the_image_under_its_tags(folder: Folder) -> None:
 def test_two_builds_of_a_commit_have_one_date(folder: Folder) -> None:
     plan = plan_of(folder, PUSH)
     assert plan.commands.push
-    output = f"type=registry,oci-mediatypes=true,source-date-epoch={int(DATE.timestamp())}"
+    epoch = int(DATE.timestamp())
+    output = f"type=registry,oci-mediatypes=true,compression=gzip,compression-level=7,source-date-epoch={epoch}"
     assert words_after("--output", plan.commands.push.argv) == [output]
     assert dict(plan.labels)["org.opencontainers.image.created"] == "2026-01-02T03:04:05.000Z"
     assert plan == plan_of(folder, PUSH)

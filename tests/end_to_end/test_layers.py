@@ -1,0 +1,187 @@
+"""Layers follow packages: the same in any build, together what an unsplit install is, and few after a bump."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import httpx
+import pytest
+
+from tests.end_to_end.conftest import ROOT, Outcome, Step, registry_tags
+from tests.rig import solve
+
+MANIFEST = """\
+[workspace]
+name = "layers"
+channels = ["conda-forge"]
+platforms = ["linux-64"]
+
+[dependencies]
+python = "3.11.*"
+numpy = "*"
+proj = "*"
+colorama = "*"
+tqdm = "==4.66.6"
+"""
+WHEELS = ("mdurl-0.1.2-py3-none-any.whl", "pygments-2.18.0-py3-none-any.whl")
+LOOK = (
+    "find /app/.pixi /app/entrypoint.sh -printf '%p %y %m %U:%G %T@ %l\\n' | sort; "
+    "find /app/.pixi -type f -print0 | sort -z | xargs -0 sha256sum"
+)
+
+
+@pytest.fixture
+def layered(step: Step) -> Step:
+    """A step that ships a workspace of some packages, one of which has an older version."""
+    for path in (step.repository.study / name for name in ("pixi.toml", "pixi.lock")):
+        path.unlink()
+    write(step, MANIFEST)
+    return Step(step.rig, step.repository, step.folder, step.image, {"environment": "default"})
+
+
+def write(step: Step, manifest: str) -> None:
+    if step.rig.channel_is_stand_in:
+        # The stand-in serves wheels as well, under conda-forge's address as it does its packages.
+        address = "https://conda.anaconda.org/conda-forge/wheels/"
+        lines = [f'{name.partition("-")[0]} = {{ url = "{address}{name}" }}' for name in WHEELS]
+        manifest = "\n".join([manifest, "[pypi-dependencies]", *lines, ""])
+    (step.repository.study / "pixi.toml").write_text(manifest)
+    solve.lock(step.repository.study / "pixi.toml", channel=step.rig.channel)
+    step.repository.commit()
+
+
+def built(step: Step, **inputs: str) -> Outcome:
+    outcome = step.run("push", "refs/heads/main", None, **inputs)
+    assert outcome.code == 0, outcome.log
+    assert outcome.outputs["decision"] == "build"
+    return outcome
+
+
+def layers(step: Step, image: str) -> list[str]:
+    """The digests of an image's layers, base first."""
+    name, _, digest = image.partition("@")
+    path = name.partition("/")[2]
+    kinds = "application/vnd.oci.image.manifest.v1+json"
+    url = f"http://{step.rig.registry}/v2/{path}/manifests/{digest}"
+    return [layer["digest"] for layer in httpx.get(url, headers={"accept": kinds}).json()["layers"]]
+
+
+def environment(step: Step, outcome: Outcome) -> list[str]:
+    """The layers of the environment's image, as this run made it."""
+    tag = outcome.outputs["environment-image"].rpartition(":")[2]
+    digest = registry_tags(step.rig.registry, step.image, ours=True)[tag]
+    return layers(step, f"{step.rig.registry}/{step.image}@{digest}")
+
+
+def seen(step: Step, image: str) -> str:
+    """Everything of the environment as a container sees it."""
+    found = step.docker("run", "--rm", "--entrypoint", "bash", image, "--norc", "-c", LOOK)
+    step.docker("image", "rm", image)
+    return found
+
+
+def test_all_layers_together_are_an_unsplit_install(layered: Step) -> None:
+    split, whole = built(layered), built(layered, layers="1")
+    assert len(environment(layered, split)) > len(environment(layered, whole)) + 5
+    first, second = (seen(layered, outcome.outputs["image"]) for outcome in (split, whole))
+    assert first.splitlines() == second.splitlines()
+    assert first.count("\n") > 1000
+    assert ("/pygments/__init__.py" in first) == layered.rig.channel_is_stand_in
+
+
+def test_a_bump_changes_the_packages_layer_and_the_last_alone(layered: Step) -> None:
+    before = environment(layered, built(layered))
+    write(layered, MANIFEST.replace("4.66.6", "4.67.1"))
+    outcome = built(layered)
+    after = environment(layered, outcome)
+    assert len(after) == len(before)
+    changed = [place for place, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+    assert len(changed) == 2
+    # The entrypoint is above the last layer of the environment.
+    assert changed[-1] == len(after) - 2
+    image = outcome.outputs["image"]
+    assert set(after) <= set(layers(layered, image))
+    said = layered.docker("run", "--rm", image, "python", "-c", "import tqdm; print(tqdm.__version__)")
+    assert said == "4.67.1"
+    listed = layered.docker("run", "--rm", image, "pixi", "list")
+    assert "4.67.1" in listed
+    layered.docker("image", "rm", image)
+
+
+def test_a_package_that_goes_leaves_nothing(layered: Step) -> None:
+    before = environment(layered, built(layered))
+    write(layered, MANIFEST.replace('tqdm = "==4.66.6"\n', ""))
+    outcome = built(layered)
+    after = environment(layered, outcome)
+    assert len(set(after) - set(before)) <= 2
+    image = outcome.outputs["image"]
+    script = "find /app/.pixi -iname '*tqdm*'"
+    assert layered.docker("run", "--rm", image, "bash", "-c", script) == ""
+    layered.docker("image", "rm", image)
+
+
+def test_two_builders_make_the_same_layers(layered: Step, buildkit_builder: str) -> None:
+    """The engine and a daemon of another version, one of them with the packages in its cache, at other times."""
+    first = environment(layered, built(layered))
+    fresh = Step(layered.rig, layered.repository, layered.folder, f"{layered.image}-other", layered.inputs)
+    second = environment(fresh, built(fresh, builder=buildkit_builder))
+    env = {**os.environ, **layered.rig.environment()}
+    prune = ["docker", "buildx", "prune", "--builder", buildkit_builder, "--all", "--force"]
+    subprocess.run(prune, env=env, check=True, capture_output=True)
+    again = Step(layered.rig, layered.repository, layered.folder, f"{layered.image}-again", layered.inputs)
+    third = environment(again, built(again, builder=buildkit_builder))
+    assert diff_ids(layered) == diff_ids(fresh) == diff_ids(again)
+    # Compressed by one version they are equal to the byte; but for what is above the base without a package.
+    assert second[-len(diff_ids(fresh)) :] == third[-len(diff_ids(again)) :]
+    assert len(first) == len(second)
+
+
+def diff_ids(step: Step) -> list[str]:
+    """The digests of the environment's layers before compression, without the base's."""
+    (tag,) = [tag for tag in registry_tags(step.rig.registry, step.image, ours=True) if tag == "env-default"]
+    kinds = {"accept": "application/vnd.oci.image.manifest.v1+json"}
+    with httpx.Client(base_url=f"http://{step.rig.registry}/v2/{step.image}/") as client:
+        config = client.get(f"manifests/{tag}", headers=kinds).json()["config"]["digest"]
+        found: list[str] = client.get(f"blobs/{config}").json()["rootfs"]["diff_ids"]
+    with httpx.Client(base_url=f"http://{step.rig.registry}/v2/prefix-dev/pixi/") as client:
+        index = client.get(
+            "manifests/latest", headers={"accept": "application/vnd.oci.image.index.v1+json"}
+        ).json()
+        manifest = client.get(f"manifests/{index['manifests'][0]['digest']}", headers=kinds).json()
+        # Above the base are the start-up files of shells, which carry the time of the build, and WORKDIR.
+        base = len(manifest["layers"]) + 2
+    return found[base:]
+
+
+def test_what_cannot_be_split_is_one_layer_and_is_said(layered: Step) -> None:
+    template = (ROOT / "Dockerfile.template").read_text()
+    marker = "# An environment that is not whole must never become an image.\n"
+    assert marker in template
+    odd = template.replace(marker, "touch {{ prefix }}/$'line\\nbreak'\n" + marker)
+    (layered.repository.study / "odd.template").write_text(odd)
+    layered.repository.commit()
+    outcome = built(layered, template="odd.template", test_command="python -c 'import numpy, tqdm'")
+    assert "::warning::one layer: a file name has a line break" in outcome.log
+    assert "one layer: a file name has a line break" in outcome.summary
+
+
+def test_compiled_modules_stay_valid(layered: Step) -> None:
+    image = built(layered).outputs["image"]
+    script = "python -v -c 'import json, asyncio, email, numpy' 2>&1"
+    said = layered.docker("run", "--rm", "--read-only", "--user", "54321", image, "bash", "-c", script)
+    assert "bytecode is stale" not in said
+    assert "json/__pycache__/__init__.cpython-311.pyc matches" in said
+    layered.docker("image", "rm", image)
+
+
+def test_zstd_is_a_choice(layered: Step) -> None:
+    # In a folder of its own no layer is one that the builder has as gzip already, which it would take.
+    outcome = built(layered, compression="zstd", workdir="/zstd")
+    tag = outcome.outputs["environment-image"].rpartition(":")[2]
+    kinds = {"accept": "application/vnd.oci.image.manifest.v1+json"}
+    url = f"http://{layered.rig.registry}/v2/{layered.image}/manifests/{tag}"
+    manifest = httpx.get(url, headers=kinds).json()
+    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"][-5:]} == {"zstd"}
+    assert json.loads(outcome.outputs["metadata"])["environment_image"].endswith(tag)

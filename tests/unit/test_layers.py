@@ -1,0 +1,97 @@
+"""Which layer a package is in: one, by what it is itself, whatever else is in the environment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixi_container.layers import MOST_LAYERS, OWN_LAYER_BYTES, REST, environment_layers
+from pixi_container.lock import LockedPackage
+
+NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,12}", fullmatch=True)
+SIZES = st.one_of(st.none(), st.integers(0, 3 * OWN_LAYER_BYTES))
+
+
+def conda(name: str, size: int | None = 1000) -> LockedPackage:
+    return LockedPackage(
+        kind="conda",
+        name=name,
+        version="1",
+        build="0",
+        location=f"https://conda.anaconda.org/conda-forge/linux-64/{name}-1-0.conda",
+        size=size,
+        sha256="",
+        md5="",
+    )
+
+
+def wheel(name: str, tag: str = "py3-none-any") -> LockedPackage:
+    place = f"https://files.example/{name}-1-{tag}.whl"
+    return replace(conda(name, None), kind="pypi", build="", location=place)
+
+
+PACKAGES = st.lists(
+    st.one_of(
+        st.builds(conda, NAMES, SIZES),
+        st.builds(wheel, NAMES, st.sampled_from(["py3-none-any", "cp311-cp311-manylinux_2_28_x86_64"])),
+    ),
+    max_size=60,
+    unique_by=lambda package: (package.kind, package.name),
+)
+
+
+def places(packages: list[LockedPackage], most: int = MOST_LAYERS) -> dict[str, str]:
+    return {package: layer.name for layer in environment_layers(packages, most) for package in layer.packages}
+
+
+@given(PACKAGES, st.integers(1, MOST_LAYERS))
+def test_every_package_is_in_one_layer_of_a_bounded_number(packages: list[LockedPackage], most: int) -> None:
+    layers = environment_layers(packages, most)
+    assert len(layers) <= most
+    assert len({layer.name for layer in layers}) == len(layers)
+    assert layers[-1].name == REST
+    members = [package for layer in layers for package in layer.packages]
+    assert len(set(members)) == len(members)
+    assert all(layer.packages for layer in layers[:-1])
+    if most > 1:
+        assert len(members) >= len({package.name for package in packages if package.kind == "conda"})
+
+
+@given(PACKAGES, NAMES, SIZES)
+def test_other_packages_do_not_move_it(packages: list[LockedPackage], name: str, size: int | None) -> None:
+    one = conda(name, size)
+    others = [package for package in packages if package.name != name]
+    assert places([*others, one])[f"conda:{name}"] == places([one])[f"conda:{name}"]
+
+
+@given(PACKAGES)
+def test_the_order_in_the_lock_does_not_matter(packages: list[LockedPackage]) -> None:
+    assert environment_layers(packages) == environment_layers(packages[::-1])
+
+
+def test_a_bump_stays_in_its_layer() -> None:
+    others = [conda(f"other-{number}") for number in range(50)]
+    before, after = conda("tqdm", 80_000), replace(conda("tqdm", 90_000), version="2")
+    assert environment_layers([*others, before]) == environment_layers([*others, after])
+
+
+def test_the_largest_are_alone_and_lowest() -> None:
+    layers = environment_layers(
+        [conda("b", OWN_LAYER_BYTES), conda("a", 2 * OWN_LAYER_BYTES), conda("c"), wheel("d")]
+    )
+    assert [layer.name for layer in layers[:2]] == ["own-a", "own-b"]
+    assert layers[0].packages == ("conda:a",)
+    assert {package for layer in layers[2:] for package in layer.packages} == {"conda:c", "pypi:d"}
+
+
+def test_compiled_wheels_are_apart_from_pure_ones() -> None:
+    found = places([wheel("numpy", "cp311-cp311-manylinux_2_28_x86_64"), wheel("rich"), wheel("Ruamel.yaml")])
+    assert found["pypi:numpy"].startswith("wheels-")
+    assert found["pypi:rich"].startswith("shared-")
+    assert "pypi:ruamel-yaml" in found
+
+
+def test_one_layer_holds_everything() -> None:
+    assert [layer.name for layer in environment_layers([conda("a", 2 * OWN_LAYER_BYTES)], 1)] == [REST]
