@@ -139,23 +139,16 @@ class Engine:
         return int(done.output) if done.code == 0 and done.output.strip().isdigit() else 0
 
     def clean(self) -> None:
-        """Remove the test container, if it is still there, and the image, unless it is to be kept.
-
-        A push through the engine's own driver leaves the image there under every tag.
-        """
+        """Remove the test container, if it is still there, and the images that nobody asked for."""
         if not self._started:
             return
         for _ in range(_CLEAN_ATTEMPTS):
             self._remove_container()
-            done = capture(["docker", "image", "rm", *self._images()], env=self._env)
+            done = capture(["docker", "image", "rm", *self._plan.leftover_images], env=self._env)
             # The engine may still be at removing the container, which holds on to the image until then.
             if "conflict" not in done.errors:
                 break
             time.sleep(_CLEAN_AGAIN_SECONDS)
-
-    def _images(self) -> tuple[str, ...]:
-        pushed = () if self._plan.keep_local_image else self._plan.published_tags
-        return (self._plan.local_image, *pushed, *self._plan.environment_tags)
 
     def _remove_container(self) -> None:
         capture(["docker", "rm", "--force", self._plan.test_container], env=self._env)
@@ -196,6 +189,6 @@ class Engine:
             return
         (self._work / "Dockerfile").write_text(self._plan.dockerfile, "utf-8")
         # What the action's clean-up step removes when this process is killed and cannot.
-        (self._work / "images").write_text("\n".join(self._images()) + "\n")
+        (self._work / "images").write_text("\n".join(self._plan.leftover_images) + "\n")
         (self._work / "container").write_text(self._plan.test_container)
         self._started = True

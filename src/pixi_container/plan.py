@@ -58,7 +58,8 @@ class Plan:
     ``tags`` are the user's; ``published_tags`` are those that the registry has in the end, among them ours by
     which an image is found again. ``existing_image`` is there already and gets ``new_tags``.
     ``environment_image`` is the environment's own image, to be used when ``reuses_environment`` and else to be
-    made, if it is not empty. ``notes`` tell of what gave nothing although it was meant to.
+    made, if it is not empty. ``leftover_images`` are the names under which the engine has images in the end that
+    nobody asked for. ``notes`` tell of what gave nothing although it was meant to.
     """
 
     decision: str
@@ -96,6 +97,7 @@ class Plan:
     layers: int
     local_image: str
     keep_local_image: bool
+    leftover_images: tuple[str, ...]
     test_container: str
     dockerfile: str
     commands: BuildCommands
@@ -205,6 +207,7 @@ def make_plan(event: Event, inputs: Inputs, found: Findings, decision: Decision,
         layers=draft.layers,
         local_image=local,
         keep_local_image=keep,
+        leftover_images=_leftover_images(order),
         test_container=order.test_container,
         dockerfile=draft.dockerfile,
         commands=build_commands(inputs, workspace, order) if builds else BuildCommands(),
@@ -227,6 +230,13 @@ def _environment_image(
 
 def _environment_tags(found: Findings, image: ImageReference) -> tuple[str, ...]:
     return str(image), str(image.tagged(moving_environment_tag(found.workspace.environment)))
+
+
+def _leftover_images(order: BuildOrder) -> tuple[str, ...]:
+    if order.builder.driver != "docker" or not order.push:
+        return (order.local_image,)
+    # What the engine's own builder pushes stays in the engine under every tag.
+    return (order.local_image, *(() if order.keep else order.tags), *order.environment_tags)
 
 
 def _check_names(event: Event, names: tuple[ImageReference, ...], tags: tuple[str, ...]) -> None:

@@ -44,7 +44,7 @@ def plan_of(
     folder: Folder,
     event: Event,
     *,
-    annotations: bool = True,
+    builder: BuilderKind | None = None,
     keep: bool = False,
     published: Published | None = None,
     **texts: str,
@@ -65,7 +65,7 @@ def plan_of(
         changes=not_consulted("a test asks for it"),
         relevant=(),
         published=published or Published(),
-        builder=BuilderKind(annotations=annotations),
+        builder=builder or BuilderKind(),
     )
     decision = decide(event, inputs, found.changes, found.relevant, found.published)
     return make_plan(event, inputs, found, decision, keep=keep)
@@ -223,7 +223,7 @@ def test_annotations_only_where_the_builder_takes_them(folder: Folder) -> None:
     given = words_after("--annotation", with_them.argv)
     assert given
     assert all(annotation.startswith("manifest:") for annotation in given)
-    without = plan_of(folder, PUSH, annotations=False).commands.push
+    without = plan_of(folder, PUSH, builder=BuilderKind(annotations=False)).commands.push
     assert without
     assert "--annotation" not in without.argv
 
@@ -232,6 +232,14 @@ def test_keeping_loads_the_image_under_its_tags(folder: Folder) -> None:
     plan = plan_of(folder, PUSH, keep=True, push="false")
     assert plan.commands.build
     assert words_after("--tag", plan.commands.build.argv) == [plan.local_image, *plan.tags]
+
+
+def test_only_the_engines_own_builder_leaves_in_the_engine_what_it_pushed(folder: Folder) -> None:
+    own = plan_of(folder, PUSH, builder=BuilderKind(driver="docker"))
+    pushed = (*own.published_tags, *own.environment_tags)
+    assert own.leftover_images == (own.local_image, *pushed)
+    # An image that somebody pulled stays where the builder is another.
+    assert plan_of(folder, PUSH).leftover_images == (own.local_image,)
 
 
 def test_two_builds_of_a_commit_have_one_date(folder: Folder) -> None:
