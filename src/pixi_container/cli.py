@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pixi_container.inputs import Inputs
     from pixi_container.log import Log
     from pixi_container.plan import Plan
+    from pixi_container.registry import Registry
 
 _COMMANDS = {
     "run": "build, test and push, as the action does",
@@ -79,30 +80,26 @@ def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep
 
 def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
     from pixi_container.planning import plan_for
-    from pixi_container.request import Request
+    from pixi_container.request import Request, registry_client
 
     inputs = _inputs(options, env)
-    plan = plan_for(
-        Request(event=_event(inputs, env), inputs=inputs, env=env),
-        TerminalLog(),
-        offline=options.offline,
-        tolerant=options.offline,
-    )
-    if options.explain_against:
-        return _explain(options, inputs, env, plan)
+    request = Request(event=_event(inputs, env), inputs=inputs, env=env)
+    with registry_client(request) as registry:
+        asked = None if options.offline else registry
+        plan = plan_for(request, TerminalLog(), asked, tolerant=options.offline)
+        if options.explain_against:
+            return _explain(options, registry, plan)
     print(json.dumps(plan.as_json(), indent=2) if options.json else plan.as_text())
     return 0
 
 
-def _explain(options: argparse.Namespace, inputs: Inputs, env: Mapping[str, str], plan: Plan) -> int:
+def _explain(options: argparse.Namespace, registry: Registry, plan: Plan) -> int:
     """Print the parts in which an image differs from the planned one."""
     from pixi_container.image_reference import parse_reference
     from pixi_container.published import compare
-    from pixi_container.request import Request, registry_client
 
     reference = parse_reference(options.explain_against, source="--explain-against")
-    with registry_client(Request(event=_event(inputs, env), inputs=inputs, env=env)) as registry:
-        comparison = compare(registry, reference, plan)
+    comparison = compare(registry, reference, plan)
     if options.json:
         print(json.dumps({"image": str(reference), "differences": comparison}, indent=2))
     elif comparison:
@@ -139,7 +136,7 @@ def _render(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> i
     from pixi_container.request import Request
 
     inputs = _inputs(options, env)
-    plan = plan_for(Request(event=_event(inputs, env), inputs=inputs, env=env), TerminalLog(), offline=True)
+    plan = plan_for(Request(event=_event(inputs, env), inputs=inputs, env=env), TerminalLog(), None)
     sys.stdout.write(plan.dockerfile)
     return 0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.errors import UserError
-from pixi_container.layers import MOST_LAYERS, environment_layers
+from pixi_container.layers import MOST_LAYERS, environment_layers, layers_beside
 from pixi_container.lock import LOCK_NAME
 from pixi_container.workspace import checked_path
 from pixi_container.workspace_stage import workspace_stage
@@ -75,6 +75,11 @@ def render_dockerfile(
     activation = _activation(workspace, workdir, prefix)
     skipped = set(stage.skip) if stage else set()
     installed = [package for package in workspace.platform.packages if package.name not in skipped]
+    manifest_copies = _copies(workspace.install_files, workdir)
+    script_copies = _copies(workspace.activation_scripts, workdir)
+    copies = len(manifest_copies) + len(script_copies) + len(workspace.include)
+    # Beside them are the shells' start-up files, the working folder, the entrypoint, and what the stage installs.
+    others = copies + 3 + (len(manifest_copies) + len(stage.copies) + 1 if stage else 0)
     values = {
         "environment": workspace.environment,
         "manifest": workspace.manifest.file,
@@ -90,17 +95,17 @@ def render_dockerfile(
                 "conda_packages": workspace.platform.conda_packages,
             }
         ],
-        "layers": environment_layers(installed, settings.layers),
+        "layers": environment_layers(installed, layers_beside(others, settings.layers)),
         "stage": stage,
         "git": bool(workspace.git_source),
         "conda_auth": settings.conda_auth,
         "build_variables": _build_variables(workspace, settings),
-        "manifest_copies": _copies(workspace.install_files, workdir),
+        "manifest_copies": manifest_copies,
         "install_copies": [
             *_copies((*workspace.install_files, *workspace.activation_scripts), workdir),
             *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),
         ],
-        "script_copies": _copies(workspace.activation_scripts, workdir),
+        "script_copies": script_copies,
         "include_copies": [[path, f"{workdir}/{path}"] for path in workspace.include],
         "activation": activation,
         "environment_variables": _environment_variables(workspace, activation),

@@ -140,10 +140,11 @@ class Engine:
 
     def clean(self) -> None:
         """Remove the test container, if it is still there, and the images that nobody asked for."""
-        if not self._started:
+        if not self._started or not self._plan.leftover_images:
             return
         for _ in range(_CLEAN_ATTEMPTS):
-            self._remove_container()
+            if self._plan.commands.test:
+                self._remove_container()
             done = capture(["docker", "image", "rm", *self._plan.leftover_images], env=self._env)
             # The engine may still be at removing the container, which holds on to the image until then.
             if "conflict" not in done.errors:
@@ -189,6 +190,7 @@ class Engine:
             return
         (self._work / "Dockerfile").write_text(self._plan.dockerfile, "utf-8")
         # What the action's clean-up step removes when this process is killed and cannot.
-        (self._work / "images").write_text("\n".join(self._plan.leftover_images) + "\n")
-        (self._work / "container").write_text(self._plan.test_container)
+        (self._work / "images").write_text("".join(f"{image}\n" for image in self._plan.leftover_images))
+        if self._plan.commands.test:
+            (self._work / "container").write_text(self._plan.test_container)
         self._started = True

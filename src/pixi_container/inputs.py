@@ -118,7 +118,7 @@ INPUTS = (
     Input(
         "compression",
         "gzip",
-        "How layers are compressed, `gzip` or `zstd`. Apptainer before 1.5 cannot pull the latter.",
+        "How layers are compressed, `gzip` or `zstd`. Apptainer up to 1.4 cannot pull the latter.",
     ),
     Input(
         "test-command",

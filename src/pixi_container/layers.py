@@ -18,7 +18,9 @@ OWN_LAYER_BYTES = 3_000_000
 """Compressed size from which a conda package has a layer of its own."""
 
 MOST_LAYERS = 65
-"""An image has 100 at most: this leaves 20 to the base and 15 to the workspace."""
+"""Of the 100 that an image has at most, this leaves 20 to the base and 15 to the workspace."""
+
+_FOR_THE_WORKSPACE = 15
 
 REST = "rest"
 """The last layer: what belongs to no package, or to more than one."""
@@ -72,6 +74,11 @@ def environment_layers(packages: Iterable[LockedPackage], most: int = MOST_LAYER
         *(Layer(name, tuple(sorted(found))) for name, found in grouped),
         Layer(REST),
     )
+
+
+def layers_beside(others: int, most: int) -> int:
+    """Give how many layers of the asked ones the environment may have, where the workspace has ``others``."""
+    return max(1, min(most, MOST_LAYERS + _FOR_THE_WORKSPACE - others))
 
 
 def _is_compiled(location: str) -> bool:

@@ -171,6 +171,7 @@ def make_plan(event: Event, inputs: Inputs, found: Findings, decision: Decision,
         previous=found.published.previous,
     )
     builds = decision.kind == BUILD
+    commands = build_commands(inputs, workspace, order) if builds else BuildCommands()
     return Plan(
         decision=decision.kind,
         reason=decision.reason,
@@ -207,10 +208,10 @@ def make_plan(event: Event, inputs: Inputs, found: Findings, decision: Decision,
         layers=draft.layers,
         local_image=local,
         keep_local_image=keep,
-        leftover_images=_leftover_images(order),
+        leftover_images=_leftover_images(order, commands),
         test_container=order.test_container,
         dockerfile=draft.dockerfile,
-        commands=build_commands(inputs, workspace, order) if builds else BuildCommands(),
+        commands=commands,
         workspace=workspace.as_json(),
     )
 
@@ -232,11 +233,13 @@ def _environment_tags(found: Findings, image: ImageReference) -> tuple[str, ...]
     return str(image), str(image.tagged(moving_environment_tag(found.workspace.environment)))
 
 
-def _leftover_images(order: BuildOrder) -> tuple[str, ...]:
-    if order.builder.driver != "docker" or not order.push:
-        return (order.local_image,)
+def _leftover_images(order: BuildOrder, commands: BuildCommands) -> tuple[str, ...]:
+    loaded = (order.local_image,) if commands.test or order.keep else ()
+    if order.builder.driver != "docker":
+        return loaded
     # What the engine's own builder pushes stays in the engine under every tag.
-    return (order.local_image, *(() if order.keep else order.tags), *order.environment_tags)
+    pushed = () if order.keep or not commands.push else order.tags
+    return (*loaded, *pushed, *(order.environment_tags if commands.push_environment else ()))
 
 
 def _check_names(event: Event, names: tuple[ImageReference, ...], tags: tuple[str, ...]) -> None:

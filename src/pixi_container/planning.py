@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ from pixi_container.metadata import facts_for, workspace_expressions
 from pixi_container.plan import Findings, Plan, image_tags, make_plan, may_reuse_environment
 from pixi_container.problems import problems_of
 from pixi_container.published import find_environment, find_image
-from pixi_container.request import registry_client
 from pixi_container.workspace import checked_path, read_workspace
 
 if TYPE_CHECKING:
@@ -32,27 +31,29 @@ if TYPE_CHECKING:
     from pixi_container.workspace import Workspace
 
 
-def plan_for(request: Request, log: Log, *, offline: bool = False, tolerant: bool = False) -> Plan:
-    """Read the workspace, look up what the plan needs, and make it. ``offline`` asks nobody.
+def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant: bool = False) -> Plan:
+    """Read the workspace, look up what the plan needs, and make it. Without a ``registry`` nobody is asked.
 
     A ``tolerant`` plan only warns of what would keep the build from starting; else that is a ``UserError``.
     """
     event, inputs = request.event, request.inputs
     if not event.is_known:
         log.warning(f"{may_push(event, inputs)[1]}: the image is built and tested only")
-    workspace = read_workspace(inputs, "" if offline else native_platform(request.env))
-    for problem in problems_of(workspace):
-        if not tolerant:
-            raise problem
-        log.warning(str(problem))
-    changes = not_consulted("nobody was asked") if offline else _ask_for_changes(request, log)
-    relevant = _relevant(request, workspace, changes)
-    skip = nothing_to_do(event, inputs, changes, relevant)
-    with nullcontext() if offline or skip else registry_client(request) as registry:
-        found = _findings(request, workspace, changes, relevant, registry, log)
-    decision = skip or decide(event, inputs, changes, relevant, found.published)
-    if decision.kind == BUILD and not offline:
-        found = replace(found, builder=builder_kind(inputs.builder, request.env))
+    with ThreadPoolExecutor(1) as aside:
+        # It takes as long as all else together, so it is asked before it is known whether anything is built.
+        builder = aside.submit(builder_kind, inputs.builder, request.env) if registry else None
+        workspace = read_workspace(inputs, native_platform(request.env) if registry else "")
+        for problem in problems_of(workspace):
+            if not tolerant:
+                raise problem
+            log.warning(str(problem))
+        changes = _ask_for_changes(request, log) if registry else not_consulted("nobody was asked")
+        relevant = _relevant(request, workspace, changes)
+        skip = nothing_to_do(event, inputs, changes, relevant)
+        found = _findings(request, workspace, changes, relevant, None if skip else registry, log)
+        decision = skip or decide(event, inputs, changes, relevant, found.published)
+        if decision.kind == BUILD and builder:
+            found = replace(found, builder=builder.result())
     plan = make_plan(event, inputs, found, decision, keep=request.keep)
     for note in plan.notes:
         log.warning(note)

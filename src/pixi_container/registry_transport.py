@@ -13,6 +13,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin
 from urllib.request import parse_http_list, parse_keqv_list
@@ -127,20 +128,27 @@ class Transport:
     """Calls to registries with the credentials at hand; ``credential_for`` gives them by registry."""
 
     def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
-        import httpx
-
         self._credential_for = credential_for
         self._authorizations: dict[tuple[str, tuple[str, ...]], str] = {}
-        self._client = httpx.Client(
+        self._close: Callable[[], None] = lambda: None
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        """What makes the calls. Made for the first one, as a run that asks nothing has no use for it."""
+        import httpx
+
+        client = httpx.Client(
             timeout=_TIMEOUT_SECONDS,
             # What is passed on must have the bytes that its digest is of.
             headers={"accept-encoding": "identity"},
             event_hooks={"request": [_refuse_plain_http]},
         )
+        self._close = client.close
+        return client
 
     def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        self._close()
 
     def ask(self, call: Call) -> Answer:
         """Make a call, again when the trouble may pass, and give the answer.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pixi_container.image_reference import ImageReference
     from pixi_container.log import Log
     from pixi_container.plan import Plan
-    from pixi_container.registry import PublishedImage
+    from pixi_container.registry import PublishedImage, Registry
     from pixi_container.request import Request
 
 
@@ -34,15 +34,16 @@ def ship(request: Request, log: Log) -> Report:
     """
     for secret in request.inputs.secrets:
         log.mask(secret)
-    with log.step("Plan"):
-        plan = plan_for(request, log)
-        log.say(plan.as_text())
-    if plan.decision != BUILD:
-        return _with_tags(request, plan, log)
-    return _built(request, plan, log)
+    with registry_client(request) as registry:
+        with log.step("Plan"):
+            plan = plan_for(request, log, registry)
+            log.say(plan.as_text())
+        if plan.decision != BUILD:
+            return _with_tags(plan, registry, log)
+        return _built(request, plan, registry, log)
 
 
-def _built(request: Request, plan: Plan, log: Log) -> Report:
+def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report:
     commands = plan.commands
     with _work_folder(request.env) as work, _docker_environment(request, plan, work) as env:
         if request.inputs.conda_auth:
@@ -51,7 +52,7 @@ def _built(request: Request, plan: Plan, log: Log) -> Report:
         try:
             if plan.push:
                 with log.step("Check the registries"):
-                    _check_push(request, plan.published_tags, log)
+                    _check_push(registry, plan.published_tags, log)
             tested = ""
             if commands.build:
                 with log.step("Build"):
@@ -61,12 +62,12 @@ def _built(request: Request, plan: Plan, log: Log) -> Report:
                     engine.test(commands.test)
             if commands.push_environment:
                 with log.step("Push the environment"):
-                    _read_back_environment(request, plan, engine.push(commands.push_environment).digest)
+                    _read_back_environment(registry, plan, engine.push(commands.push_environment).digest)
             if not commands.push:
                 return Report(plan=plan, image_size=engine.image_size(), notes=tuple(engine.notes))
             with log.step("Push"):
                 pushed = engine.push(commands.push, tested=tested)
-                published = _read_back(request, plan, config=pushed.config, digest=pushed.digest)
+                published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
                 log.say(f"what was built is on the registry under each of its {len(plan.published_tags)} tags")
             return Report(plan=plan, published=published, notes=tuple(engine.notes))
         finally:
@@ -75,43 +76,38 @@ def _built(request: Request, plan: Plan, log: Log) -> Report:
             engine.clean()
 
 
-def _with_tags(request: Request, plan: Plan, log: Log) -> Report:
+def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
     """Put the plan's new tags on the image that is there: no builder is started, and no byte of it changes."""
     if not plan.existing_image:
         return Report(plan=plan)
     existing = parse_reference(plan.existing_image, source="image")
-    with registry_client(request) as registry:
-        if plan.new_tags:
-            with log.step("Check the registries"):
-                _check_push(request, plan.new_tags, log)
-            with log.step("Put the tags on the image"):
-                registry.tag(existing, _references(plan.new_tags))
-                for tag in plan.new_tags:
-                    log.say(f"{tag} is {existing.digest}")
-        published = registry.image(existing)
-        labels = registry.labels(existing)
-    return Report(plan=plan, published=published, labels=labels)
+    if plan.new_tags:
+        with log.step("Check the registries"):
+            _check_push(registry, plan.new_tags, log)
+        with log.step("Put the tags on the image"):
+            registry.tag(existing, _references(plan.new_tags))
+            for tag in plan.new_tags:
+                log.say(f"{tag} is {existing.digest}")
+    return Report(plan=plan, published=registry.image(existing), labels=registry.labels(existing))
 
 
 def _references(tags: tuple[str, ...]) -> tuple[ImageReference, ...]:
     return tuple(parse_reference(tag, source="tag") for tag in tags)
 
 
-def _check_push(request: Request, tags: tuple[str, ...], log: Log) -> None:
+def _check_push(registry: Registry, tags: tuple[str, ...], log: Log) -> None:
     """Find out before anything is done that a registry will not take the image."""
-    with registry_client(request) as registry:
-        for name in dict.fromkeys(reference.tagged("") for reference in _references(tags)):
-            registry.check_push(name)
-            log.say(f"{name} takes pushes")
+    for name in dict.fromkeys(reference.tagged("") for reference in _references(tags)):
+        registry.check_push(name)
+        log.say(f"{name} takes pushes")
 
 
-def _read_back(request: Request, plan: Plan, *, config: str, digest: str) -> PublishedImage:
+def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> PublishedImage:
     """Ask the registry for every tag, as only what it answers counts as pushed, and give the first one's image.
 
     ``config`` is the configuration's digest, ``digest`` the image's as the builder told it.
     """
-    with registry_client(request) as registry:
-        found = {reference: registry.image(reference) for reference in _references(plan.published_tags)}
+    found = {reference: registry.image(reference) for reference in _references(plan.published_tags)}
     for reference, image in found.items():
         if image is None or image.config != config:
             raise UserError(
@@ -124,12 +120,11 @@ def _read_back(request: Request, plan: Plan, *, config: str, digest: str) -> Pub
     return images[0]
 
 
-def _read_back_environment(request: Request, plan: Plan, pushed: str) -> None:
-    with registry_client(request) as registry:
-        for reference in _references(plan.environment_tags[:1]):
-            found = registry.digest(reference)
-            if found != pushed:
-                raise UserError(f"{reference} is {found or 'not there'} after {pushed} was pushed to it")
+def _read_back_environment(registry: Registry, plan: Plan, pushed: str) -> None:
+    for reference in _references(plan.environment_tags[:1]):
+        found = registry.digest(reference)
+        if found != pushed:
+            raise UserError(f"{reference} is {found or 'not there'} after {pushed} was pushed to it")
 
 
 @contextmanager

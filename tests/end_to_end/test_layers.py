@@ -132,27 +132,19 @@ def test_two_builders_make_the_same_layers(layered: Step, buildkit_builder: str)
     subprocess.run(prune, env=env, check=True, capture_output=True)
     again = Step(layered.rig, layered.repository, layered.folder, f"{layered.image}-again", layered.inputs)
     third = environment(again, built(again, builder=buildkit_builder))
+    # The engine is of another version than the daemon, which may compress in another way.
     assert diff_ids(layered) == diff_ids(fresh) == diff_ids(again)
-    # Compressed by one version they are equal to the byte; but for what is above the base without a package.
-    assert second[-len(diff_ids(fresh)) :] == third[-len(diff_ids(again)) :]
+    assert second == third
     assert len(first) == len(second)
 
 
 def diff_ids(step: Step) -> list[str]:
-    """The digests of the environment's layers before compression, without the base's."""
-    (tag,) = [tag for tag in registry_tags(step.rig.registry, step.image, ours=True) if tag == "env-default"]
+    """The digests of the layers of the environment's image before compression."""
     kinds = {"accept": "application/vnd.oci.image.manifest.v1+json"}
     with httpx.Client(base_url=f"http://{step.rig.registry}/v2/{step.image}/") as client:
-        config = client.get(f"manifests/{tag}", headers=kinds).json()["config"]["digest"]
+        config = client.get("manifests/env-default", headers=kinds).json()["config"]["digest"]
         found: list[str] = client.get(f"blobs/{config}").json()["rootfs"]["diff_ids"]
-    with httpx.Client(base_url=f"http://{step.rig.registry}/v2/prefix-dev/pixi/") as client:
-        index = client.get(
-            "manifests/latest", headers={"accept": "application/vnd.oci.image.index.v1+json"}
-        ).json()
-        manifest = client.get(f"manifests/{index['manifests'][0]['digest']}", headers=kinds).json()
-        # Above the base are the start-up files of shells, which carry the time of the build, and WORKDIR.
-        base = len(manifest["layers"]) + 2
-    return found[base:]
+    return found
 
 
 def test_what_cannot_be_split_is_one_layer_and_is_said(layered: Step) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixi_container.layers import MOST_LAYERS, OWN_LAYER_BYTES, REST, environment_layers
+from pixi_container.layers import MOST_LAYERS, OWN_LAYER_BYTES, REST, environment_layers, layers_beside
 from pixi_container.lock import LockedPackage
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,12}", fullmatch=True)
@@ -95,3 +96,10 @@ def test_compiled_wheels_are_apart_from_pure_ones() -> None:
 
 def test_one_layer_holds_everything() -> None:
     assert [layer.name for layer in environment_layers([conda("a", 2 * OWN_LAYER_BYTES)], 1)] == [REST]
+
+
+@pytest.mark.parametrize(
+    ("others", "asked", "most"), [(6, 65, 65), (15, 65, 65), (16, 65, 64), (16, 10, 10), (79, 65, 1), (200, 65, 1)]
+)
+def test_many_layers_of_the_workspace_leave_fewer_to_the_environment(others: int, asked: int, most: int) -> None:
+    assert layers_beside(others, asked) == most

@@ -234,12 +234,16 @@ def test_keeping_loads_the_image_under_its_tags(folder: Folder) -> None:
     assert words_after("--tag", plan.commands.build.argv) == [plan.local_image, *plan.tags]
 
 
-def test_only_the_engines_own_builder_leaves_in_the_engine_what_it_pushed(folder: Folder) -> None:
-    own = plan_of(folder, PUSH, builder=BuilderKind(driver="docker"))
-    pushed = (*own.published_tags, *own.environment_tags)
-    assert own.leftover_images == (own.local_image, *pushed)
-    # An image that somebody pulled stays where the builder is another.
-    assert plan_of(folder, PUSH).leftover_images == (own.local_image,)
+def test_what_nobody_asked_for_is_known_beforehand(folder: Folder) -> None:
+    own = BuilderKind(driver="docker")
+    plan = plan_of(folder, PUSH, builder=own)
+    # What the engine's own builder pushes stays in the engine, and only that of this builder.
+    assert plan.leftover_images == (*plan.published_tags, *plan.environment_tags)
+    assert plan_of(folder, PUSH).leftover_images == ()
+    tested = plan_of(folder, PUSH, test_command="true")
+    assert tested.leftover_images == (tested.local_image,)
+    kept = plan_of(folder, PUSH, keep=True, push="false", builder=own)
+    assert kept.leftover_images == (kept.local_image,)
 
 
 def test_two_builds_of_a_commit_have_one_date(folder: Folder) -> None:
