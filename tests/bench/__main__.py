@@ -28,40 +28,47 @@ from tests.rig.errors import RigError
 from tests.rig.folders import Folders
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 RESULTS = ROOT / ".bench"
 DOCUMENT = ROOT / "docs" / "performance.md"
+REPORT = "report.md"
 PICTURE = "performance.svg"
-SECTIONS = tuple(report.TITLES)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure what is asked for; 1 when something does not work."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"all, or some of: {', '.join(SECTIONS)}")
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"all, or some of: {', '.join(report.TITLES)}"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="rounds of the tables of changes (default: 3)")
     parser.add_argument("--document", action="store_true", help="put the results into docs/ as well")
     options = parser.parse_args(argv)
-    if unknown := set(options.sections) - set(SECTIONS):
-        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    if unknown := set(options.sections) - report.TITLES.keys():
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(report.TITLES)}")
     folders = Folders.from_environment(os.environ)
     was_up = all(component.healthy for component in rig.status(folders))
+    found: dict[str, list[measurements.Row]] = {}
     try:
-        found = _measure(folders, options.sections or SECTIONS, options.rounds)
+        for section, rows in _measure(folders, options.sections or report.TITLES, options.rounds):
+            found[section] = rows
+            _write(found, options.rounds)
     except (RigError, BenchError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     finally:
         if not was_up:
             rig.down(folders, print)
-    _write(found, options.rounds)
+    print(f"\n{(RESULTS / REPORT).read_text('utf-8')}\nAll of it is in {RESULTS}.")
     if options.document:
         _document(found)
     return 0
 
 
-def _measure(folders: Folders, sections: Sequence[str], rounds: int) -> dict[str, list[measurements.Row]]:
+def _measure(
+    folders: Folders, sections: Iterable[str], rounds: int
+) -> Iterator[tuple[str, list[measurements.Row]]]:
     components = rig.up(folders, print)
     with ExitStack() as stack:
         temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pixi-container-bench-")))
@@ -76,16 +83,12 @@ def _measure(folders: Folders, sections: Sequence[str], rounds: int) -> dict[str
             stack.callback(buildkit.stop, "buildkit", state=folders.state)
             builder = stack.enter_context(buildkit.builder(address, environment=components.environment()))
             daemons = replace(engine, builder=builder)
-        found: dict[str, list[measurements.Row]] = {}
         for section in sections:
             print(f"\n{report.TITLES[section]}", flush=True)
-            if section == "rows":
-                found[section] = measurements.changes(daemons, rounds)
-            elif section == "engine_rows":
-                found[section] = measurements.changes(engine, rounds)
+            if section.endswith("rows"):
+                yield section, measurements.changes(engine if section == "engine_rows" else daemons, rounds)
             else:
-                found[section] = getattr(measurements, section)(daemons)
-        return found
+                yield section, measurements.SECTIONS[section](daemons)
 
 
 def _write(found: dict[str, list[measurements.Row]], rounds: int) -> None:
@@ -95,10 +98,9 @@ def _write(found: dict[str, list[measurements.Row]], rounds: int) -> None:
         json.dumps({"machine": machine, "rounds": rounds, **found}, indent=1) + "\n"
     )
     text = "\n\n".join(f"## {report.TITLES[name]}\n\n{table}" for name, table in report.tables(found).items())
-    (RESULTS / "report.md").write_text(f"# Seconds and bytes\n\n![changes]({PICTURE})\n\n{text}\n", "utf-8")
+    (RESULTS / REPORT).write_text(f"# Seconds and bytes\n\n![changes]({PICTURE})\n\n{text}\n", "utf-8")
     if rows := found.get("rows"):
         (RESULTS / PICTURE).write_text(report.bars(rows), "utf-8")
-    print(f"\n{text}\n\nAll of it is in {RESULTS}.")
 
 
 def _document(found: dict[str, list[measurements.Row]]) -> None:

@@ -241,6 +241,17 @@ def _pull(contestant: Contestant) -> float:
     return round(time.monotonic() - start, 2)
 
 
+SECTIONS = {
+    "pulls": pulls,
+    "large": large,
+    "sizes": sizes,
+    "bumps": bumps,
+    "choices": choices,
+    "start_up": start_up,
+}
+"""What is measured beside the changes."""
+
+
 def _took(what: str, took: Took) -> Row:
     return {f"{what}_s": round(took.seconds, 1), f"{what}_bytes": took.pushed}
 
