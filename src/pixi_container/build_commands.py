@@ -22,9 +22,6 @@ WORK = "$WORK"
 
 # Annotations have no place in Docker's own media types, which are BuildKit's default.
 _PUSH = "type=registry,oci-mediatypes=true"
-# By measurement (docs/performance.md): one more than gzip's usual level makes up for the bytes that splitting
-# costs, and a layer is compressed once and pulled often.
-_COMPRESSION = {"gzip": "compression=gzip,compression-level=7", "zstd": "compression=zstd"}
 _LOAD = "type=docker"
 _NOWHERE = "type=cacheonly"
 _CHECK_AS = ("--user", "54321:54321", "--read-only", "--env", "HOME=/nonexistent")
@@ -107,7 +104,7 @@ def build_commands(inputs: Inputs, workspace: Workspace, order: BuildOrder) -> B
     loaded = runs_here or order.keep
     local_tags = (order.local_image, *(order.draft.metadata.tags if order.keep else ()))
     epoch = f"source-date-epoch={order.epoch}"
-    push = f"{_PUSH},{_COMPRESSION[inputs.compression]}"
+    push = f"{_PUSH},compression={inputs.compression}"
     image_labels = _flags("--label", tuple(f"{key}={value}" for key, value in order.labels))
 
     def build(purpose: str, *more: str) -> Command:

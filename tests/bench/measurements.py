@@ -41,12 +41,15 @@ LARGE = Shape(packages=120, files=40_000, megabytes=2_000)
 SIZES = (Shape(20, 2_000, 100), Shape(60, 13_000, 600), LARGE)
 BUMPS = (1, 3, 12, 48)
 
-_COMPRESSION = "pixi_container.build_commands._COMPRESSION"
+_PUSH = "pixi_container.build_commands._PUSH"
 _OWN_LAYER_BYTES = "pixi_container.layers.OWN_LAYER_BYTES"
 _SHARED_LAYERS = "pixi_container.layers._SHARED_LAYERS"
 _LEVELS: dict[str, tuple[dict[str, str], dict[str, object]]] = {
-    f"{kind}, level {level}": ({}, {_COMPRESSION: {"gzip": f"compression={kind},compression-level={level}"}})
-    for kind, level in (("gzip", 1), ("gzip", 6), ("gzip", 9), ("zstd", 1), ("zstd", 9))
+    f"{kind}, level {level}": (
+        {"compression": kind},
+        {_PUSH: f"type=registry,oci-mediatypes=true,compression-level={level}"},
+    )
+    for kind, level in (("gzip", 1), ("gzip", 7), ("gzip", 9), ("zstd", 1), ("zstd", 9))
 }
 CHOICES: dict[str, tuple[dict[str, str], dict[str, object]]] = {
     "as it is": ({}, {}),
