@@ -39,18 +39,19 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
     event, inputs = request.event, request.inputs
     if not event.is_known:
         log.warning(f"{may_push(event, inputs)[1]}: the image is built and tested only")
+    workspace = read_workspace(inputs, native_platform(request.env) if registry else "")
+    for problem in problems_of(workspace):
+        if not tolerant:
+            raise problem
+        log.warning(str(problem))
+    changes = _ask_for_changes(request, log) if registry else not_consulted("nobody was asked")
+    relevant = _relevant(request, workspace, changes)
+    skip = nothing_to_do(event, inputs, changes, relevant)
+    asked = None if skip else registry
     with ThreadPoolExecutor(1) as aside:
-        # It takes as long as all else together, so it is asked before it is known whether anything is built.
-        builder = aside.submit(builder_kind, inputs.builder, request.env) if registry else None
-        workspace = read_workspace(inputs, native_platform(request.env) if registry else "")
-        for problem in problems_of(workspace):
-            if not tolerant:
-                raise problem
-            log.warning(str(problem))
-        changes = _ask_for_changes(request, log) if registry else not_consulted("nobody was asked")
-        relevant = _relevant(request, workspace, changes)
-        skip = nothing_to_do(event, inputs, changes, relevant)
-        found = _findings(request, workspace, changes, relevant, None if skip else registry, log)
+        # It takes as long as the registry's answers, so it is asked before these tell whether anything is built.
+        builder = aside.submit(builder_kind, inputs.builder, request.env) if asked else None
+        found = _findings(request, workspace, changes, relevant, asked, log)
         decision = skip or decide(event, inputs, changes, relevant, found.published)
         if decision.kind == BUILD and builder:
             found = replace(found, builder=builder.result())

@@ -121,10 +121,9 @@ def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> P
 
 
 def _read_back_environment(registry: Registry, plan: Plan, pushed: str) -> None:
-    for reference in _references(plan.environment_tags[:1]):
-        found = registry.digest(reference)
-        if found != pushed:
-            raise UserError(f"{reference} is {found or 'not there'} after {pushed} was pushed to it")
+    found = registry.digest(parse_reference(plan.environment_image, source="tag"))
+    if found != pushed:
+        raise UserError(f"{plan.environment_image} is {found or 'not there'} after {pushed} was pushed to it")
 
 
 @contextmanager

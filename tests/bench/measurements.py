@@ -11,7 +11,6 @@ import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -171,17 +170,8 @@ def large(bench: Bench) -> list[Row]:
     """Measure one large environment: first build, a bump, and the disk that the first build takes."""
     rows: list[Row] = []
     for name in ("recipe", "ours"):
-        contestant = bench.contestant(name)
-        with bench.workspaces.synthetic(LARGE) as workspace:
-            contestant.empty()
-            with _peak(bench.data) as peak:
-                first = contestant.run(workspace)
-            workspace.bump(LARGE.names()[-1], old="1.0", new="1.1")
-            bump = contestant.run(workspace)
-        # What was pushed lies on the same disk.
-        rows.append(
-            {"who": name, **_took("first", first), **_took("bump", bump), "disk_bytes": peak[0] - first.pushed}
-        )
+        row, disk = _first_and_bump(bench, name, LARGE)
+        rows.append({"who": name, **row, "disk_bytes": disk})
         _say(str(rows[-1]))
     return rows
 
@@ -190,15 +180,23 @@ def sizes(bench: Bench) -> list[Row]:
     """Measure first builds and bumps of environments of several sizes."""
     rows: list[Row] = []
     for shape in SIZES:
-        contestant = bench.contestant("ours")
-        with bench.workspaces.synthetic(shape) as workspace:
-            first = contestant.run(workspace)
-            workspace.bump(shape.names()[-1], old="1.0", new="1.1")
-            bump = contestant.run(workspace)
-        of = {"megabytes": shape.megabytes, "files": shape.files, "packages": shape.packages}
-        rows.append({**of, **_took("first", first), **_took("bump", bump)})
+        row, _ = _first_and_bump(bench, "ours", shape)
+        rows.append({"megabytes": shape.megabytes, "files": shape.files, "packages": shape.packages, **row})
         _say(str(rows[-1]))
     return rows
+
+
+def _first_and_bump(bench: Bench, name: str, shape: Shape) -> tuple[Row, int]:
+    """Build a made-up environment, then bump one package; the bytes of disk are those of the first build."""
+    contestant = bench.contestant(name)
+    with bench.workspaces.synthetic(shape) as workspace:
+        contestant.empty()
+        with _peak(bench.data) as peak:
+            first = contestant.run(workspace)
+        workspace.bump(shape.names()[-1], old="1.0", new="1.1")
+        bump = contestant.run(workspace)
+    # What was pushed lies on the same disk.
+    return {**_took("first", first), **_took("bump", bump)}, peak[0] - first.pushed
 
 
 def bumps(bench: Bench) -> list[Row]:
@@ -223,13 +221,10 @@ def start_up(bench: Bench) -> list[Row]:
         for command in ("--version", "tags", "plan --offline"):
             given = () if command == "--version" else ("--images", "localhost/a", "--tags", "a")
             argv = [sys.executable, "-m", "pixi_container", *command.split(), *given]
-            run = partial(
-                subprocess.run, argv, cwd=workspace.folder, env=contestant.env, check=True, capture_output=True
-            )
             seconds = []
             for _ in range(5):
                 start = time.monotonic()
-                run()
+                subprocess.run(argv, cwd=workspace.folder, env=contestant.env, check=True, capture_output=True)
                 seconds.append(time.monotonic() - start)
             rows.append({"command": command, "s": round(statistics.median(seconds), 2)})
             _say(str(rows[-1]))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.end_to_end.conftest import ROOT, Outcome, Step, registry_tags
-from tests.rig import solve
+from tests.rig import buildkit, solve
 
 MANIFEST = """\
 [workspace]
@@ -59,20 +58,24 @@ def built(step: Step, **inputs: str) -> Outcome:
     return outcome
 
 
-def layers(step: Step, image: str) -> list[str]:
+def of_registry(step: Step, path: str) -> dict[str, Any]:
+    """What the registry has below the step's repository: a manifest, or a configuration."""
+    kind = {"accept": "application/vnd.oci.image.manifest.v1+json"}
+    answer = httpx.get(f"http://{step.rig.registry}/v2/{step.image}/{path}", headers=kind)
+    found: dict[str, Any] = answer.raise_for_status().json()
+    return found
+
+
+def layers(step: Step, digest: str) -> list[str]:
     """The digests of an image's layers, base first."""
-    name, _, digest = image.partition("@")
-    path = name.partition("/")[2]
-    kinds = "application/vnd.oci.image.manifest.v1+json"
-    url = f"http://{step.rig.registry}/v2/{path}/manifests/{digest}"
-    return [layer["digest"] for layer in httpx.get(url, headers={"accept": kinds}).json()["layers"]]
+    return [layer["digest"] for layer in of_registry(step, f"manifests/{digest}")["layers"]]
 
 
 def environment(step: Step, outcome: Outcome) -> list[str]:
     """The layers of the environment's image, as this run made it."""
     tag = outcome.outputs["environment-image"].rpartition(":")[2]
     digest = registry_tags(step.rig.registry, step.image, ours=True)[tag]
-    return layers(step, f"{step.rig.registry}/{step.image}@{digest}")
+    return layers(step, digest)
 
 
 def seen(step: Step, image: str) -> str:
@@ -102,7 +105,7 @@ def test_a_bump_changes_the_packages_layer_and_the_last_alone(layered: Step) -> 
     # The entrypoint is above the last layer of the environment.
     assert changed[-1] == len(after) - 2
     image = outcome.outputs["image"]
-    assert set(after) <= set(layers(layered, image))
+    assert set(after) <= set(layers(layered, outcome.outputs["digest"]))
     said = layered.docker("run", "--rm", image, "python", "-c", "import tqdm; print(tqdm.__version__)")
     assert said == "4.67.1"
     listed = layered.docker("run", "--rm", image, "pixi", "list")
@@ -127,9 +130,7 @@ def test_two_builders_make_the_same_layers(layered: Step, buildkit_builder: str)
     first = environment(layered, built(layered))
     fresh = Step(layered.rig, layered.repository, layered.folder, f"{layered.image}-other", layered.inputs)
     second = environment(fresh, built(fresh, builder=buildkit_builder))
-    env = {**os.environ, **layered.rig.environment()}
-    prune = ["docker", "buildx", "prune", "--builder", buildkit_builder, "--all", "--force"]
-    subprocess.run(prune, env=env, check=True, capture_output=True)
+    buildkit.prune(buildkit_builder, environment=layered.rig.environment())
     again = Step(layered.rig, layered.repository, layered.folder, f"{layered.image}-again", layered.inputs)
     third = environment(again, built(again, builder=buildkit_builder))
     # The engine is of another version than the daemon, which may compress in another way.
@@ -140,10 +141,8 @@ def test_two_builders_make_the_same_layers(layered: Step, buildkit_builder: str)
 
 def diff_ids(step: Step) -> list[str]:
     """The digests of the layers of the environment's image before compression."""
-    kinds = {"accept": "application/vnd.oci.image.manifest.v1+json"}
-    with httpx.Client(base_url=f"http://{step.rig.registry}/v2/{step.image}/") as client:
-        config = client.get("manifests/env-default", headers=kinds).json()["config"]["digest"]
-        found: list[str] = client.get(f"blobs/{config}").json()["rootfs"]["diff_ids"]
+    config = of_registry(step, "manifests/env-default")["config"]["digest"]
+    found: list[str] = of_registry(step, f"blobs/{config}")["rootfs"]["diff_ids"]
     return found
 
 
@@ -172,8 +171,6 @@ def test_zstd_is_a_choice(layered: Step) -> None:
     # In a folder of its own no layer is one that the builder has as gzip already, which it would take.
     outcome = built(layered, compression="zstd", workdir="/zstd")
     tag = outcome.outputs["environment-image"].rpartition(":")[2]
-    kinds = {"accept": "application/vnd.oci.image.manifest.v1+json"}
-    url = f"http://{layered.rig.registry}/v2/{layered.image}/manifests/{tag}"
-    manifest = httpx.get(url, headers=kinds).json()
+    manifest = of_registry(layered, f"manifests/{tag}")
     assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"][-5:]} == {"zstd"}
     assert json.loads(outcome.outputs["metadata"])["environment_image"].endswith(tag)

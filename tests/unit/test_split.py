@@ -13,7 +13,9 @@ import pytest
 from pixi_container.dockerfile import TEMPLATE
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = re.search(r'^COPY <<"SPLIT" \S+\n(.*?)^SPLIT$', (ROOT / TEMPLATE).read_text(), re.MULTILINE | re.DOTALL)
+SCRIPTS = dict(
+    re.findall(r'^COPY <<"(\w+)" \S+\n(.*?)^\1$', (ROOT / TEMPLATE).read_text(), re.MULTILINE | re.DOTALL)
+)
 PACKAGES = "own-numpy conda:numpy\nshared-01 conda:odd pypi:rich\nwheels-0 pypi:fast\nrest\n"
 ODD = ("a file", 'with "quotes"', "back\\slash", "ünï", "$HOME `id`", "-rf", " edge ", "*?[x]")
 
@@ -62,8 +64,9 @@ class Prefix:
 
     def split(self, records: str = "fixed") -> subprocess.CompletedProcess[str]:
         """Run the step."""
-        assert SCRIPT
-        text = SCRIPT[1].replace("{{ workdir }}", str(self.workdir)).replace("{{ prefix }}", str(self.folder))
+        text = (
+            SCRIPTS["SPLIT"].replace("{{ workdir }}", str(self.workdir)).replace("{{ prefix }}", str(self.folder))
+        )
         assert "{{" not in text.replace("{}", "")
         base = self.workdir.parent
         (base / "split.sh").write_text(text)
@@ -175,3 +178,34 @@ def test_what_is_not_known_is_one_layer_and_is_said(prefix: Prefix, name: str, t
     done = prefix.split()
     assert done.returncode == 1
     assert re.search(f"^pixi-container: one layer: .*{why}", done.stdout, re.MULTILINE), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "first", "second"),
+    [
+        ("0.63.2", "linked", "linked"),
+        ("0.64.0", "linked", "kept"),
+        ("0.76.1", "linked", "kept"),
+        ("1.0.0", "linked", "kept"),
+    ],
+)
+def test_a_builder_that_comes_back_keeps_packages(tmp_path: Path, version: str, first: str, second: str) -> None:
+    """But for versions of pixi whose copies out of the cache have the time of the copy."""
+    (tmp_path / "mount").mkdir()
+    (tmp_path / "bin").mkdir()
+    pixi = tmp_path / "bin/pixi"
+    pixi.write_text(f"#!/bin/sh\necho pixi {version}\n")
+    pixi.chmod(0o755)
+    text = re.sub(r"(?m)^\{%.*\n|^export RATTLER.*\n", "", SCRIPTS["START"])
+    text = text.replace("/var/cache/pixi", str(tmp_path / "mount")).replace("/split/", f"{tmp_path}/")
+    (tmp_path / "start.sh").write_text(text)
+    places = {str(tmp_path / "cache"): "linked", str(tmp_path / "mount"): "kept"}
+    for expected in (first, second):
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", '. "$0" && printenv PIXI_CACHE_DIR', tmp_path / "start.sh"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
+        )
+        assert places[done.stdout.strip()] == expected
