@@ -13,8 +13,8 @@ demo: $(READY) ## a workspace to a tested image on a registry, on real component
 test: $(READY) check ## everything: checks, unit tests, end to end on real components
 	$(BIN)/pytest
 
-unit: $(READY) ## the unit tests alone
-	$(BIN)/pytest tests/unit
+unit: $(READY) ## the tests that need nothing but Python
+	$(BIN)/pytest tests/unit tests/security -m "not engine"
 
 check: $(READY) ## formatting, types, Dockerfile and workflow linters
 	$(BIN)/ruff check

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pixi_container.changes import Changes, assumed, comparison_for
-from pixi_container.git import checkout_prefix
+from pixi_container.checkout import checkout_prefix
 from pixi_container.git_comparison import CommitGoneError, Difference, GitUnavailableError, compare_remote
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def find_changes(event: Event, token: str, env: Mapping[str, str], say: Callable
     return answer if isinstance(answer, Changes) else known(answer, "github")
 
 
-def workspace_prefix(context: Path, env: Mapping[str, str]) -> str | None:
-    """Give the workspace folder's path from the repository's root, with a slash at its end unless it is the root.
+def workspace_prefix(context: Path) -> str | None:
+    """Return the workspace folder's path from the repository's root, with a slash at its end unless it is that.
 
     None where it lies in no checkout.
     """
-    found = checkout_prefix(context, env)
-    return found if found is None or not found else posixpath.join(found, "")
+    prefix = checkout_prefix(context)
+    return posixpath.join(prefix, "") if prefix else prefix
 
 
 def running_workflow(env: Mapping[str, str]) -> str:

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.paths import NEVER_COPIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-NEVER_COPIED = frozenset({".git", ".pixi"})
-"""Names at the top of the context that never become part of an image."""
 
 _CHUNK = 1 << 20
 

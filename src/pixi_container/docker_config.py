@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_CREDENTIALS
+from pixi_container.child_environment import CREDENTIAL_HELPER, passing
 from pixi_container.errors import UserError
 from pixi_container.inputs import Credential
 from pixi_container.processes import capture
@@ -27,34 +29,43 @@ def stored_credential(registry: str, env: Mapping[str, str]) -> Credential | Non
     """Give what ``docker login`` kept for the registry, from the file or a credential helper; None if nothing."""
     config = _read(_folder(env))
     key = DOCKER_HUB_CREDENTIALS if registry == DOCKER_HUB else registry
-    helper = config.get("credHelpers", {}).get(key, config.get("credsStore", ""))
+    helper = _table(config, "credHelpers").get(key, config.get("credsStore", ""))
     if helper:
+        if not isinstance(helper, str) or not _HELPER.fullmatch(helper):
+            return None
         try:
             done = capture([f"docker-credential-{helper}", "get"], env=env, given=key)
             kept = json.loads(done.output) if done.code == 0 else {}
-        except (UserError, ValueError):
+            username, password = str(kept.get("Username", "")), str(kept.get("Secret", ""))
+        except (UserError, ValueError, AttributeError, RecursionError):
             return None
-        username, password = kept.get("Username", ""), kept.get("Secret", "")
     else:
-        entry = config.get("auths", {}).get(key, {})
+        auth = _table(_table(config, "auths"), key).get("auth", "")
         try:
-            username, _, password = base64.b64decode(entry.get("auth", "")).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+            username, _, password = base64.b64decode(str(auth)).decode().partition(":")
+        except (binascii.Error, ValueError):
             return None
     return Credential(registry=registry, username=username, password=password) if password else None
 
 
+_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_CREDENTIALS = frozenset({"auths", "credHelpers", "credsStore", "HttpHeaders"})
+
+
 @contextmanager
 def private_docker_config(
-    credentials: Sequence[Credential], env: Mapping[str, str], parent: Path
+    credentials: Sequence[Credential], env: Mapping[str, str], parent: Path, *, keep_stored: bool = True
 ) -> Iterator[dict[str, str]]:
-    """Give ``env`` with a ``DOCKER_CONFIG`` that holds ``credentials`` too, for as long as the block runs.
+    """Yield the variables of a ``DOCKER_CONFIG`` that holds ``credentials`` too, for as long as the block runs.
 
-    The folder is a copy of the user's configuration, readable by its owner only, made below ``parent`` and
-    gone afterwards. Plugins, contexts and builders of the user stay where they are.
+    Without ``keep_stored`` it has none of the credentials that the machine's own has. The folder is a copy of the
+    user's configuration, readable by its owner only, made below ``parent`` and gone afterwards. Plugins, contexts
+    and builders of the user stay where they are.
     """
     folder = _folder(env)
     config = _read(folder)
+    if not keep_stored:
+        config = {name: value for name, value in config.items() if name not in _CREDENTIALS}
     private = Path(tempfile.mkdtemp(prefix="docker-config-", dir=parent))
     try:
         for name in ("cli-plugins", "contexts"):
@@ -64,17 +75,23 @@ def private_docker_config(
             key = DOCKER_HUB_CREDENTIALS if credential.registry == DOCKER_HUB else credential.registry
             secret = base64.b64encode(f"{credential.username}:{credential.password}".encode()).decode()
             config.setdefault("auths", {})[key] = {"auth": secret}
-            if config.get("credsStore") or key in config.get("credHelpers", {}):
+            if config.get("credsStore") or key in _table(config, "credHelpers"):
                 # An empty helper's name sends Docker to the file for this registry alone.
                 config.setdefault("credHelpers", {})[key] = ""
         write_secret(private / "config.json", json.dumps(config))
         yield {
-            **env,
+            **(credential_helper_variables(env) if keep_stored else {}),
             "DOCKER_CONFIG": str(private),
             "BUILDX_CONFIG": env.get("BUILDX_CONFIG") or str(folder / "buildx"),
         }
     finally:
         shutil.rmtree(private, ignore_errors=True)
+
+
+def credential_helper_variables(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of clouds' credential helpers where Docker's configuration names one, else none."""
+    config = _read(_folder(env))
+    return passing(CREDENTIAL_HELPER, env) if config.get("credHelpers") or config.get("credsStore") else {}
 
 
 def write_secret(file: Path, text: str) -> None:
@@ -93,10 +110,15 @@ def _read(folder: Path) -> dict[str, Any]:
         config = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"Docker's configuration cannot be read: {error}",
             file=str(path),
             hint="Repair or remove the file.",
         ) from error
     return config if isinstance(config, dict) else {}
+
+
+def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = config.get(key)
+    return value if isinstance(value, dict) else {}

@@ -13,7 +13,7 @@ from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.errors import UserError
 from pixi_container.layers import MOST_LAYERS, environment_layers, layers_beside
 from pixi_container.lock import LOCK_NAME
-from pixi_container.workspace import checked_path
+from pixi_container.paths import checked_path
 from pixi_container.workspace_stage import workspace_stage
 
 if TYPE_CHECKING:

@@ -84,10 +84,11 @@ class Pushed:
 class Engine:
     """Carries out the commands of one plan, showing what they print."""
 
-    def __init__(self, plan: Plan, work: Path, env: Mapping[str, str], log: Log) -> None:
+    def __init__(self, plan: Plan, work: Path, env: Mapping[str, str], login: Mapping[str, str], log: Log) -> None:
         self._plan = plan
         self._work = work
         self._env = env
+        self._login = login
         self._log = log
         self._started = False
         self.notes: list[str] = []
@@ -106,6 +107,7 @@ class Engine:
             done = stream(
                 command.argv,
                 env=self._env,
+                added=self._login,
                 show=show,
                 stop=self._remove_container,
             )
@@ -166,8 +168,8 @@ class Engine:
 
             done = stream(
                 command.in_folder(str(self._work)),
-                # Buildx would make a build argument of the date, on which every step then depends.
-                env={name: value for name, value in self._env.items() if name != "SOURCE_DATE_EPOCH"},
+                env=self._env,
+                added=self._login,
                 show=watch,
                 group_file=self._work / "build-process-group",
             )

@@ -1,68 +1,76 @@
-"""The local checkout: what a laptop has in place of an event, and the date of a commit."""
+"""Git, always on a repository of our own making, so that no configuration, hook or filter of a checkout is obeyed.
+
+A checkout's ``.git`` may belong to whoever wrote the checked-out code, and a folder with ``HEAD``, ``refs`` and
+``objects`` in it is a repository to git wherever it lies. Either can name programs that git runs. So git is told
+by ``--git-dir`` where to look, and that is a folder that this program made.
+"""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixi_container.event import LOCAL, Event
+from pixi_container.errors import UserError
 from pixi_container.processes import capture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
-_GIT = ("git", "-c", "safe.directory=*")
-_GITHUB_REMOTE = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:](?P<repository>[^/]+/[^/]+?)(?:\.git)?/?")
+    from pixi_container.processes import Finished
+
+_SETTINGS = (
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.askPass=",
+    "credential.helper=",
+    "log.showSignature=false",
+    "safe.bareRepository=explicit",
+    "safe.directory=*",
+    # git would send the token to wherever the server redirects to.
+    "http.followRedirects=false",
+)
+_GIT = ("git", "--no-pager", *(word for setting in _SETTINGS for word in ("-c", setting)))
 
 
-def local_event(folder: Path, env: Mapping[str, str]) -> Event:
-    """Give the state of the checkout around ``folder`` as an event: a tag on HEAD, else the branch.
+def run_git(
+    repository: str,
+    env: Mapping[str, str],
+    *arguments: str,
+    seconds: float,
+    protocol: str = "none",
+    added: Mapping[str, str] | None = None,
+    given: str = "",
+) -> Finished:
+    """Run git on the bare ``repository``, a folder that this program made, and return what it printed.
 
-    Outside of a checkout everything is empty.
+    ``protocol`` is the one that git may use to reach another repository; by default there is none, so that a
+    missing object is missing (https://git-scm.com/docs/git, GIT_ALLOW_PROTOCOL). Bytes of its output
+    that are not UTF-8 are surrogates. Raises ``UserError`` when git is missing, or does not end in time.
     """
-    sha = _git(folder, env, "rev-parse", "--verify", "--quiet", "HEAD")
-    tag = _git(folder, env, "describe", "--tags", "--exact-match", "HEAD") if sha else ""
-    branch = _git(folder, env, "symbolic-ref", "--quiet", "--short", "HEAD")
-    remote = _GITHUB_REMOTE.fullmatch(_git(folder, env, "remote", "get-url", "origin"))
-    default = _git(folder, env, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").partition("/")[2]
-    return Event(
-        name=LOCAL,
-        ref=f"refs/tags/{tag}" if tag else f"refs/heads/{branch}" if branch else "",
-        sha=sha,
-        repository=remote["repository"] if remote else "",
-        payload={"repository": {"default_branch": default or "main"}},
+    fixed = {"GIT_ALLOW_PROTOCOL": protocol, "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1"}
+    return capture(
+        [*_GIT, f"--git-dir={repository}", *arguments],
+        env=env,
+        added={**fixed, **(added or {})},
+        given=given,
+        seconds=seconds,
+        errors="surrogateescape",
     )
 
 
-def checkout_prefix(folder: Path, env: Mapping[str, str]) -> str | None:
-    """Give the path of ``folder`` from the root of the checkout around it, empty for the root, None outside."""
-    done = capture([*_GIT, "-C", str(folder), "rev-parse", "--show-prefix"], env=env)
-    return done.output.strip("\n").rstrip("/") if done.code == 0 else None
-
-
-def commit_date(folder: Path, sha: str, env: Mapping[str, str]) -> datetime | None:
-    """Give the committer's date of ``sha``, or None when the checkout does not have it."""
-    text = _git(folder, env, "show", "--no-patch", "--format=%cI", f"{sha}^{{commit}}") if sha else ""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
-
-
-def source_version(folder: Path, env: Mapping[str, str]) -> str:
-    """Give the checkout's version for Python packages: ``1.2.3``, ``1.2.3.post4+g0123456``, or empty."""
-    described = _git(folder, env, "describe", "--tags", "--long", "--match", "*[0-9]*")
-    found = re.fullmatch(r".*?(\d+(?:\.\d+)*)-(\d+)-(g[0-9a-f]+)", described)
-    if found:
-        return found[1] if found[2] == "0" else f"{found[1]}.post{found[2]}+{found[3]}"
-    sha = _git(folder, env, "rev-parse", "--short", "HEAD")
-    return f"0.0.0+g{sha}" if sha else ""
-
-
-def _git(folder: Path, env: Mapping[str, str], *arguments: str) -> str:
-    """Run a reading git command; empty text when it fails.
-
-    The checkout may belong to another user, as in a container job: nothing of it is executed here, so git's
-    guard against that is lifted for this one command.
-    """
-    done = capture([*_GIT, "-C", str(folder), *arguments], env=env)
-    return done.output.strip() if done.code == 0 else ""
+@contextmanager
+def temporary_folder(env: Mapping[str, str]) -> Iterator[str]:
+    """Yield an empty folder in the runner's temp, gone afterwards. Raises ``UserError`` when there can be none."""
+    parent = env.get("RUNNER_TEMP") or tempfile.gettempdir()
+    try:
+        Path(parent).mkdir(parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix="pixi-container-git-", dir=parent)
+    except OSError as error:
+        raise UserError(f"there is no temporary folder: {error}") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

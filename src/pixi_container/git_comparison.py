@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pixi_container.errors import UserError
-from pixi_container.processes import capture
+from pixi_container.git import run_git, temporary_folder
+from pixi_container.image_reference import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pixi_container.changes import Comparison
 
-# git would send the token to wherever the server redirects to.
-_SETTINGS = ("safe.directory=*", "credential.helper=", "core.askPass=", "http.followRedirects=false")
-_GIT = ("git", *(word for setting in _SETTINGS for word in ("-c", setting)))
+_PROTOCOLS = frozenset({"https", "http", "file"})
 _FETCH_SECONDS = 120
 _FETCH_ATTEMPTS = 3
 _GONE = re.compile(r"not our ref|couldn't find remote ref|no such remote ref|unadvertised object", re.IGNORECASE)
@@ -53,38 +51,27 @@ def compare_remote(comparison: Comparison, url: str, token: str, env: Mapping[st
     entry like any other. ``token`` reaches git by environment alone. Raises ``CommitGoneError`` and
     ``GitUnavailableError``.
     """
-    parent = env.get("RUNNER_TEMP") or tempfile.gettempdir()
     try:
-        Path(parent).mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix="pixi-container-changes-", dir=parent)
-    except OSError as error:
-        raise GitUnavailableError(f"there is no temporary folder: {error}") from error
-    try:
-        return _compare(comparison, url, folder, _environment(url, token, env))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with temporary_folder(env) as folder:
+            return _compare(comparison, url, folder, env, _authorization(url, token))
+    except (CommitGoneError, GitUnavailableError):
+        raise
+    except UserError as error:
+        raise GitUnavailableError(error.message, hint=error.hint) from error
 
 
-def compare_local(folder: Path, base: str, head: str, env: Mapping[str, str]) -> Difference:
-    """Compare two revisions of the checkout around ``folder``. Raises ``UserError`` for an unknown one."""
-    quiet = {**env, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    first, second = (_commit(folder, revision, quiet) for revision in (base, head))
-    return Difference(first, second, _diff(str(folder), first, second, quiet))
+def changed_paths(repository: str, base: str, head: str, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return every path that differs between two commits of a bare repository; raises as ``compare_remote``."""
+    # Settings of the machine, and .gitmodules of a checkout, may say that submodules do not count.
+    as_they_are = ("--no-renames", "--ignore-submodules=none", "--no-ext-diff", "--no-textconv")
+    listed = _git(repository, env, "diff-tree", "-r", "-z", *as_they_are, "--name-only", base, head)
+    return tuple(path for path in listed.split("\0") if path)
 
 
-def _commit(folder: Path, revision: str, env: Mapping[str, str]) -> str:
-    ask = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
-    done = capture([*_GIT, "-C", str(folder), *ask], env=env)
-    if done.code != 0:
-        raise UserError(
-            f"there is no commit {revision!r} in the checkout around '{folder}'",
-            hint="A shallow clone may lack it: `git fetch --unshallow`.",
-        )
-    return done.output.strip()
-
-
-def _compare(comparison: Comparison, url: str, folder: str, env: Mapping[str, str]) -> Difference:
-    _git(folder, env, "init", "--quiet", "--bare")
+def _compare(
+    comparison: Comparison, url: str, folder: str, env: Mapping[str, str], authorization: Mapping[str, str]
+) -> Difference:
+    _git(folder, env, "init", "--quiet", "--bare", "--template=", folder)
     wanted = [comparison.head]
     if comparison.base_branch:
         wanted.append(f"refs/heads/{comparison.base_branch}:refs/heads/base")
@@ -93,7 +80,18 @@ def _compare(comparison: Comparison, url: str, folder: str, env: Mapping[str, st
     # The parents come with the second commit of depth; one fetch, as a second one in a shallow repository fails
     # in some releases of git: https://github.com/actions/runner-images/issues/14633
     depth = "1" if comparison.base or comparison.base_branch else "2"
-    _fetch(folder, env, "--depth", depth, "--filter=blob:none", "--no-tags", "--quiet", url, *wanted)
+    scheme = urlsplit(url).scheme
+    _repeated(
+        partial(
+            _git,
+            folder,
+            env,
+            "fetch",
+            *("--depth", depth, "--filter=blob:none", "--no-tags", "--quiet", "--end-of-options", url, *wanted),
+            protocol=scheme if scheme in _PROTOCOLS else "none",
+            added=authorization,
+        )
+    )
     head = comparison.head
     if comparison.base_branch:
         base = _git(folder, env, "rev-parse", "--verify", "refs/heads/base").strip()
@@ -105,10 +103,10 @@ def _compare(comparison: Comparison, url: str, folder: str, env: Mapping[str, st
         if not found:
             raise CommitGoneError(f"commit {head[:7]} has no parent to compare with")
         base = found[1]
-    return Difference(base, head, _diff(folder, base, head, env))
+    return Difference(base, head, changed_paths(folder, base, head, env))
 
 
-def _fetch(folder: str, env: Mapping[str, str], *arguments: str) -> None:
+def _repeated(fetch: Callable[[], str]) -> None:
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
     attempts = Retrying(
@@ -117,21 +115,18 @@ def _fetch(folder: str, env: Mapping[str, str], *arguments: str) -> None:
         retry=retry_if_exception_type(GitUnavailableError),
         reraise=True,
     )
-    attempts(_git, folder, env, "fetch", *arguments)
+    attempts(fetch)
 
 
-def _diff(folder: str, base: str, head: str, env: Mapping[str, str]) -> tuple[str, ...]:
-    # Settings of the machine, and .gitmodules of a checkout, may say that submodules do not count.
-    as_they_are = ("--no-renames", "--ignore-submodules=none")
-    listed = _git(folder, env, "diff-tree", "-r", "-z", *as_they_are, "--name-only", base, head)
-    return tuple(path for path in listed.split("\0") if path)
-
-
-def _git(folder: str, env: Mapping[str, str], *arguments: str) -> str:
+def _git(
+    folder: str,
+    env: Mapping[str, str],
+    *arguments: str,
+    protocol: str = "none",
+    added: Mapping[str, str] | None = None,
+) -> str:
     try:
-        done = capture(
-            [*_GIT, "-C", folder, *arguments], env=env, seconds=_FETCH_SECONDS, errors="surrogateescape"
-        )
+        done = run_git(folder, env, *arguments, seconds=_FETCH_SECONDS, protocol=protocol, added=added)
     except UserError as error:
         raise GitUnavailableError(error.message, hint=error.hint) from error
     if done.code == 0:
@@ -142,22 +137,23 @@ def _git(folder: str, env: Mapping[str, str], *arguments: str) -> str:
     raise GitUnavailableError(f"git {arguments[0]} failed: {said or f'exit code {done.code}'}")
 
 
-def _environment(url: str, token: str, env: Mapping[str, str]) -> dict[str, str]:
-    """Give git's environment: no prompt, English messages, and the token as a header of this one server.
+def _authorization(url: str, token: str) -> dict[str, str]:
+    """Return the variables that give git the token as a header of this one server, none for an unencrypted one.
 
     The header goes by variables, as an argument would show in the list of processes:
     https://git-scm.com/docs/git-config#ENVIRONMENT
     """
-    quiet = {**env, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
-        quiet.pop(name, None)
-    if token and url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-        header = "AUTHORIZATION: basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
-        number = int(env.get("GIT_CONFIG_COUNT") or 0)
-        key = f"http.{url.partition('://')[0]}://{url.partition('://')[2].partition('/')[0]}/.extraheader"
-        # The empty value drops a header that the machine's own configuration may have for this server.
-        for offset, value in enumerate(("", header)):
-            quiet[f"GIT_CONFIG_KEY_{number + offset}"] = key
-            quiet[f"GIT_CONFIG_VALUE_{number + offset}"] = value
-        quiet["GIT_CONFIG_COUNT"] = str(number + 2)
-    return quiet
+    parts = urlsplit(url)
+    encrypted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.netloc))
+    if not token or not encrypted or "@" in parts.netloc:
+        return {}
+    header = "AUTHORIZATION: basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    key = f"http.{parts.scheme}://{parts.netloc}/.extraheader"
+    # The empty value drops a header that the machine's own configuration may have for this server.
+    return {
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": key,
+        "GIT_CONFIG_VALUE_0": "",
+        "GIT_CONFIG_KEY_1": key,
+        "GIT_CONFIG_VALUE_1": header,
+    }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.addresses import GITHUB_REGISTRY, PIXI_IMAGE_BASE
-from pixi_container.git import commit_date
+from pixi_container.checkout import commit_date
 from pixi_container.image_reference import ImageReference, parse_reference
 from pixi_container.tags import commit_date_in, compute, facts_from, image_names
 

@@ -1,4 +1,7 @@
-"""Child processes: the one place that starts them, from argument lists, and stops them when we are stopped."""
+"""Child processes: the one place that starts them, from argument lists, and stops them when we are stopped.
+
+Each gets the part of the environment that ``child_environment`` lets pass, and what its caller adds.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.child_environment import child_environment
 from pixi_container.errors import UserError
 
 if TYPE_CHECKING:
@@ -86,21 +90,23 @@ def stop_on_signals() -> Iterator[None]:
 def capture(
     argv: Sequence[str],
     *,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str],
+    added: Mapping[str, str] | None = None,
     given: str = "",
     cwd: str | None = None,
     seconds: float | None = None,
     errors: str = "replace",
 ) -> Finished:
-    """Run a short command and give what it printed, to the byte; ``given`` is its standard input.
+    """Run a short command and return what it printed, to the byte; ``given`` is its standard input.
 
-    ``errors`` says what becomes of bytes that are no UTF-8, as for ``bytes.decode``. Raises ``UserError`` when the
-    program does not exist, or does not end within ``seconds``.
+    Of ``env`` the program gets what it needs, and all of ``added``. ``errors`` says what becomes of bytes that are
+    not UTF-8, as for ``bytes.decode``. Raises ``UserError`` when the program does not exist, or does not end
+    within ``seconds``.
     """
     try:
         done = subprocess.run(
             list(argv),
-            env=env,
+            env=child_environment(argv[0], env) | dict(added or {}),
             input=given.encode(),
             cwd=cwd,
             capture_output=True,
@@ -118,12 +124,14 @@ def stream(
     argv: Sequence[str],
     *,
     show: Callable[[str], None],
+    env: Mapping[str, str],
+    added: Mapping[str, str] | None = None,
     group_file: Path | None = None,
-    env: Mapping[str, str] | None = None,
     stop: Callable[[], object] | None = None,
 ) -> Finished:
-    """Run a long command, ``show`` each line of its output as it comes, and give the last ones.
+    """Run a long command, ``show`` each line of its output as it comes, and return the last ones.
 
+    Of ``env`` the program gets what it needs, and all of ``added``.
     The process has a session of its own: it is stopped by us, in order, when we are; by ``stop``, called until
     the process ends, where a signal alone would leave something behind. While it runs ``group_file`` holds the
     id of its process group, for whoever cleans up after us. Raises ``UserError`` when the program does not exist.
@@ -133,7 +141,7 @@ def stream(
     process: subprocess.Popen[str] | None = None
     try:
         with _whole_start():
-            process = _start(argv, env)
+            process = _start(argv, child_environment(argv[0], env) | dict(added or {}))
             if group_file:
                 group_file.write_text(str(process.pid))
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
@@ -155,7 +163,7 @@ def stream(
     return Finished(code, "\n".join(last))
 
 
-def _start(argv: Sequence[str], env: Mapping[str, str] | None) -> subprocess.Popen[str]:
+def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
             list(argv),

@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixi_container import machine
-from pixi_container.context_files import NEVER_COPIED
 from pixi_container.errors import UserError
 from pixi_container.lock import DOCKER_PLATFORMS, LOCK_NAME, Lock, LockedPlatform, LockRow, read_lock
 from pixi_container.machine import Derived
 from pixi_container.manifest import Environment, Manifest, read_manifest, version_key
 from pixi_container.own_source import GitSource, OwnSource, git_source, local_path, local_paths, own_source
+from pixi_container.paths import NEVER_COPIED, checked_path
 from pixi_container.platforms import Platform, environment_platforms
 
 if TYPE_CHECKING:
@@ -192,31 +192,6 @@ def _takes_version_from_git(folder: Path) -> bool:
         if file.is_file() and _SCM_PLUGINS.search(file.read_text("utf-8", errors="replace")):
             return True
     return False
-
-
-def checked_path(context: Path, path: str, *, source: str) -> str:
-    """Give ``path`` in its normal form when the image can have it from the context.
-
-    Raises ``UserError`` for one that is absent, leaves the context (by ``..``, absolute or through a symbolic
-    link), or has characters that a Dockerfile's COPY gives a meaning to.
-    """
-    normal = PurePosixPath(path)
-    problem = ""
-    if normal.is_absolute() or ".." in normal.parts:
-        problem = "leads out of the context"
-    elif not normal.parts:
-        problem = "is the whole context; name the folders and files to copy"
-    elif NEVER_COPIED & set(normal.parts):
-        problem = "is not copied into images"
-    elif re.search(r"[\x00-\x1f\x7f$*?\[\]\\\"]", path):
-        problem = 'has a character that cannot be copied by name: one of $ * ? [ ] \\ " or a control character'
-    elif not (context / normal).exists():
-        problem = f"does not exist in '{context}'"
-    elif not (context / normal).resolve().is_relative_to(context.resolve()):
-        problem = "is a symbolic link that leads out of the context"
-    if problem:
-        raise UserError(f"{source}: '{path}' {problem}", hint="Paths are relative to 'context'.")
-    return str(normal)
 
 
 def _environment(manifest: Manifest, name: str, context: Path) -> Environment:

@@ -17,8 +17,9 @@ from urllib.parse import unquote
 import pytest
 
 from pixi_container.changes import Comparison
+from pixi_container.checkout import compare_revisions
 from pixi_container.errors import UserError
-from pixi_container.git_comparison import CommitGoneError, GitUnavailableError, compare_local, compare_remote
+from pixi_container.git_comparison import CommitGoneError, GitUnavailableError, compare_remote
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "test",
@@ -122,7 +123,7 @@ def files_between(repository: Repository, base: str, head: str, env: dict[str, s
     """Compare by both ways, which have to agree."""
     remote = compare_remote(Comparison(head=head, base=base), repository.url, "", env)
     assert (remote.base, remote.head) == (base, head)
-    assert compare_local(repository.path, base, head, env) == remote
+    assert compare_revisions(repository.path, base, head, env) == remote
     assert len(set(remote.files)) == len(remote.files)
     return set(remote.files)
 
@@ -334,7 +335,7 @@ def test_settings_of_the_machine_change_nothing(
     }
     local["GIT_CONFIG_GLOBAL"] = str(settings)
     (repository.path / "folder").mkdir()
-    assert compare_local(repository.path / "folder", base, head, local).files == found.files
+    assert compare_revisions(repository.path / "folder", base, head, local).files == found.files
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -365,11 +366,11 @@ def test_a_revision_of_the_checkout_has_to_exist(
     repository: Repository, env: dict[str, str], tmp_path: Path
 ) -> None:
     base, head = merge_of(repository)
-    assert compare_local(repository.path, "HEAD^", "main", env).base == base
-    assert compare_local(repository.path, "request", head[:10], env).files == ("of-main.txt",)
+    assert compare_revisions(repository.path, "HEAD^", "main", env).base == base
+    assert compare_revisions(repository.path, "request", head[:10], env).files == ("of-main.txt",)
     for revision in ("absent", f"--output={tmp_path}/written", "HEAD:pixi.toml", "", NO_COMMIT):
         with pytest.raises(UserError, match="there is no commit") as caught:
-            compare_local(repository.path, revision, "HEAD", env)
+            compare_revisions(repository.path, revision, "HEAD", env)
         assert "--unshallow" in caught.value.hint
     assert not (tmp_path / "written").exists()
 
@@ -447,13 +448,16 @@ def test_the_token_is_a_header_for_this_one_server(
     asked = Comparison(head=head, base=base)
     with serving(Server(tmp_path)) as server, serving(Server(tmp_path, redirect=server.url)) as front:
         settings = tmp_path / "gitconfig"
-        settings.write_text(f'[http "{server.url}/"]\nextraHeader = AUTHORIZATION: basic of-the-machine\n')
+        settings.write_text(
+            f'[http "{server.url}/"]\nextraHeader = AUTHORIZATION: basic of-the-machine\n[http]\nuserAgent = ours/1\n'
+        )
         machine = {
             **env,
             "GIT_CONFIG_GLOBAL": str(settings),
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": "http.userAgent",
-            "GIT_CONFIG_VALUE_0": "ours/1",
+            "GIT_CONFIG_VALUE_0": "of-the-job/1",
+            "GIT_TRACE_CURL": "1",
         }
         url = f"{server.url}/{repository.path.name.replace(' ', '%20')}"
         found = compare_remote(asked, url, "hunter2", machine)

@@ -1,0 +1,89 @@
+"""What a child process gets of our environment: a list by program, so that what is not named does not pass.
+
+Ours holds every secret of the step (``INPUT_*``), and whatever a job's earlier steps have set. A program gets what
+it needs to find its files, its servers and its certificates, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+_EVERY_PROGRAM = (
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_*", "XDG_*",
+    *_PROXIES, *(name.lower() for name in _PROXIES),
+    "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+
+_DOCKER = (
+    # Where the engine is: https://docs.docker.com/reference/cli/docker/#environment-variables
+    "DOCKER_API_VERSION", "DOCKER_CERT_PATH", "DOCKER_CLI_HINTS", "DOCKER_CONFIG", "DOCKER_CONTEXT",
+    "DOCKER_CUSTOM_HEADERS", "DOCKER_DEFAULT_PLATFORM", "DOCKER_HOST", "DOCKER_TLS", "DOCKER_TLS_VERIFY",
+    # Where the builder is: https://docs.docker.com/build/building/variables/#build-tool-configuration-variables
+    "BUILDKIT_COLORS", "BUILDKIT_HOST", "BUILDKIT_TTY_LOG_LINES", "BUILDX_BUILDER", "BUILDX_CONFIG",
+    "BUILDX_EXPERIMENTAL", "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "KUBECONFIG",
+    # SOURCE_DATE_EPOCH is not among them: of it buildx makes a build argument, on which every step then depends.
+    # An engine by ssh.
+    "SSH_AUTH_SOCK",
+)  # fmt: skip
+
+_GIT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
+
+CREDENTIAL_HELPER = ("AWS_*", "AZURE_*", "CLOUDSDK_*", "GOOGLE_APPLICATION_CREDENTIALS", "PASSWORD_STORE_DIR")
+"""What helpers of clouds' registries are told who they are by; only for a run that may use credentials."""
+
+_FIXED = {
+    # It would ask git about the checkout, and git would obey its configuration:
+    # https://docs.docker.com/build/building/variables/#buildx_git_info
+    "docker": {"BUILDX_GIT_INFO": "false"},
+    # What is English can be told apart; nobody is there to answer a prompt.
+    "git": {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
+}
+
+
+def child_environment(program: str, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of ``env`` that ``program`` gets, with the settings that it always has.
+
+    ``PATH`` is without relative folders and those of the checkout: no program is looked up there.
+    """
+    name = PurePath(program).name
+    patterns = _EVERY_PROGRAM
+    if name == "docker":
+        patterns += _DOCKER
+    elif name == "git":
+        patterns += _GIT
+    elif name.startswith("docker-credential-"):
+        patterns += ("DOCKER_CONFIG", *CREDENTIAL_HELPER)
+    passed = passing(patterns, env)
+    if "PATH" in passed:
+        passed["PATH"] = _search_path(passed["PATH"], env.get("GITHUB_WORKSPACE", ""))
+    return passed | _FIXED.get(name, {})
+
+
+def passing(patterns: tuple[str, ...], env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables whose name one of ``patterns`` matches; ``*`` stands for any text."""
+    exact = {pattern for pattern in patterns if "*" not in pattern}
+    globs = [pattern for pattern in patterns if "*" in pattern]
+    return {
+        name: value
+        for name, value in env.items()
+        if name in exact or any(fnmatchcase(name, pattern) for pattern in globs)
+    }
+
+
+def _search_path(path: str, checkout: str) -> str:
+    folders = []
+    for folder in path.split(os.pathsep):
+        place = Path(folder)
+        inside = bool(checkout) and place.resolve().is_relative_to(Path(checkout).resolve())
+        if place.is_absolute() and not inside:
+            folders.append(folder)
+    # An empty search path means the working folder to some C libraries.
+    return os.pathsep.join(folders) or os.defpath
