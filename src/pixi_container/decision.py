@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pixi_container.changes import shown
+from pixi_container.display import shown_path
 from pixi_container.event import LOCAL
+from pixi_container.image_reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,13 +26,14 @@ _ASKS_FOR_NEWS = frozenset({"schedule", "workflow_dispatch", "repository_dispatc
 class Published:
     """What the registry has of the image to be made.
 
-    ``image`` has the image's fingerprint and ``environment`` that of its environment, both by digest; ``previous``
-    is the last image that was made of an environment of this name. ``tags`` are
+    ``images`` have the image's fingerprint, one for each name in their order, or none where a name lacks it.
+    ``environment`` has that of its environment, and ``previous`` is the last image that was made of an environment
+    of this name. All are by digest. ``tags`` are
     the digests that the planned tags point to, empty for one that does not exist. ``differences`` names, where
     there is no such image, the parts in which the one under ``compared`` differs.
     """
 
-    image: ImageReference | None = None
+    images: tuple[ImageReference, ...] = ()
     environment: ImageReference | None = None
     previous: ImageReference | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -43,12 +45,12 @@ class Published:
 class Decision:
     """``kind`` is ``skip``, ``promote`` or ``build``; ``reason`` is one sentence.
 
-    ``image`` is what there is already, and ``new_tags`` are put on it.
+    ``images`` are what there is already, one for each name, and ``new_tags`` are put on that of their name.
     """
 
     kind: str
     reason: str
-    image: ImageReference | None = None
+    images: tuple[ImageReference, ...] = ()
     new_tags: tuple[str, ...] = ()
 
 
@@ -56,6 +58,10 @@ def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:
     """Decide whether this run may publish, and say why not. What is not known to be safe may not."""
     if event.is_pull_request:
         return False, "a pull request is never pushed"
+    if event.is_merge_queue:
+        return False, "what a merge queue tries is never pushed"
+    if not event.may_push and event.is_known:
+        return False, f"the event '{event.name}' says no branch or tag that it is for"
     if not event.may_push:
         return False, f"the event '{event.name}' is not known to be safe to push from"
     if not inputs.push:
@@ -87,28 +93,32 @@ def decide(
     if not pushes:
         what = _what_changed(changes, relevant)
         return Decision(kind=BUILD, reason=f"{what}: it is built and tested, not pushed, as {why_not}")
-    existing = published.image
+    existing = published.images
     # What a Dockerfile or template of the user's own fetches may be new although nothing here is.
     news = bool(inputs.dockerfile or inputs.template) and event.name in _ASKS_FOR_NEWS
     unchanged = _is_unchanged(inputs, changes, relevant)
     if existing and not news:
-        missing = tuple(tag for tag, digest in published.tags.items() if digest != existing.digest)
+        digests = {image.name: image.digest for image in existing}
+        missing = tuple(
+            tag
+            for tag, digest in published.tags.items()
+            if digest != digests[parse_reference(tag, source="tag").name]
+        )
+        what = f"{existing[0].name}@{existing[0].digest[:19]}"
         if inputs.skip_unchanged and not missing:
-            return Decision(
-                kind=SKIP, reason=f"{_short(existing)} is this image and has all of the tags", image=existing
-            )
+            return Decision(kind=SKIP, reason=f"{what} is this image and has all of the tags", images=existing)
         if unchanged:
             return Decision(
                 kind=SKIP,
-                reason=f"nothing that the image depends on changed: the tags are put on {_short(existing)}",
-                image=existing,
+                reason=f"nothing that the image depends on changed: the tags are put on {what}",
+                images=existing,
                 new_tags=missing,
             )
         if inputs.promote:
             return Decision(
                 kind=PROMOTE,
-                reason=f"{_short(existing)} was built and tested from the same inputs: it gets the tags",
-                image=existing,
+                reason=f"{what} was built and tested from the same inputs: it gets the tags",
+                images=existing,
                 new_tags=missing,
             )
     what = "nothing changed here" if unchanged else _what_changed(changes, relevant)
@@ -128,18 +138,14 @@ def _what_changed(changes: Changes, relevant: tuple[str, ...]) -> str:
         return "'skip-unchanged' is false"
     more = f" and {len(relevant) - 1} more" if len(relevant) > 1 else ""
     since = f" since {changes.base[:7]}" if changes.base else ""
-    return f"{shown(relevant[0])}{more} changed{since}"
+    return f"{shown_path(relevant[0])}{more} changed{since}"
 
 
 def _why_not_reused(published: Published, *, news: bool) -> str:
-    if published.image and news:
+    if published.images and news:
         return "and a Dockerfile or template of your own may fetch what is new"
-    if published.image:
+    if published.images:
         return "and 'promote' is false"
     if published.differences:
         return f"and {published.compared} differs in: {', '.join(published.differences)}"
     return "and the registry has no image of it"
-
-
-def _short(image: ImageReference) -> str:
-    return f"{image.name}@{image.digest[:19]}"

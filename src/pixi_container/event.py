@@ -18,6 +18,7 @@ LOCAL = "local"
 
 _PULL_REQUESTS = frozenset({"pull_request", "pull_request_target"})
 _PUSHING = frozenset({"push", "release", "schedule", "workflow_dispatch", "repository_dispatch", LOCAL})
+_MERGE_QUEUE = "refs/heads/gh-readonly-queue/"
 _PULL_REF = re.compile(r"refs/pull/(\d+)/")
 
 
@@ -66,9 +67,29 @@ class Event:
         return int(found[1]) if found else None
 
     @property
+    def is_merge_queue(self) -> bool:
+        """Whether it is about a merge queue's temporary branch, whose commits may never reach the real one.
+
+        Source: https://docs.github.com/repositories/configuring-branches-and-merges-in-your-repository/configuring-pull-request-merges/managing-a-merge-queue
+        """
+        return self.name == "merge_group" or self.ref.startswith(_MERGE_QUEUE)
+
+    @property
     def may_push(self) -> bool:
         """Whether this event may publish; what is not known to be safe may not."""
-        return self.name in _PUSHING and not self.is_pull_request
+        if self.name == LOCAL:
+            return True
+        return self.name in _PUSHING and bool(self.branch or self.tag) and not self.is_merge_queue
+
+    @property
+    def may_use_credentials(self) -> bool:
+        """Whether the checked-out code may run beside credentials.
+
+        GitHub itself keeps them from the ``pull_request`` of a fork. Other events that may not push run with
+        every secret, on code that anybody may have written:
+        https://docs.github.com/actions/reference/security/secure-use#understanding-the-risk-of-script-injections
+        """
+        return self.may_push or self.name == "pull_request"
 
     @property
     def is_known(self) -> bool:
@@ -119,8 +140,8 @@ def _payload(path: str) -> Mapping[str, Any]:
             file=path,
             hint="GITHUB_EVENT_PATH must name the file that the runner wrote; in a container job, mount it.",
         ) from error
-    except ValueError as error:
-        raise UserError(f"the event payload is not JSON: {error}", file=path) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"the event payload is not JSON that can be read: {error}", file=path) from error
     if not isinstance(payload, dict):
         raise UserError("the event payload is not a JSON object", file=path)
     return payload

@@ -20,6 +20,7 @@ from pixi_container.draft import environment_tag, image_tag, moving_environment_
 from pixi_container.errors import UserError
 from pixi_container.fingerprint import SHORT
 from pixi_container.fingerprint_labels import fingerprint_labels
+from pixi_container.image_reference import parse_reference
 from pixi_container.metadata import published_names
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Plan:
     """Everything that will happen, and why. No secret is part of it.
 
     ``tags`` are the user's; ``published_tags`` are those that the registry has in the end, among them ours by
-    which an image is found again. ``existing_image`` is there already and gets ``new_tags``.
+    which an image is found again. ``existing_images`` are there already, one for each name, and get the
+    ``new_tags`` of their name.
     ``environment_image`` is the environment's own image, to be used when ``reuses_environment`` and else to be
     made, if it is not empty. ``leftover_images`` are the names under which the engine has images in the end that
     nobody asked for. ``notes`` tell of what gave nothing although it was meant to.
@@ -89,7 +91,7 @@ class Plan:
     json: str
     notes: tuple[str, ...]
     published_tags: tuple[str, ...]
-    existing_image: str
+    existing_images: tuple[str, ...]
     new_tags: tuple[str, ...]
     environment_image: str
     environment_tags: tuple[str, ...]
@@ -102,6 +104,14 @@ class Plan:
     dockerfile: str
     commands: BuildCommands
     workspace: dict[str, Any]
+
+    @property
+    def tags_to_put(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Each of the existing images with the new tags of its name."""
+        return tuple(
+            (image, tuple(tag for tag in self.new_tags if _name_of(tag) == image.partition("@")[0]))
+            for image in self.existing_images
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Give the plan as JSON values."""
@@ -126,10 +136,14 @@ class Plan:
             f"fingerprint  {self.image_fingerprint[:SHORT]}, of the environment {self.fingerprint[:SHORT]}",
             f"version      {self.version or 'none'}",
             *(f"tag          {tag}" for tag in self.tags),
-            *(f"put tag      {tag} on {self.existing_image}" for tag in self.new_tags),
+            *(f"put tag      {tag} on {image}" for image, tags in self.tags_to_put for tag in tags),
             *(f"{command.purpose:<12} {shlex.join(command.argv)}" for command in self.commands.all),
         ]
         return "\n".join(lines)
+
+
+def _name_of(tag: str) -> str:
+    return parse_reference(tag, source="tag").name
 
 
 def image_tags(inputs: Inputs, event: Event, workspace: Workspace, draft: Draft) -> tuple[str, ...]:
@@ -167,7 +181,7 @@ def make_plan(event: Event, inputs: Inputs, found: Findings, decision: Decision,
         test_container=test_container_name(local),
         keep=keep,
         reuse=reuse,
-        environment_tags=() if reuse or not environment_image else _environment_tags(found, environment_image),
+        environment_tags=() if reuse or not environment_image else _environment_tags(found, names),
         previous=found.published.previous,
     )
     builds = decision.kind == BUILD
@@ -200,7 +214,7 @@ def make_plan(event: Event, inputs: Inputs, found: Findings, decision: Decision,
         json=json.dumps(metadata.as_json()["json"]),
         notes=metadata.notes,
         published_tags=order.tags if push else (),
-        existing_image=str(decision.image) if decision.image else "",
+        existing_images=tuple(str(image) for image in decision.images),
         new_tags=decision.new_tags,
         environment_image=str(reuse or environment_image or "") if builds else "",
         environment_tags=order.environment_tags if builds else (),
@@ -229,8 +243,11 @@ def _environment_image(
     return names[0].tagged(environment_tag(found.workspace.environment, found.draft.environment))
 
 
-def _environment_tags(found: Findings, image: ImageReference) -> tuple[str, ...]:
-    return str(image), str(image.tagged(moving_environment_tag(found.workspace.environment)))
+def _environment_tags(found: Findings, names: tuple[ImageReference, ...]) -> tuple[str, ...]:
+    """The environment is published under every name, so that each has its own to go by."""
+    environment = found.workspace.environment
+    tags = (environment_tag(environment, found.draft.environment), moving_environment_tag(environment))
+    return tuple(str(name.tagged(tag)) for tag in tags for name in names)
 
 
 def _leftover_images(order: BuildOrder, commands: BuildCommands) -> tuple[str, ...]:

@@ -10,17 +10,17 @@ from pixi_container.base_images import choose_base_images
 from pixi_container.build_commands import BuilderKind
 from pixi_container.change_detection import find_changes, known, running_workflow, workspace_prefix
 from pixi_container.changes import Changes, Relevance, assumed, comparison_for, not_consulted
+from pixi_container.checkout import compare_revisions, source_version
 from pixi_container.decision import BUILD, Published, decide, may_push, nothing_to_do
 from pixi_container.draft import Texts, draft_image, file_digests, relevant_paths
 from pixi_container.engine import builder_kind, native_platform
 from pixi_container.errors import UserError
-from pixi_container.git import source_version
-from pixi_container.git_comparison import compare_local
 from pixi_container.metadata import facts_for, workspace_expressions
+from pixi_container.paths import checked_path
 from pixi_container.plan import Findings, Plan, image_tags, make_plan, may_reuse_environment
 from pixi_container.problems import problems_of
-from pixi_container.published import find_environment, find_image
-from pixi_container.workspace import checked_path, read_workspace
+from pixi_container.published import find_environment, find_images
+from pixi_container.workspace import read_workspace
 
 if TYPE_CHECKING:
     from pixi_container.draft import Draft
@@ -39,6 +39,11 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
     event, inputs = request.event, request.inputs
     if not event.is_known:
         log.warning(f"{may_push(event, inputs)[1]}: the image is built and tested only")
+    for name in request.withheld:
+        log.warning(
+            f"'{name}' is not used: on the event '{event.name}' the checked-out code may be anybody's, and it "
+            "would run beside the credentials"
+        )
     workspace = read_workspace(inputs, native_platform(request.env) if registry else "")
     for problem in problems_of(workspace):
         if not tolerant:
@@ -69,13 +74,13 @@ def changes_of(request: Request, log: Log) -> tuple[Changes, tuple[str, ...]]:
 
 def changes_between(request: Request, base: str, head: str) -> tuple[Changes, tuple[str, ...]]:
     """Give the same for two revisions of the checkout. Raises ``UserError`` for an unknown one."""
-    changes = known(compare_local(request.context, base, head, request.env), "git")
+    changes = known(compare_revisions(request.context, base, head, request.env), "git")
     return changes, _relevant(request, read_workspace(request.inputs), changes)
 
 
 def _ask_for_changes(request: Request, log: Log) -> Changes:
     asks = not isinstance(comparison_for(request.event), Changes)
-    if asks and workspace_prefix(request.context, request.env) is None:
+    if asks and workspace_prefix(request.context) is None:
         return assumed(f"'{request.context}' lies in no git checkout, so no change can be told to be in it")
     return find_changes(request.event, request.inputs.github_token, request.env, log.say)
 
@@ -88,7 +93,7 @@ def _relevant(request: Request, workspace: Workspace, changes: Changes) -> tuple
     relevance = Relevance(
         paths=relevant_paths(workspace, request.inputs, pixi_version),
         patterns=request.inputs.paths,
-        prefix=workspace_prefix(workspace.context, request.env) or "",
+        prefix=workspace_prefix(workspace.context) or "",
         workflow=running_workflow(request.env),
     )
     return relevance.of(changes.files)
@@ -137,11 +142,11 @@ def _published(request: Request, workspace: Workspace, draft: Draft, registry: R
     found = Published()
     if request.may_push and draft.is_pinned and not request.keep:
         tags = image_tags(inputs, request.event, workspace, draft)
-        found = find_image(registry, names, environment, draft, tags, log.say)
-    if found.image and inputs.promote:
+        found = find_images(registry, names, environment, draft, tags, log.say)
+    if found.images and inputs.promote:
         return found
     if names and may_reuse_environment(inputs, draft):
-        reusable, previous = find_environment(registry, names[0], environment, draft, log.say)
+        reusable, previous = find_environment(registry, names, environment, draft, log.say)
         return replace(found, environment=reusable, previous=previous)
     return found
 

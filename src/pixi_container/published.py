@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pixi_container import fingerprint_labels
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pixi_container.registry import Registry
 
 
-def find_image(
+def find_images(
     registry: Registry,
     names: Iterable[ImageReference],
     environment: str,
@@ -28,60 +29,105 @@ def find_image(
     tags: tuple[str, ...],
     say: Callable[[str], None],
 ) -> Published:
-    """Look for an image with the draft's fingerprint: by the tag made of it, then under the planned tags.
+    """Look under each name for an image with the draft's fingerprint: by the tag made of it, then by its ``tags``.
 
-    A registry that does not let us look has nothing for us: whoever pushes learns why from the push.
+    What one name has counts for that name alone: whoever may write to it decides what it is, and must not decide
+    for another. A registry that does not let us look has nothing for us: whoever pushes learns why from the push.
     """
-    ours = (str(name.tagged(image_tag(environment, draft.image))) for name in names)
+    published = Published()
+    try:
+        for name in names:
+            own = tuple(tag for tag in tags if parse_reference(tag, source="tag").name == name.name)
+            under_name = _find_image(registry, name, environment, draft, own)
+            published = Published(
+                images=(*published.images, *under_name.images),
+                tags={**published.tags, **under_name.tags},
+                compared=published.compared or under_name.compared,
+                differences=published.differences or under_name.differences,
+            )
+            if not under_name.images:
+                return replace(published, images=())
+    except UserError as error:
+        say(f"cannot look for an image of this state: {error.message}")
+        return replace(published, images=())
+    return published
+
+
+def _find_image(
+    registry: Registry, name: ImageReference, environment: str, draft: Draft, tags: tuple[str, ...]
+) -> Published:
+    ours = str(name.tagged(image_tag(environment, draft.image)))
     wanted = {
         fingerprint_labels.IMAGE: draft.image.digest,
         fingerprint_labels.ENVIRONMENT: draft.environment.digest,
     }
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     compared = ""
     differences: tuple[str, ...] = ()
-    try:
-        for tag in dict.fromkeys((*ours, *tags)):
-            reference = parse_reference(tag, source="tag")
-            found[tag] = digest = registry.digest(reference) or ""
-            if not digest or digest in (found[other] for other in found if other != tag):
-                continue
-            labels = registry.labels(reference.pinned(digest)) or {}
-            if wanted.items() <= labels.items():
-                digests = {other: found.get(other) or _digest(registry, other) for other in tags}
-                return Published(image=reference.tagged("").pinned(digest), tags=digests)
-            parts = fingerprint_labels.parts_in(labels)
-            if parts and not compared:
-                compared = tag
-                differences = differing(
-                    fingerprint_labels.short_parts(draft.environment.as_json(), draft.image.as_json()), parts
-                )
-    except UserError as error:
-        say(f"cannot look for an image of this state: {error.message}")
-    return Published(tags=found, compared=compared, differences=differences)
+    for tag in dict.fromkeys((ours, *tags)):
+        reference = parse_reference(tag, source="tag")
+        digest = registry.digest(reference) or ""
+        is_new = bool(digest) and digest not in digests.values()
+        digests[tag] = digest
+        if not is_new:
+            continue
+        labels = registry.labels(reference.pinned(digest)) or {}
+        if wanted.items() <= labels.items():
+            known = {other: digests.get(other) or _digest(registry, other) for other in tags}
+            return Published(images=(reference.tagged("").pinned(digest),), tags=known)
+        parts = fingerprint_labels.parts_in(labels)
+        if parts and not compared:
+            compared = tag
+            differences = differing(
+                fingerprint_labels.short_parts(draft.environment.as_json(), draft.image.as_json()), parts
+            )
+    return Published(tags=digests, compared=compared, differences=differences)
 
 
 def find_environment(
-    registry: Registry, name: ImageReference, environment: str, draft: Draft, say: Callable[[str], None]
+    registry: Registry,
+    names: tuple[ImageReference, ...],
+    environment: str,
+    draft: Draft,
+    say: Callable[[str], None],
 ) -> tuple[ImageReference | None, ImageReference | None]:
     """Look for the environment's image, else for the last one of its name, whose layers may be the same.
 
-    Both are by digest, None where there is none that we may read.
+    Both are by digest under the first name, None where there is none that we may read. As one build is pushed to
+    every name, every name must have the same content: none of them decides for the others.
     """
-    reference = name.tagged(environment_tag(environment, draft.environment))
-    previous = name.tagged(moving_environment_tag(environment))
+    tag = environment_tag(environment, draft.environment)
     try:
-        digest = registry.digest(reference)
-        labels = registry.labels(reference.pinned(digest)) if digest else None
-        if digest and labels and labels.get(fingerprint_labels.ENVIRONMENT) == draft.environment.digest:
-            return reference.tagged("").pinned(digest), None
-        if digest:
-            say(f"{reference} is not the environment that its name says; it is not used")
-        last = registry.digest(previous)
+        reusable = _same_under(registry, names, tag)
+        labels = registry.labels(reusable) if reusable else None
+        if reusable and labels and labels.get(fingerprint_labels.ENVIRONMENT) == draft.environment.digest:
+            return reusable, None
+        if reusable:
+            say(f"{names[0].tagged(tag)} is not the environment that its name says; it is not used")
+        return None, _same_under(registry, names, moving_environment_tag(environment))
     except UserError as error:
         say(f"cannot look for an image of the environment: {error.message}")
         return None, None
-    return None, previous.tagged("").pinned(last) if last else None
+
+
+def _same_under(registry: Registry, names: tuple[ImageReference, ...], tag: str) -> ImageReference | None:
+    """Return the first name's image of this tag by digest, where every name has the same content under it."""
+    first, *others = names
+    digest = registry.digest(first.tagged(tag))
+    if not digest:
+        return None
+    image = first.pinned(digest)
+    if others:
+        # A registry's copy may be compressed in another way; the configuration names the content.
+        config = _config(registry, image)
+        if not config or any(_config(registry, name.tagged(tag)) != config for name in others):
+            return None
+    return image
+
+
+def _config(registry: Registry, reference: ImageReference) -> str:
+    image = registry.image(reference)
+    return image.config if image else ""
 
 
 def compare(registry: Registry, reference: ImageReference, plan: Plan) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked for, and where. ``keep`` leaves the image in the local engine."""
+    """What was asked for, and where. ``keep`` leaves the image in the local engine.
+
+    ``withheld`` names the inputs that were given and are not used, as the event's code may be anybody's.
+    """
 
     event: Event
     inputs: Inputs
     env: Mapping[str, str]
     keep: bool = False
+    withheld: tuple[str, ...] = ()
 
     @property
     def context(self) -> Path:
@@ -51,11 +55,26 @@ class Request:
         return may_push(self.event, self.inputs)[0]
 
 
+def request_for(event: Event, inputs: Inputs, env: Mapping[str, str], *, keep: bool = False) -> Request:
+    """Return the request, without the credentials for builds where the event's code must not run beside them."""
+    if event.may_use_credentials or not inputs.conda_auth:
+        return Request(event=event, inputs=inputs, env=env, keep=keep)
+    return Request(
+        event=event, inputs=replace(inputs, conda_auth=""), env=env, keep=keep, withheld=("conda-auth",)
+    )
+
+
 @contextmanager
 def registry_client(request: Request) -> Iterator[Registry]:
-    """Give registry calls with the run's credentials, and the machine's own where it has none."""
+    """Yield registry calls with the run's credentials, else the machine's own where the event may use them."""
     from pixi_container.registry import Registry
 
-    ours = {found.registry: found for found in request.credentials}
-    with Registry(lambda registry: ours.get(registry) or stored_credential(registry, request.env)) as registry:
+    given = {credential.registry: credential for credential in request.credentials}
+
+    def credential_for(registry: str) -> Credential | None:
+        if registry in given or not request.event.may_use_credentials:
+            return given.get(registry)
+        return stored_credential(registry, request.env)
+
+    with Registry(credential_for) as registry:
         yield registry

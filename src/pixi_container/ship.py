@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.decision import BUILD
-from pixi_container.docker_config import private_docker_config, write_secret
+from pixi_container.docker_config import credential_helper_variables, private_docker_config, write_secret
 from pixi_container.engine import Engine
 from pixi_container.errors import UserError
 from pixi_container.image_reference import parse_reference
@@ -32,8 +32,6 @@ def ship(request: Request, log: Log) -> Report:
 
     Raises ``UserError`` for what the user can mend; then nothing was pushed under a tag that was not read back.
     """
-    for secret in request.inputs.secrets:
-        log.mask(secret)
     with registry_client(request) as registry:
         with log.step("Plan"):
             plan = plan_for(request, log, registry)
@@ -45,10 +43,10 @@ def ship(request: Request, log: Log) -> Report:
 
 def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report:
     commands = plan.commands
-    with _work_folder(request.env) as work, _docker_environment(request, plan, work) as env:
+    with _work_folder(request.env) as work, _docker_login(request, plan, work) as login:
         if request.inputs.conda_auth:
             write_secret(work / "conda-auth", request.inputs.conda_auth)
-        engine = Engine(plan, work, env, log)
+        engine = Engine(plan, work, request.env, login, log)
         try:
             if plan.push:
                 with log.step("Check the registries"):
@@ -62,7 +60,7 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
                     engine.test(commands.test)
             if commands.push_environment:
                 with log.step("Push the environment"):
-                    _read_back_environment(registry, plan, engine.push(commands.push_environment).digest)
+                    _read_back_environment(registry, plan, engine.push(commands.push_environment).config)
             if not commands.push:
                 return Report(plan=plan, image_size=engine.image_size(), notes=tuple(engine.notes))
             with log.step("Push"):
@@ -78,17 +76,19 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
 
 def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
     """Put the plan's new tags on the image that is there: no builder is started, and no byte of it changes."""
-    if not plan.existing_image:
+    if not plan.existing_images:
         return Report(plan=plan)
-    existing = parse_reference(plan.existing_image, source="image")
     if plan.new_tags:
         with log.step("Check the registries"):
             _check_push(registry, plan.new_tags, log)
         with log.step("Put the tags on the image"):
-            registry.tag(existing, _references(plan.new_tags))
-            for tag in plan.new_tags:
-                log.say(f"{tag} is {existing.digest}")
-    return Report(plan=plan, published=registry.image(existing), labels=registry.labels(existing))
+            for image, tags in plan.tags_to_put:
+                existing = parse_reference(image, source="image")
+                registry.tag(existing, _references(tags))
+                for tag in tags:
+                    log.say(f"{tag} is {existing.digest}")
+    first = parse_reference(plan.existing_images[0], source="image")
+    return Report(plan=plan, published=registry.image(first), labels=registry.labels(first))
 
 
 def _references(tags: tuple[str, ...]) -> tuple[ImageReference, ...]:
@@ -120,20 +120,27 @@ def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> P
     return images[0]
 
 
-def _read_back_environment(registry: Registry, plan: Plan, pushed: str) -> None:
-    found = registry.digest(parse_reference(plan.environment_image, source="tag"))
-    if found != pushed:
-        raise UserError(f"{plan.environment_image} is {found or 'not there'} after {pushed} was pushed to it")
+def _read_back_environment(registry: Registry, plan: Plan, config: str) -> None:
+    for reference in _references(plan.environment_tags):
+        image = registry.image(reference)
+        if image is None or image.config != config:
+            raise UserError(f"{reference} is {'another image' if image else 'not there'} after the push")
 
 
 @contextmanager
-def _docker_environment(request: Request, plan: Plan, work: Path) -> Iterator[Mapping[str, str]]:
-    """Give docker's environment: with the credentials of this run, which one that may not push has none of."""
-    if not plan.push:
-        yield request.env
-        return
-    with private_docker_config(request.credentials, request.env, work) as env:
-        yield env
+def _docker_login(request: Request, plan: Plan, work: Path) -> Iterator[Mapping[str, str]]:
+    """Yield the variables that log docker in: with this run's credentials where it pushes, else as the machine is.
+
+    Where the code may be anybody's, docker has no credentials at all: a build could use whatever is stored.
+    """
+    if plan.push:
+        with private_docker_config(request.credentials, request.env, work) as login:
+            yield login
+    elif request.event.may_use_credentials:
+        yield credential_helper_variables(request.env)
+    else:
+        with private_docker_config((), request.env, work, keep_stored=False) as login:
+            yield login
 
 
 @contextmanager
