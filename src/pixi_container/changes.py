@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from dataclasses import dataclass
@@ -87,11 +86,6 @@ def comparison_for(event: Event) -> Comparison | Changes:
     if not _COMMIT.fullmatch(found.head) or (found.base and not _COMMIT.fullmatch(found.base)):
         return assumed("the event does not say which commits to compare")
     return found
-
-
-def shown(path: str) -> str:
-    """Give a path as a log may show it: one whose characters cannot all be printed in JSON's quotes."""
-    return path if path.isprintable() else json.dumps(path)
 
 
 def _comparison_for(event: Event) -> Comparison | Changes:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 from pixi_container import __version__
+from pixi_container.display import has_commands, json_text, shown_path, without_commands
 from pixi_container.errors import UserError
 from pixi_container.inputs import INPUTS, Kind, parse_inputs, texts_in
 from pixi_container.log import TerminalLog, log_for
@@ -52,9 +53,10 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         # Whoever read our output has gone, as `head` does; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, it is shown
         log.error(UserError("this is a bug in pixi-container; please report it with the lines below"))
-        raise
+        log.say(traceback.format_exc())
+        return 1
 
 
 def _run(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int:
@@ -66,30 +68,33 @@ def _build(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int
 
 
 def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep: bool) -> int:
-    from pixi_container.request import Request
+    from pixi_container.request import request_for
     from pixi_container.ship import ship
     from pixi_container.workflow_files import write_outputs, write_summary
 
     inputs = _inputs(options, env)
-    report = ship(Request(event=_event(inputs, env), inputs=inputs, env=env, keep=keep), log)
+    for secret in inputs.secrets:
+        log.mask(secret)
+    report = ship(request_for(_event(inputs, env), inputs, env, keep=keep), log)
     write_outputs(report.outputs())
-    write_summary(report.summary())
+    if trouble := write_summary(report.summary()):
+        log.warning(trouble)
     log.say("\n" + report.text())
     return 0
 
 
 def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
     from pixi_container.planning import plan_for
-    from pixi_container.request import Request, registry_client
+    from pixi_container.request import registry_client, request_for
 
     inputs = _inputs(options, env)
-    request = Request(event=_event(inputs, env), inputs=inputs, env=env)
+    request = request_for(_event(inputs, env), inputs, env)
     with registry_client(request) as registry:
         asked = None if options.offline else registry
         plan = plan_for(request, TerminalLog(), asked, tolerant=options.offline)
         if options.explain_against:
             return _explain(options, registry, plan)
-    print(json.dumps(plan.as_json(), indent=2) if options.json else plan.as_text())
+    print(json_text(plan.as_json(), indent=2) if options.json else without_commands(plan.as_text()))
     return 0
 
 
@@ -101,9 +106,9 @@ def _explain(options: argparse.Namespace, registry: Registry, plan: Plan) -> int
     reference = parse_reference(options.explain_against, source="--explain-against")
     comparison = compare(registry, reference, plan)
     if options.json:
-        print(json.dumps({"image": str(reference), "differences": comparison}, indent=2))
+        print(json_text({"image": str(reference), "differences": comparison}, indent=2))
     elif comparison:
-        print("\n".join(f"{name}: {meaning}" for name, meaning in comparison.items()))
+        print(without_commands("\n".join(f"{name}: {meaning}" for name, meaning in comparison.items())))
     else:
         print("nothing differs")
     return 0
@@ -111,32 +116,35 @@ def _explain(options: argparse.Namespace, registry: Registry, plan: Plan) -> int
 
 def _changes(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
     from pixi_container.planning import changes_between, changes_of
-    from pixi_container.request import Request
+    from pixi_container.request import request_for
 
     inputs = _inputs(options, env)
-    request = Request(event=_event(inputs, env), inputs=inputs, env=env)
+    request = request_for(_event(inputs, env), inputs, env)
     log = TerminalLog()
     if options.base:
         changes, relevant = changes_between(request, options.base, options.head)
     else:
         changes, relevant = changes_of(request, log)
     if options.json:
-        print(json.dumps({**changes.as_json(), "relevant": relevant}, indent=2))
+        print(json_text({**changes.as_json(), "relevant": relevant}, indent=2))
         return 0
-    from pixi_container.changes import shown
-
-    print(changes.reason)
+    print(without_commands(changes.reason))
     for file in relevant:
-        print(shown(file))
+        print(shown_path(file))
     return 0
 
 
 def _render(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
     from pixi_container.planning import plan_for
-    from pixi_container.request import Request
+    from pixi_container.request import request_for
 
     inputs = _inputs(options, env)
-    plan = plan_for(Request(event=_event(inputs, env), inputs=inputs, env=env), TerminalLog(), None)
+    plan = plan_for(request_for(_event(inputs, env), inputs, env), TerminalLog(), None)
+    if _in_workflow(env) and has_commands(plan.dockerfile):
+        raise UserError(
+            "the Dockerfile has text that the runner would take for a command, so it is not printed here",
+            hint="Lines that start with :: and ##[ are read by the runner; `render` prints them on a laptop.",
+        )
     sys.stdout.write(plan.dockerfile)
     return 0
 
@@ -148,7 +156,7 @@ def _tags(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
     metadata = offline_metadata(_event(inputs, env), inputs, env)
     for note in metadata.notes:
         TerminalLog().warning(note)
-    print(json.dumps(metadata.as_json(), indent=2) if options.json else "\n".join(metadata.tags))
+    print(json_text(metadata.as_json(), indent=2) if options.json else "\n".join(metadata.tags))
     return 0
 
 
@@ -172,8 +180,8 @@ def _in_workflow(env: Mapping[str, str]) -> bool:
 def _event(inputs: Inputs, env: Mapping[str, str]) -> Event:
     from pathlib import Path
 
+    from pixi_container.checkout import local_event
     from pixi_container.event import event_from_environment
-    from pixi_container.git import local_event
 
     if _in_workflow(env):
         return event_from_environment(env)

@@ -392,7 +392,7 @@ def _conda_auth(value: str) -> str:
 
     try:
         content = json.loads(value) if value else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise UserError(
@@ -431,7 +431,7 @@ def _command(value: str) -> tuple[str, ...]:
     split: Callable[[str], object] = json.loads if value.startswith("[") else shlex.split
     try:
         words = split(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _malformed("command", value, f"{accepted} ({error})") from error
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise _malformed("command", value, accepted)

@@ -7,18 +7,22 @@ Source of the language: https://docs.github.com/actions/reference/workflows-and-
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
+from pixi_container.display import without_commands, without_controls
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from pixi_container.errors import UserError
+
+
+_SHORT_LINE = 3
 
 
 class Log(Protocol):
@@ -47,8 +51,8 @@ class TerminalLog:
     """On a laptop: plain lines on standard error, so that standard output is free for results."""
 
     def say(self, text: str) -> None:
-        """Print the text on standard error."""
-        print(text, file=sys.stderr, flush=True)
+        """Print the text on standard error, which a runner reads for commands too."""
+        print(without_commands(text), file=sys.stderr, flush=True)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -83,8 +87,7 @@ class WorkflowLog:
 
     def say(self, text: str) -> None:
         """Print lines that the runner does not take for commands."""
-        # The runner reads `::name::` at the start of a line and `##[name]` anywhere in it.
-        print(re.sub(r"(?m)^(\s*)::", r"\1: :", text).replace("##[", "# #["), flush=True)
+        print(without_commands(text), flush=True)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -104,7 +107,7 @@ class WorkflowLog:
         token = uuid4().hex
         self._command("stop-commands", token)
         try:
-            yield lambda line: print(line, flush=True)
+            yield lambda line: print(without_controls(line), flush=True)
         finally:
             self._command(token)
 
@@ -123,10 +126,18 @@ class WorkflowLog:
         self._command("error", str(error), properties)
 
     def mask(self, secret: str) -> None:
-        """Mask every line of the secret, as the runner masks by line."""
-        for line in secret.splitlines():
-            if line.strip():
-                self._command("add-mask", line.strip())
+        """Mask the secret, and each of its lines with more than three characters, as a log is masked by line.
+
+        The runner itself masks every line of what it is given (``AddMaskCommandExtension`` in
+        https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs). A secret with a
+        line that is a single brace would turn the whole log into ``***``: only its longer lines are given.
+        """
+        lines = [line.strip() for line in secret.splitlines() if line.strip()]
+        long_lines = [line for line in lines if len(line) > _SHORT_LINE]
+        if len(lines) == 1 or len(long_lines) in {0, len(lines)}:
+            self._command("add-mask", secret.strip())
+        for line in long_lines if len(lines) > 1 else ():
+            self._command("add-mask", line)
 
     def _close_group(self) -> None:
         if self._group_open:
@@ -136,7 +147,9 @@ class WorkflowLog:
     def _command(self, name: str, message: str = "", properties: Mapping[str, str] | None = None) -> None:
         from actions_toolkit.command import issue_command
 
-        issue_command(name, dict(properties or {}), message)
+        # A secret is masked as it is; whatever else is said has no control characters.
+        text = message if name == "add-mask" else without_controls(message)
+        issue_command(name, {key: without_controls(value) for key, value in (properties or {}).items()}, text)
         sys.stdout.flush()
 
 

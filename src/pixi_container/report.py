@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.display import markdown_block, markdown_code, markdown_text
 from pixi_container.fingerprint import SHORT
 from pixi_container.image_reference import parse_reference
 
@@ -107,54 +108,35 @@ class Report:
     def summary(self) -> str:
         """Give the job summary in GitHub's Markdown."""
         plan = self.plan
+        packages = f"{plan.conda_packages + plan.pypi_packages} packages"
+        built_with = f"pixi {plan.pixi_version}" + (f", CUDA {plan.cuda}" if plan.cuda else "")
         rows = [
-            ("Decision", f"{plan.decision}: {plan.reason}"),
-            ("Changes", plan.changes["reason"]),
-            (
-                "Environment",
-                f"`{plan.environment}` on `{plan.platform}`, {plan.conda_packages + plan.pypi_packages} packages",
-            ),
+            ("Decision", markdown_text(f"{plan.decision}: {plan.reason}")),
+            ("Changes", markdown_text(plan.changes["reason"])),
+            ("Environment", f"{markdown_code(plan.environment)} on {markdown_code(plan.platform)}, {packages}"),
             (
                 "Environment image",
-                f"`{plan.environment_image}`, {'used' if plan.reuses_environment else 'made'}"
+                f"{markdown_code(plan.environment_image)}, {'used' if plan.reuses_environment else 'made'}"
                 if plan.environment_image
                 else "none",
             ),
-            ("Built with", f"pixi {plan.pixi_version}" + (f", CUDA {plan.cuda}" if plan.cuda else "")),
+            ("Built with", markdown_text(built_with)),
             (
                 "Tags" if self.digest else "Tags (not pushed)",
-                "<br>".join(f"`{tag}`" for tag in plan.tags) or "none",
+                "<br>".join(markdown_code(tag) for tag in plan.tags) or "none",
             ),
-            ("Digest", f"`{self.digest}`" if self.digest else "not pushed"),
+            ("Digest", markdown_code(self.digest) if self.digest else "not pushed"),
             ("Size", self._size()),
-            *(("Note", note) for note in self.notes),
+            *(("Note", markdown_text(note)) for note in self.notes),
         ]
-        lines = [f"### Container image of `{plan.environment}`", "", "| | |", "|---|---|"]
-        lines += [f"| {name} | {_cell(value)} |" for name, value in rows]
+        lines = [f"### Container image of {markdown_code(plan.environment)}", "", "| | |", "|---|---|"]
+        lines += [f"| {name} | {value} |" for name, value in rows]
         if self.digest:
-            lines += [
-                "",
-                "```sh",
-                f"docker pull {self.image}",
-                f"apptainer pull docker://{self.image}",
-                "```",
-                "",
-                "HTCondor:",
-                "",
-                "```ini",
-                "universe = container",
-                f"container_image = docker://{self.image}",
-                "```",
-            ]
-        lines += [
-            "",
-            "<details><summary>Dockerfile</summary>",
-            "",
-            "```dockerfile",
-            plan.dockerfile.rstrip(),
-            "```",
-            "</details>",
-        ]
+            pull = f"docker pull {self.image}\napptainer pull docker://{self.image}"
+            submit = f"universe = container\ncontainer_image = docker://{self.image}"
+            lines += ["", markdown_block(pull, "sh"), "", "HTCondor:", "", markdown_block(submit, "ini")]
+        dockerfile = markdown_block(plan.dockerfile, "dockerfile")
+        lines += ["", "<details><summary>Dockerfile</summary>", "", dockerfile, "</details>"]
         return "\n".join(lines) + "\n"
 
     def _size(self) -> str:
@@ -162,7 +144,3 @@ class Report:
             sizes = self.published.layer_sizes
             return f"{sum(sizes) / 1e6:.1f} MB compressed in {len(sizes)} layers"
         return f"{self.image_size / 1e6:.1f} MB in the engine" if self.image_size else "unknown"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

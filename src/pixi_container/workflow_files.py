@@ -6,24 +6,45 @@ Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 def write_outputs(outputs: Mapping[str, str]) -> None:
-    """Append the outputs to the file that ``GITHUB_OUTPUT`` names."""
+    """Append the outputs to the file that ``GITHUB_OUTPUT`` names.
+
+    Raises ``UserError`` when it cannot be written.
+    """
     if os.environ.get("GITHUB_OUTPUT"):
-        from actions_toolkit.file_command import issue_file_command, prepare_key_value_message
+        from actions_toolkit.file_command import prepare_key_value_message
 
-        for name, value in outputs.items():
-            issue_file_command("OUTPUT", prepare_key_value_message(name, value))
+        lines = "\n".join(prepare_key_value_message(name, value) for name, value in outputs.items())
+        if trouble := _append("GITHUB_OUTPUT", lines):
+            raise UserError(f"the outputs could not be written: {trouble}", hint="What was done is in the log.")
 
 
-def write_summary(markdown: str) -> None:
-    """Append to the job summary that ``GITHUB_STEP_SUMMARY`` names."""
-    if os.environ.get("GITHUB_STEP_SUMMARY"):
-        from actions_toolkit.file_command import issue_file_command
+def write_summary(markdown: str) -> str:
+    """Append to the job summary that ``GITHUB_STEP_SUMMARY`` names; return why it could not be, else nothing.
 
-        issue_file_command("STEP_SUMMARY", markdown)
+    What it tells of is done already, so that a missing file is no failure.
+    """
+    trouble = _append("GITHUB_STEP_SUMMARY", markdown) if os.environ.get("GITHUB_STEP_SUMMARY") else ""
+    return f"the job summary could not be written: {trouble}" if trouble else ""
+
+
+def _append(variable: str, text: str) -> str:
+    from actions_toolkit.file_command import issue_file_command
+
+    file = Path(os.environ[variable])
+    if not file.exists():
+        return f"there is no file '{file}', which {variable} names"
+    try:
+        issue_file_command(variable.removeprefix("GITHUB_"), text)
+    except OSError as error:
+        return str(error.strerror or error)
+    return ""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pixi_container.change_detection import running_workflow
-from pixi_container.changes import Changes, Comparison, Relevance, assumed, comparison_for, not_consulted, shown
+from pixi_container.changes import Changes, Comparison, Relevance, assumed, comparison_for, not_consulted
+from pixi_container.display import shown_path
 from pixi_container.event import LOCAL, Event
 
 BEFORE, AFTER, MERGE = "b" * 40, "a" * 40, "e" * 40
@@ -156,8 +157,8 @@ def test_an_answer_is_told_as_json() -> None:
     ],
 )
 def test_a_path_is_one_line_of_a_log(path: str, expected: str) -> None:
-    assert shown(path) == expected
-    assert shown(path).encode()
+    assert shown_path(path) == expected
+    assert shown_path(path).encode()
 
 
 NAMED = ("pixi.toml", "pixi.lock", "src", "libs/tool/src", "my files/a.txt", "ünï")

@@ -44,5 +44,17 @@ def test_foreign_lines_stand_between_stop_and_resume(capsys: pytest.CaptureFixtu
 
 
 def test_a_secret_of_several_lines_is_masked_by_line(capsys: pytest.CaptureFixture[str]) -> None:
-    WorkflowLog().mask("one\n\n two \n")
-    assert capsys.readouterr().out.splitlines() == ["::add-mask::one", "::add-mask::two"]
+    WorkflowLog().mask("first\n\n second \n")
+    assert capsys.readouterr().out.splitlines() == [
+        "::add-mask::first%0A%0A second",
+        "::add-mask::first",
+        "::add-mask::second",
+    ]
+
+
+def test_the_braces_of_a_secret_are_not_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    """The runner masks each line of what it is given, so a secret with such lines is not given whole."""
+    WorkflowLog().mask('{\n  "token": "hunter22"\n}\n')
+    assert capsys.readouterr().out.splitlines() == ['::add-mask::"token": "hunter22"']
+    WorkflowLog().mask("abc")
+    assert capsys.readouterr().out.splitlines() == ["::add-mask::abc"]

@@ -46,7 +46,8 @@ def labels_of(
         "revision": facts.revision,
         "licenses": repository.licence,
     }
-    found = {f"org.opencontainers.image.{key}": value for key, value in known.items() if value}
+    # A payload's text is anybody's, and a label is a line of an output.
+    found = {f"org.opencontainers.image.{key}": _one_line(value) for key, value in known.items() if value}
     found["org.opencontainers.image.version"] = version
     notes: list[str] = []
     for entry in entries(text, name):
@@ -78,6 +79,10 @@ def annotations_of(values: Mapping[str, str], levels: str) -> tuple[str, ...]:
         if not found or found["name"] not in LEVELS:
             raise UserError(f"unknown annotation level {level!r}", hint=accepted(level.partition("[")[0], LEVELS))
     return tuple(f"{level}:{key}={value}" for level in names for key, value in values.items())
+
+
+def _one_line(value: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+", " ", value)
 
 
 def _timestamp(facts: Facts) -> str:

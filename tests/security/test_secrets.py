@@ -1,0 +1,182 @@
+"""Each secret has a marker, and after a run of every command, event and failure it is only where it belongs."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pixi_container.child_environment import child_environment
+from tests.end_to_end.conftest import Step
+from tests.security.conftest import Victim, job
+from tests.security.recorders import MARKERS, SECRETS, Recorders, markers_in, recorders
+
+EVENTS = {
+    "push": "refs/heads/main",
+    "pull_request": "refs/pull/7/merge",
+    "pull_request_target": "refs/heads/main",
+    "workflow_run": "refs/heads/main",
+    "merge_group": "refs/heads/gh-readonly-queue/main/pr-7",
+    "release": "refs/tags/v1.0.0",
+}
+COMMANDS = (["run"], ["plan"], ["plan", "--offline"], ["render"], ["tags"], ["changes"], ["build"])
+
+
+def inputs(**more: str) -> dict[str, str]:
+    """Return the variables of the secret inputs, and of a secret that an earlier step of the job has set."""
+    given = {**SECRETS, "username": "me", "images": "127.0.0.1:9/lab/study", **more}
+    return {
+        **{f"INPUT_{name.upper().replace('-', '_')}": value for name, value in given.items()},
+        "AWS_SECRET_ACCESS_KEY": "marker-of-the-job-0b1d",
+        "NPM_TOKEN": "marker-of-the-job-0b1d",
+        "DOCKER_AUTH_CONFIG": "marker-of-the-job-0b1d",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "http.extraheader",
+        "GIT_CONFIG_VALUE_0": "marker-of-the-job-0b1d",
+    }
+
+
+def check(calls: Recorders, log: str, *folders: Path) -> None:
+    """Look for the markers in all that a run has shown, started and left."""
+    for call in calls.calls():
+        assert markers_in(" ".join(call.argv)) == [], call.argv
+        known = dict(call.env)
+        if call.argv[0] == "git" and "fetch" in call.argv:
+            # The one place where the token belongs: the header of the fetch from GitHub.
+            known.pop("GIT_CONFIG_VALUE_1")
+        assert markers_in(json.dumps(known)) == [], known
+        assert [name for name in call.env if name.startswith("INPUT_")] == []
+    shown = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
+    assert markers_in(shown) == []
+    for folder in folders:
+        for file in folder.rglob("*"):
+            if file.is_file():
+                assert markers_in(file.read_text(errors="replace")) == [], file
+
+
+@pytest.mark.parametrize("event", [*EVENTS, "local"])
+def test_no_child_process_gets_a_secret(victim: Victim, tmp_path: Path, event: str) -> None:
+    calls = recorders(tmp_path / "recorders", real=("git",))
+    sha = victim.git("rev-parse", "HEAD")
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    files = {name: tmp_path / name for name in ("output", "summary")}
+    for file in files.values():
+        file.touch()
+    payload = tmp_path / "event.json"
+    payload.write_text(json.dumps({"before": "1" * 40, "after": sha, "number": 7}))
+    env = {
+        **(job(sha, event, EVENTS[event]) if event in EVENTS else {}),
+        **inputs(),
+        "PATH": calls.path,
+        "RUNNER_TEMP": str(temp),
+        "GITHUB_SERVER_URL": "http://127.0.0.1:9",
+        "GITHUB_API_URL": "http://127.0.0.1:9",
+        "GITHUB_EVENT_PATH": str(payload),
+        "GITHUB_OUTPUT": str(files["output"]),
+        "GITHUB_STEP_SUMMARY": str(files["summary"]),
+    }
+    # Side by side, as most of the time is spent waiting for servers that are not there.
+    with ThreadPoolExecutor(len(COMMANDS)) as pool:
+        for done in pool.map(lambda command: victim.run(*command, env=env), COMMANDS):
+            check(calls, done.stdout, temp)
+            assert "Traceback" not in done.stdout
+    for file in files.values():
+        assert markers_in(file.read_text()) == []
+    assert calls.calls()
+    assert [path.name for path in temp.iterdir()] == []
+
+
+def test_what_is_not_named_does_not_pass() -> None:
+    env = {
+        "PATH": "/usr/bin:relative::/work/checkout/bin:/bin",
+        "HOME": "/root",
+        "GITHUB_WORKSPACE": "/work/checkout",
+        "INPUT_PASSWORD": "x",
+        "GITHUB_TOKEN": "x",
+        "ACTIONS_RUNTIME_TOKEN": "x",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x",
+        "LD_PRELOAD": "/work/checkout/evil.so",
+        "GIT_EXEC_PATH": "/work/checkout",
+        "GIT_SSH_COMMAND": "evil",
+        "GIT_TRACE_CURL": "1",
+        "SOURCE_DATE_EPOCH": "1",
+        "DOCKER_HOST": "unix:///run/docker.sock",
+        "https_proxy": "http://proxy",
+    }
+    base = {"PATH": "/usr/bin:/bin", "HOME": "/root", "https_proxy": "http://proxy"}
+    git, docker = child_environment("git", env), child_environment("/usr/bin/docker", env)
+    assert git == {**base, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    assert docker == {**base, "DOCKER_HOST": "unix:///run/docker.sock", "BUILDX_GIT_INFO": "false"}
+    assert child_environment("anything", env) == base
+
+
+def test_a_program_of_the_checkout_is_never_started(victim: Victim, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    for name in ("git", "docker"):
+        program = victim.path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\ntouch '{mark}'\n")
+        program.chmod(0o755)
+    sha = victim.git("rev-parse", "HEAD")
+    for path in (
+        f"{victim.path}/bin:{os.environ['PATH']}",
+        f"bin:{os.environ['PATH']}",
+        f":.:bin:{os.environ['PATH']}",
+    ):
+        env = {**job(sha), "PATH": path, "GITHUB_WORKSPACE": str(victim.path), "DOCKER_HOST": "tcp://127.0.0.1:9"}
+        victim.run("run", env=env)
+    assert not mark.exists()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("event", "more"),
+    [
+        ("push", {}),
+        ("push", {"test_command": "exit 3"}),
+        ("push", {"runtime_image": "127.0.0.1:9/nothing:there"}),
+        ("pull_request", {}),
+        ("pull_request_target", {}),
+        ("workflow_run", {"test_command": "env"}),
+    ],
+    ids=["push", "failing-test", "failing-build", "pull-request", "target", "workflow-run"],
+)
+def test_no_secret_is_left_anywhere(step: Step, tmp_path: Path, event: str, more: dict[str, str]) -> None:
+    """On the real engine and registry: children, log, outputs, summary, files, image layers and history."""
+    calls = recorders(tmp_path / "recorders", real=("git", "docker"))
+    environment = step.environment(event, EVENTS[event], {"number": 7}, {"environment": "default", **more})
+    env = {**environment, **inputs(), "PATH": calls.path, "INPUT_IMAGES": f"{step.rig.registry}/{step.image}"}
+    env["GITHUB_SERVER_URL"] = env["GITHUB_API_URL"] = "http://127.0.0.1:9"
+    done = Victim(step.repository.path).run("run", env=env, seconds=300)
+    outcome = step.outcome(done.returncode, done.stdout)
+    check(calls, outcome.log, step.folder / "temp", step.repository.study)
+    assert markers_in(json.dumps(outcome.outputs) + outcome.summary) == []
+    assert outcome.left_in_temp == []
+    for call in calls.calls():
+        # buildx asks git about the checkout unless it is told not to.
+        assert call.argv[0] != "git" or any(word.startswith("--git-dir=") for word in call.argv), call.argv
+    builds = [call for call in calls.calls() if call.argv[1:3] == ["buildx", "build"]]
+    assert builds or "failing" in str(more)
+    has_auth = [any("id=conda-auth" in word for word in call.argv) for call in builds]
+    assert set(has_auth) <= {event in {"push", "pull_request"}}
+    if outcome.code == 0 and event == "push":
+        image = outcome.outputs["image"]
+        step.docker("pull", "--quiet", image)
+        archive = tmp_path / "image.tar"
+        step.docker("save", "--output", str(archive), image)
+        assert [marker for marker in MARKERS if marker.encode() in archive.read_bytes()] == []
+        assert markers_in(step.docker("history", "--no-trunc", image)) == []
+        name = f"{tmp_path.name[:20]}-files"
+        step.docker("create", "--name", name, image)
+        files = tmp_path / "files.tar"
+        step.docker("export", "--output", str(files), name)
+        step.docker("rm", name)
+        assert [marker for marker in MARKERS if marker.encode() in files.read_bytes()] == []
+
+
+def test_the_markers_are_looked_for_in_every_form() -> None:
+    assert markers_in("Basic " + "bWU6bWFya2VyLXBhc3N3b3JkLTlmMmM=") == ["marker-password-9f2c"]
