@@ -14,7 +14,7 @@ test: $(READY) check ## everything: checks, unit tests, end to end on real compo
 	$(BIN)/pytest
 
 unit: $(READY) ## the tests that need nothing but Python
-	$(BIN)/pytest tests/unit tests/security -m "not engine"
+	$(BIN)/pytest tests/unit tests/security -m "not engine and not slow"
 
 check: $(READY) ## formatting, types, Dockerfile and workflow linters
 	$(BIN)/ruff check

@@ -2,15 +2,22 @@
 # Removes what a killed run could not: its temporary folder with the credentials, its test container and images.
 set -uo pipefail
 shopt -s nullglob
+. "$(dirname "${BASH_SOURCE[0]}")/search_path.sh"
 
-for folder in "${RUNNER_TEMP:?}"/pixi-container-*/; do
+for folder in "${RUNNER_TEMP:?}"/pixi-container-*; do
+  # What else lies there is somebody else's: a link would be followed to what it points to.
+  if [ -L "$folder" ] || [ ! -d "$folder" ] || [ ! -O "$folder" ]; then
+    continue
+  fi
+  read_line() { [ -f "$folder/$1" ] && [ ! -L "$folder/$1" ] && head -c 300 "$folder/$1"; }
   # A docker command outlives the program that was killed. A build ends with it.
-  if [ -s "${folder}build-process-group" ]; then
-    kill -KILL -- "-$(< "${folder}build-process-group")" 2>/dev/null
+  group=$(read_line build-process-group)
+  if [[ $group =~ ^[1-9][0-9]+$ ]]; then
+    kill -KILL -- "-$group" 2>/dev/null
   fi
   # The container of a test may be on its way into being, or out of it: done when nobody waits for it and it is gone.
-  if [ -s "${folder}container" ]; then
-    container=$(< "${folder}container")
+  container=$(read_line container)
+  if [[ $container =~ ^pixi-container-test-[a-z0-9-]+$ ]]; then
     for _ in {1..60}; do
       waiting=$(grep -lsz -- "^$container\$" /proc/[0-9]*/cmdline)
       docker rm --force "$container" >/dev/null 2>&1
@@ -18,9 +25,9 @@ for folder in "${RUNNER_TEMP:?}"/pixi-container-*/; do
       sleep 0.2
     done
   fi
-  if [ -s "${folder}images" ]; then
-    xargs docker image rm --force < "${folder}images" >/dev/null 2>&1
+  if [ -f "$folder/images" ] && [ ! -L "$folder/images" ]; then
+    grep -E '^[A-Za-z0-9][A-Za-z0-9.:/_-]*$' "$folder/images" | xargs -r docker image rm --force >/dev/null 2>&1
   fi
-  rm -rf "$folder"
+  rm -rf -- "$folder"
 done
 exit 0

@@ -4,6 +4,7 @@
 set -euo pipefail
 
 action=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$action/action/search_path.sh"
 locks="$action/requirements"
 
 fail() {

@@ -22,6 +22,7 @@ DEFAULT_PIXI = "0.76.1"
 
 _LOCK_NEEDS = {6: "0.39.0", 7: "0.68.0"}
 _RICH_PLATFORMS_NEED = "0.71.0"
+_LONGEST_SPECIFICATION = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ def choose_base_images(
         rich_platforms=workspace.manifest.has_rich_platforms,
         asked=inputs.pixi_version,
         published=(lambda: published(given)) if published and given.is_bare else None,
+        manifest=str(workspace.context / workspace.manifest.file),
     )
     builder = pin(given.tagged(f"{version}-{PIXI_IMAGE_BASE}") if given.is_bare else given)
     runtime = builder
@@ -67,22 +69,32 @@ def choose_pixi(
     rich_platforms: bool,
     asked: str = "",
     published: Callable[[], Collection[str]] | None = None,
+    manifest: str = "",
 ) -> tuple[str, str]:
     """Choose a version and say why, in that order.
 
     ``asked`` is the user's choice and is only checked. The default is taken when it fits ``requires-pixi`` and
     the lock; else the highest of ``published()`` (tags of the builder image, asked for only then) that fits,
-    or, without a list, a version that ``requires-pixi`` itself names. Raises ``UserError`` when none fits.
+    or, without a list, a version that ``requires-pixi`` itself names. Raises ``UserError`` when none fits, and
+    for a malformed specification of the file ``manifest``.
     """
     from rattler import Version, VersionSpec
     from rattler.exceptions import InvalidVersionSpecError
 
+    if len(requires_pixi) > _LONGEST_SPECIFICATION:
+        # Its parser recurses, and ends the process where the stack ends.
+        raise UserError(
+            f"'requires-pixi' is {len(requires_pixi)} characters long; {_LONGEST_SPECIFICATION} are accepted",
+            hint='Such as ">=0.68".',
+            file=manifest,
+        )
     try:
         spec = VersionSpec(requires_pixi or "*")
     except InvalidVersionSpecError as error:
         raise UserError(
             f"'requires-pixi' is no version specification: {requires_pixi!r}",
             hint='Accepted: such as ">=0.68".',
+            file=manifest,
         ) from error
     needs = {_LOCK_NEEDS.get(lock_version, "0"): f"lock version {lock_version}"}
     if rich_platforms:

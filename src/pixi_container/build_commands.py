@@ -11,6 +11,8 @@ from pixi_container.dockerfile import ACTIVATION_CHECK
 from pixi_container.fingerprint_labels import fingerprint_labels
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pixi_container.base_images import BaseImages
     from pixi_container.draft import Draft
     from pixi_container.image_reference import ImageReference
@@ -108,7 +110,7 @@ def build_commands(inputs: Inputs, workspace: Workspace, order: BuildOrder) -> B
     image_labels = _flags("--label", tuple(f"{key}={value}" for key, value in order.labels))
 
     def build(purpose: str, *more: str) -> Command:
-        return Command(purpose, (*_common(inputs, workspace, order, purpose), *more, str(workspace.context)))
+        return Command(purpose, (*_common(inputs, workspace, order, purpose), *more, _context(workspace.context)))
 
     return BuildCommands(
         build=build("build", *image_labels, "--output", f"{_LOAD},{epoch}", *_flags("--tag", local_tags))
@@ -141,6 +143,11 @@ def build_commands(inputs: Inputs, workspace: Workspace, order: BuildOrder) -> B
         if order.push
         else None,
     )
+
+
+def _context(folder: Path) -> str:
+    """Return the folder as buildx takes it, which would read a name with a dash in front as a flag."""
+    return f"./{folder}" if str(folder).startswith("-") else str(folder)
 
 
 def local_image_name(workspace: Workspace, dockerfile: str) -> str:

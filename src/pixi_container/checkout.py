@@ -59,8 +59,8 @@ def checkout_around(folder: Path) -> Checkout | None:
             if git.is_dir():
                 return Checkout(root, git, git)
             if git.is_file():
-                git_dir = root / _line(root, ".git").removeprefix("gitdir:").strip()
-                common = git_dir / _line(git_dir, "commondir") if (git_dir / "commondir").is_file() else git_dir
+                git_dir = root / _line(git).removeprefix("gitdir:").strip()
+                common = git_dir / _line(git_dir / "commondir") if (git_dir / "commondir").is_file() else git_dir
                 return Checkout(root, git_dir.resolve(), common.resolve())
     except (OSError, RuntimeError, UserError, ValueError):
         return None
@@ -196,8 +196,8 @@ def _repository(checkout: Checkout, env: Mapping[str, str]) -> Iterator[_Git]:
         yield _Git(folder, env)
 
 
-def _line(folder: Path, name: str) -> str:
-    return read_text(folder, name, what=f"the file '{name}' of Git").strip()
+def _line(file: Path) -> str:
+    return read_text(file, "", what=f"the file '{file.name}' of Git").strip()
 
 
 def _text(folder: Path, name: str) -> str:

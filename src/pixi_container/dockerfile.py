@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,9 @@ from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.errors import UserError
 from pixi_container.layers import MOST_LAYERS, environment_layers, layers_beside
 from pixi_container.lock import LOCK_NAME
-from pixi_container.paths import checked_path
+from pixi_container.paths import checked_path, exists
+from pixi_container.shortening import shortened
+from pixi_container.template_process import render, render_apart
 from pixi_container.workspace_stage import workspace_stage
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pixi_container.workspace import Workspace
 
 TEMPLATE = "Dockerfile.template"
+
+TRUSTED_CACHE, UNTRUSTED_CACHE = "pixi-container", "pixi-container-untrusted"
+"""Names of the builder's cache of packages: a build that pushes never reads what a pull request's can write."""
 
 ACTIVATION_CHECK = r"""
 fail() { echo "activation check: $1" >&2; exit 1; }
@@ -45,7 +49,8 @@ class ImageSettings:
     """What the user chose for the image beside the workspace.
 
     ``layers`` is how many the environment has at most. ``template`` is the text of a template of the user's own.
-    ``source_version`` is the version for packages that take theirs from Git.
+    ``source_version`` is the version for packages that take theirs from Git. ``cache`` names the builder's cache
+    of packages.
     """
 
     workdir: str = "/app"
@@ -55,6 +60,7 @@ class ImageSettings:
     template: str = ""
     conda_auth: bool = False
     source_version: str = ""
+    cache: str = TRUSTED_CACHE
 
 
 def render_dockerfile(
@@ -95,10 +101,13 @@ def render_dockerfile(
                 "conda_packages": workspace.platform.conda_packages,
             }
         ],
-        "layers": environment_layers(installed, layers_beside(others, settings.layers)),
-        "stage": stage,
+        "layers": [
+            asdict(layer) for layer in environment_layers(installed, layers_beside(others, settings.layers))
+        ],
+        "stage": asdict(stage) if stage else None,
         "git": bool(workspace.git_source),
         "conda_auth": settings.conda_auth,
+        "cache": settings.cache,
         "build_variables": _build_variables(workspace, settings),
         "manifest_copies": manifest_copies,
         "install_copies": [
@@ -123,7 +132,7 @@ def _local_channels(workspace: Workspace) -> list[str]:
     return [
         checked_path(workspace.context, path, source=LOCK_NAME)
         for path in workspace.local_channels
-        if (workspace.context / path).exists()
+        if exists(workspace.context, path)
     ]
 
 
@@ -140,10 +149,11 @@ def _build_variables(workspace: Workspace, settings: ImageSettings) -> list[tupl
 
 def _cuda(workspace: Workspace) -> str:
     """Give the version, which stands in the Dockerfile without quotes."""
-    if re.fullmatch(r"(\d+(\.\d+)*)?", workspace.cuda):
+    if re.fullmatch(r"([0-9]{1,9}(\.[0-9]{1,9}){0,5})?", workspace.cuda):
         return workspace.cuda
     raise UserError(
-        f"{workspace.cuda!r} is no version of CUDA ({workspace.cuda_source})", hint="Accepted: such as 12 or 12.9."
+        f"{shortened(repr(workspace.cuda))} is no version of CUDA ({shortened(workspace.cuda_source)})",
+        hint="Accepted: such as 12 or 12.9.",
     )
 
 
@@ -189,7 +199,7 @@ def _environment_variables(workspace: Workspace, activation: list[tuple[str, str
     for name, value in workspace.activation_env:
         if not _VARIABLE.fullmatch(name):
             raise UserError(
-                f"[activation.env] has the name {name!r}, which no shell can export",
+                f"[activation.env] has the name {shortened(repr(name))}, which no shell can export",
                 file=str(workspace.context / workspace.manifest.file),
                 hint="Accepted: letters, digits and underscores, not starting with a digit.",
             )
@@ -206,52 +216,12 @@ def _environment_variables(workspace: Workspace, activation: list[tuple[str, str
     return sorted(variables.items())
 
 
-def _quoted_for_env(value: str) -> str:
-    """Quote for ENV: https://docs.docker.com/reference/dockerfile/#environment-replacement."""
-    if _CONTROL.search(value):
-        raise UserError(f"a value has a control character and cannot be a variable of an image: {value!r}")
-    return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
-
-
-def _quoted_for_copy(paths: list[str]) -> str:
-    """Quote for COPY, which takes single quotes away even inside of JSON; what else it reads is refused before."""
-    return json.dumps([path.replace("'", "\\'") for path in paths])
-
-
-def _quoted_for_shell(value: str) -> str:
-    if _CONTROL.search(value):
-        raise UserError(f"a value has a control character and cannot be exported: {value!r}")
-    return shlex.quote(value)
-
-
 def _rendered(own_template: str, values: Mapping[str, object]) -> str:
-    """Render the user's template, or ours. Raises ``UserError`` with the line of a mistake in the user's."""
-    from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
-    from jinja2.sandbox import SandboxedEnvironment
-
-    environment = SandboxedEnvironment(
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters = {
-        "json": json.dumps,
-        "paths": _quoted_for_copy,
-        "env": _quoted_for_env,
-        "shell": _quoted_for_shell,
-    }
-    if not own_template:
-        return environment.from_string(_template_path().read_text("utf-8")).render(values)
-    try:
-        return environment.from_string(own_template).render(values)
-    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-        line = error.lineno if isinstance(error, TemplateSyntaxError) else None
-        raise UserError(
-            f"the template cannot be rendered: {error}" + (f" (line {line})" if line else ""),
-            hint="Its variables are described in docs/template.md.",
-        ) from error
+    """Render the user's template, or ours, with values that are the same for both: those that JSON has."""
+    plain = json.loads(json.dumps(values))
+    if own_template:
+        return render_apart(own_template, plain)
+    return render(_template_path().read_text("utf-8"), plain)
 
 
 def _template_path() -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixi_container.context_files import digest_of, read_docker_ignore
-from pixi_container.dockerfile import ImageSettings, render_dockerfile
+from pixi_container.dockerfile import TRUSTED_CACHE, UNTRUSTED_CACHE, ImageSettings, render_dockerfile
 from pixi_container.fingerprint import (
     Fingerprint,
     context_copies,
@@ -18,6 +18,7 @@ from pixi_container.fingerprint import (
 from pixi_container.lock import LOCK_NAME
 from pixi_container.manifest import MANIFEST_NAMES
 from pixi_container.metadata import compute_metadata
+from pixi_container.paths import exists, leads_out
 from pixi_container.workspace_stage import workspace_stage
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def draft_image(
         template=texts.template,
         conda_auth=bool(inputs.conda_auth),
         source_version=texts.source_version,
+        cache=TRUSTED_CACHE if event.may_push else UNTRUSTED_CACHE,
     )
 
     def rendered(changed: ImageSettings) -> str:
@@ -108,11 +110,12 @@ def draft_image(
         )
 
     dockerfile = rendered(settings)
-    # A pull request from a fork has no credentials and still gets the same packages.
-    named = rendered(replace(settings, conda_auth=False)) if settings.conda_auth else dockerfile
+    # A pull request has no credentials, or a cache of its own, and still gets the same packages.
+    common = replace(settings, conda_auth=False, cache=TRUSTED_CACHE)
+    named = rendered(common) if common != settings else dockerfile
     copies_more = bool(texts.template) and not (
         context_copies(environment_stages(named))
-        <= context_copies(environment_stages(rendered(replace(settings, conda_auth=False, template=""))))
+        <= context_copies(environment_stages(rendered(replace(common, template=""))))
     )
     seen = files if copies_more or texts.dockerfile else {**files, "context": ""}
     environment = environment_fingerprint(workspace, bases, inputs, named, seen)
@@ -163,9 +166,8 @@ def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> t
     }
     root = workspace.context.resolve()
     for path in tuple(found):
-        target = (root / path).resolve()
-        if target.is_relative_to(root):
-            found.add(target.relative_to(root).as_posix())
+        if exists(root, path) and not leads_out(root, path):
+            found.add((root / path).resolve().relative_to(root).as_posix())
     return tuple(sorted(found))
 
 
@@ -180,10 +182,12 @@ def file_digests(workspace: Workspace, inputs: Inputs, pixi_version: str) -> dic
         "own packages": _own_files(workspace, pixi_version),
         "included files": workspace.include,
     }
+    digests = {name: digest_of(context, wanted, ignore) for name, wanted in paths.items()}
     if inputs.dockerfile or inputs.template:
-        paths |= {"included files": (".",), "context": (".",)}
-    found = {name: digest_of(context, wanted, ignore) for name, wanted in paths.items()}
-    return {"context": "", **found, ".dockerignore": text}
+        # What may copy the whole context has all of it, with folders that ours never copies.
+        whole = digest_of(context, (".",), ignore, with_never_copied=True)
+        digests |= {"included files": whole, "context": whole}
+    return {"context": "", **digests, ".dockerignore": text}
 
 
 def _own_files(workspace: Workspace, pixi_version: str) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
     from pixi_container.toml_table import TomlTable
@@ -23,14 +24,15 @@ class Feature:
     table: TomlTable
 
     def __str__(self) -> str:
-        return f"feature '{self.name}'" if self.name else f"environment '{self.table.keys[-1]}'"
+        kind, name = ("feature", self.name) if self.name else ("environment", self.table.keys[-1])
+        return f"{kind} '{shortened(name)}'"
 
     @property
     def platforms(self) -> tuple[str, ...] | None:
         """The platforms it is for, None for all of the workspace's."""
         if self.name == DEFAULT or "platforms" not in self.table:
             return None
-        return self.table.strings("platforms")
+        return tuple(dict.fromkeys(self.table.strings("platforms")))
 
     @property
     def system_requirements(self) -> dict[str, str]:
@@ -59,6 +61,20 @@ class Feature:
         return [*reversed(matching), self.table]
 
 
+def _matches(pattern: str, name: str) -> bool:
+    """Tell whether ``*`` can stand for parts of the name; a regular expression would try every way."""
+    first, *between, last = pattern.split("*")
+    if not name.startswith(first) or not name.endswith(last) or len(first) + len(last) > len(name):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for part in between:
+        at = name.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
+
+
 def _selects(selector: str, names: tuple[str, ...]) -> bool:
     """Tell whether a target's selector means a platform: by name, conda's name, family, or ``*`` pattern."""
     system = names[-1].partition("-")[0]
@@ -66,6 +82,5 @@ def _selects(selector: str, names: tuple[str, ...]) -> bool:
     if system != "win":
         families = families | {"unix"}
     if "*" in selector:
-        pattern = ".*".join(re.escape(part) for part in selector.split("*"))
-        return re.fullmatch(pattern, names[0]) is not None
+        return _matches(selector, names[0])
     return selector in names or selector in families

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pixi_container.base_images import BaseImages
     from pixi_container.inputs import Inputs
+    from pixi_container.manifest import Manifest
     from pixi_container.workspace import Workspace
 
 ENVIRONMENT_PARTS = {
@@ -119,7 +119,7 @@ def environment_fingerprint(
             for package in workspace.platform.packages
             if package.name not in own
         ],
-        "manifest": _relevant(workspace.context / workspace.manifest.file),
+        "manifest": _relevant(workspace.manifest),
         "builder": str(bases.builder),
         "runtime": str(bases.runtime),
         "pixi": bases.pixi_version,
@@ -191,12 +191,10 @@ def without_image_names(text: str, bases: BaseImages) -> str:
     return text.replace(str(bases.builder), "BUILDER").replace(str(bases.runtime), "RUNTIME")
 
 
-def _relevant(file: Path) -> dict[str, Any]:
+def _relevant(manifest: Manifest) -> dict[str, Any]:
     """Give the manifest's tables without what no environment depends on."""
-    import tomli
-
-    document = tomli.loads(file.read_text("utf-8"))
-    if file.name == "pyproject.toml":
+    document = dict(manifest.document.values)
+    if manifest.file == "pyproject.toml":
         tool = document.get("tool", {})
         return {
             "project": _without(document.get("project", {}), _DESCRIPTION),

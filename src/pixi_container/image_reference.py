@@ -6,16 +6,20 @@ Source: https://github.com/distribution/reference/blob/main/reference.go
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
 from pixi_container.addresses import DOCKER_HUB
 from pixi_container.errors import UserError
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REGISTRY = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
+_REGISTRY = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::[0-9]{1,5})?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_SHOWN = 300
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def parse_reference(text: str, *, source: str) -> ImageReference:
     )
     if not valid:
         raise UserError(
-            f"{source}: {text!r} is no image reference",
+            f"{source}: {text[:_SHOWN]!r} is no image reference",
             hint="Accepted: [registry/]repository[:tag][@sha256:…], lower-case, such as ghcr.io/owner/name.",
         )
     return ImageReference(registry, repository, tag, digest)
@@ -85,9 +89,18 @@ def is_image_name(text: str) -> bool:
 
 
 def is_loopback(registry: str) -> bool:
-    """Whether Docker speaks plain HTTP to it: ``localhost``, 127.0.0.0/8 and ::1.
+    """Whether it is this machine by its name, so that Docker speaks plain HTTP to it.
 
-    Source: https://docs.docker.com/reference/cli/dockerd/#insecure-registries
+    That is ``localhost`` and the addresses 127.0.0.0/8 and ::1, with a port or not. No other name is, whatever it
+    resolves to. Sources: https://docs.docker.com/reference/cli/dockerd/#insecure-registries and, on names,
+    https://github.com/containerd/containerd/blob/main/core/remotes/docker/registry.go (``MatchLocalhost``)
     """
-    host = registry.rpartition(":")[0] if re.search(r":\d+$", registry) else registry
-    return host in {"localhost", "[::1]"} or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
+    host = _HOST.fullmatch(registry)
+    if not host:
+        return False
+    if host[2] == "localhost":
+        return True
+    with suppress(ValueError):
+        address = ip_address(host[1] or host[2])
+        return address.is_loopback and (address.version == 6) == bool(host[1])
+    return False

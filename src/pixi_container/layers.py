@@ -7,7 +7,6 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,7 +85,7 @@ def _is_compiled(location: str) -> bool:
 
     Source: https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention
     """
-    path = urlsplit(location).path
+    path = re.split(r"[?#]", location, maxsplit=1)[0]
     return path.endswith(".whl") and not path.endswith("-none-any.whl")
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.lock_text import check_lock_text
+from pixi_container.paths import LOCK_BYTES, read_text
 from pixi_container.platforms import Platform, Promise, parse_virtual_packages
+from pixi_container.shortening import listed, shortened
 from pixi_container.source_records import SourceRecord, source_records
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from rattler import LockFile
@@ -31,7 +37,7 @@ DOCKER_PLATFORMS = {
 }
 """Conda's name of a platform to Docker's."""
 
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+_LFS_POINTER = "version https://git-lfs.github.com/spec/v1"
 _CONFLICT = re.compile(r"^(?:<{7} |={7}$|>{7} )", re.MULTILINE)
 
 
@@ -100,6 +106,12 @@ class LockRow:
     virtual_packages: tuple[str, ...]
     rattler: LockPlatform
 
+    @cached_property
+    def promises(self) -> frozenset[Promise]:
+        """What it asks of a machine, to be compared with ``Platform.promises``."""
+        packages = parse_virtual_packages(self.virtual_packages, self.subdir)
+        return Platform(self.name, self.subdir, packages).promises
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -116,8 +128,15 @@ class Lock:
         """Every environment that is locked."""
         return tuple(sorted(name for name, _ in self.rattler.environments()))
 
-    def row(self, environment: str, platform: Platform) -> LockRow | None:
-        """Find what is locked for a platform of the manifest; None when nothing is.
+    def rows(self, environment: str) -> tuple[LockRow, ...]:
+        """Give the platforms of an environment, by name."""
+        return tuple(
+            LockRow(row.name, str(row.subdir), tuple(row.virtual_packages), row)
+            for row in sorted(self._environment(environment).platforms(), key=lambda row: row.name)
+        )
+
+    def row(self, environment: str, rows: Sequence[LockRow], platform: Platform) -> LockRow | None:
+        """Find, among the environment's ``rows``, what is locked for a platform; None when nothing is.
 
         A row of the same subdir is the platform's by its name, else by what it promises, whatever its name, else,
         as before version 7, by being named after the subdir, when it promises as much or nothing is known of it
@@ -125,15 +144,12 @@ class Lock:
         ``resolve_lock_platform_for``).
         """
         found = self._environment(environment)
-        rows = [
-            LockRow(row.name, str(row.subdir), tuple(row.virtual_packages), row)
-            for row in sorted(found.platforms(), key=lambda row: row.name)
-            if str(row.subdir) == platform.subdir
-        ]
-        named = [row for row in rows if row.name == platform.name]
-        same = [row for row in rows if row.virtual_packages and _promises(row) == platform.promises]
-        bare = [row for row in rows if row.name == platform.subdir]
-        covered = [row for row in bare if not row.virtual_packages or _promises(row) >= platform.promises]
+        promises = platform.promises
+        of_subdir = [row for row in rows if row.subdir == platform.subdir]
+        named = [row for row in of_subdir if row.name == platform.name]
+        same = [row for row in of_subdir if row.virtual_packages and row.promises == promises]
+        bare = [row for row in of_subdir if row.name == platform.subdir]
+        covered = [row for row in bare if not row.virtual_packages or row.promises >= promises]
         candidates = (*named, *same, *covered)
         return next((row for row in candidates if found.packages(row.rattler)), None)
 
@@ -159,10 +175,10 @@ class Lock:
     def check_environment(self, environment: str) -> None:
         """Raise ``UserError`` when the lock does not have the environment."""
         if environment not in self.environment_names:
-            names = ", ".join(self.environment_names) or "none"
             old = f" (lock version {self.version} knows no environments)" if self.version < 4 else ""
             raise UserError(
-                f"the lock has no environment '{environment}'; it has {names}{old}",
+                f"the lock has no environment '{shortened(environment)}'; it has "
+                f"{listed(self.environment_names)}{old}",
                 file=self.file,
                 hint=f"Run `pixi lock` and commit {LOCK_NAME}.",
             )
@@ -177,10 +193,11 @@ class Lock:
 def read_lock(context: Path) -> Lock:
     """Read the lock in ``context``.
 
-    Raises ``UserError`` when it is missing, is a Git LFS pointer, is newer than known, or cannot be parsed.
+    Raises ``UserError`` when it is missing, leads out of the context, is a Git LFS pointer, is newer than known,
+    is nothing that pixi writes, or cannot be parsed.
     """
     path = context / LOCK_NAME
-    text = _text(path)
+    text = _text(context)
     version = _version(text)
     if version > NEWEST_VERSION:
         raise UserError(
@@ -189,50 +206,73 @@ def read_lock(context: Path) -> Lock:
             line=_line(text, "version:"),
             hint="Use a newer release of this action, or write the lock with an older pixi.",
         )
-    from rattler import LockFile
-    from rattler.exceptions import ParseCondaLockError
-
-    try:
-        rattler = LockFile.from_path(path)
-    except ParseCondaLockError as error:
-        conflict = _CONFLICT.search(text)
-        place = re.search(r"at line (\d+)", str(error))
+    if conflict := _CONFLICT.search(text):
         raise UserError(
-            f"the lock cannot be read: {'it has an unresolved merge conflict' if conflict else error}",
+            "the lock cannot be read: it has an unresolved merge conflict",
             file=str(path),
-            line=text.count("\n", 0, conflict.start()) + 1 if conflict else int(place[1]) if place else None,
-            hint=f"Take one side with `git checkout --ours {LOCK_NAME}`, run `pixi lock` and commit the result."
-            if conflict
-            else "Was it edited or merged by hand? Run `pixi lock` and commit the result.",
-        ) from error
+            line=text.count("\n", 0, conflict.start()) + 1,
+            hint=f"Take one side with `git checkout --ours {LOCK_NAME}`, run `pixi lock` and commit the result.",
+        )
+    check_lock_text(text, str(path))
+    rattler = _parsed(path)
     records = source_records(text)
     return Lock(
         str(path), version, records, frozenset(record.name for record in records if record.editable), rattler
     )
 
 
-def _text(path: Path) -> str:
+def _parsed(path: Path) -> LockFile:
+    """Parse what was just read and checked; the parser takes a path only."""
+    from rattler import LockFile
+    from rattler.exceptions import ParseCondaLockError
+
     try:
-        content = path.read_bytes()
+        with _quiet_errors():
+            return LockFile.from_path(path)
+    except BaseException as error:
+        # That of a panic in Rust has no public name, and is no ``Exception``.
+        if not isinstance(error, ParseCondaLockError) and type(error).__name__ != "PanicException":
+            raise
+        place = re.search(r"at line (\d{1,9})\b", str(error))
+        raise UserError(
+            f"the lock cannot be read: {shortened(' '.join(str(error).split()), 300)}",
+            file=str(path),
+            line=int(place[1]) if place else None,
+            hint="Was it edited or merged by hand? Run `pixi lock` and commit the result.",
+        ) from error
+
+
+@contextmanager
+def _quiet_errors() -> Iterator[None]:
+    """Keep what a panic prints, past ``sys.stderr``, from the log: it quotes the lock."""
+    with ExitStack() as after:
+        # Without standard error there is nothing to keep.
+        with suppress(OSError):
+            kept = os.dup(2)
+            after.callback(os.close, kept)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            after.callback(os.close, nowhere)
+            os.dup2(nowhere, 2)
+            after.callback(os.dup2, kept, 2)
+        yield
+
+
+def _text(context: Path) -> str:
+    try:
+        text = read_text(context, LOCK_NAME, what="the lock", limit=LOCK_BYTES)
     except FileNotFoundError as error:
         raise UserError(
-            f"there is no {LOCK_NAME} in '{path.parent}'",
+            f"there is no {LOCK_NAME} in '{context}'",
             hint=f"Run `pixi lock` and commit {LOCK_NAME}: an image is made from exactly what is locked.",
         ) from error
-    except OSError as error:
-        raise UserError(f"the lock cannot be read: {error.strerror or error}", file=str(path)) from error
-    if content.startswith(_LFS_POINTER):
+    if text.startswith(_LFS_POINTER):
         raise UserError(
             "the lock is a Git LFS pointer, not the lock itself",
-            file=str(path),
+            file=str(context / LOCK_NAME),
             hint="Check out with `lfs: true`, or run `git lfs pull`.",
         )
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"the lock cannot be read: {error}", file=str(path), hint="Run `pixi lock` and commit the result."
-        ) from error
+    # As Git for Windows checks files out.
+    return text.replace("\r\n", "\n")
 
 
 def _version(text: str) -> int:
@@ -243,10 +283,6 @@ def _version(text: str) -> int:
 
 def _line(text: str, start: str) -> int | None:
     return next((number for number, line in enumerate(text.splitlines(), 1) if line.startswith(start)), None)
-
-
-def _promises(row: LockRow) -> frozenset[Promise]:
-    return Platform(row.name, row.subdir, parse_virtual_packages(row.virtual_packages, row.subdir)).promises
 
 
 def _package(package: RattlerPackage, asks: dict[tuple[str, str], tuple[str, ...]]) -> LockedPackage:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from pixi_container.lock import LOCK_NAME
 from pixi_container.manifest import version_key
+from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 NOT_ASKED_FOR = "not asked for"
 
 _ANY_CUDA = "12"
+_LONGEST_SPECIFICATION = 300
 _MANYLINUX = {"manylinux1": "2.5", "manylinux2010": "2.12", "manylinux2014": "2.17"}
 
 
@@ -36,20 +38,18 @@ def cuda(platform: Platform, locked: LockedPlatform) -> Derived:
     """
     asked = list(_asked("__cuda", locked.packages))
     declared = platform.version("__cuda")
-    bounds = [
-        Derived(bound, f"`{spec}` of {name} in {LOCK_NAME}") for name, spec in asked for bound in _bounds(spec)
-    ]
+    bounds = _lowest_versions(asked)
     if declared:
         return _highest([Derived(declared, platform.reason), *bounds])
     if bounds:
         return _highest(bounds)
     if not asked:
         return Derived("", NOT_ASKED_FOR)
-    name, spec = asked[0]
+    source = _source(*asked[0])
     marker = next((package.version for package in locked.packages if package.name == "cuda-version"), "")
     if marker:
-        return Derived(marker, f"cuda-version in {LOCK_NAME}, as `{spec}` of {name} says no version")
-    return Derived(_ANY_CUDA, f"assumed, as `{spec}` of {name} in {LOCK_NAME} says no version")
+        return Derived(marker, f"cuda-version in {LOCK_NAME}, as {source} says no version")
+    return Derived(_ANY_CUDA, f"assumed, as {source} in {LOCK_NAME} says no version")
 
 
 def glibc(platform: Platform, locked: LockedPlatform) -> Derived:
@@ -57,13 +57,9 @@ def glibc(platform: Platform, locked: LockedPlatform) -> Derived:
 
     The highest of what the platform declares, conda packages depend on, and wheels are tagged with (PEP 600).
     """
-    found = [
-        Derived(bound, f"`{spec}` of {name} in {LOCK_NAME}")
-        for name, spec in _asked("__glibc", locked.packages)
-        for bound in _bounds(spec)
-    ]
+    found = _lowest_versions(_asked("__glibc", locked.packages))
     found += [
-        Derived(version, f"the wheel of {package.name} in {LOCK_NAME}")
+        Derived(version, f"the wheel of {shortened(package.name)} in {LOCK_NAME}")
         for package in locked.packages
         if package.kind == "pypi" and (version := _wheel_glibc(package.location))
     ]
@@ -77,11 +73,28 @@ def _highest(found: Iterable[Derived]) -> Derived:
     return max(found, key=lambda derived: version_key(derived.value))
 
 
+def _lowest_versions(asked: Iterable[tuple[str, str]]) -> list[Derived]:
+    """Give, of each package that says a version, the one that it asks for at least."""
+    return [
+        Derived(max(bounds, key=version_key), f"{_source(name, spec)} in {LOCK_NAME}")
+        for name, spec in asked
+        if (bounds := _bounds(spec))
+    ]
+
+
+def _source(name: str, spec: str) -> str:
+    return f"`{shortened(spec)}` of {shortened(name)}"
+
+
 def _asked(virtual: str, packages: Iterable[LockedPackage]) -> Iterator[tuple[str, str]]:
+    """Give each specification once, with the first package that has it."""
+    first: dict[str, str] = {}
     for package in packages:
         for spec in package.asks:
-            if re.split(r"[\s<>=!~]", spec, maxsplit=1)[0] == virtual:
-                yield package.name, " ".join(spec.split())
+            first.setdefault(spec[:_LONGEST_SPECIFICATION], package.name)
+    for spec, name in first.items():
+        if re.split(r"[\s<>=!~]", spec, maxsplit=1)[0] == virtual:
+            yield name, " ".join(spec.split())
 
 
 def _bounds(spec: str) -> list[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import UserError
 from pixi_container.features import DEFAULT, Feature
-from pixi_container.toml_table import TomlTable, type_name
+from pixi_container.paths import exists, is_folder, read_text
+from pixi_container.shortening import listed, shortened
+from pixi_container.toml_table import TomlTable, parse_toml, type_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 MANIFEST_NAMES = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
 """The names that Pixi looks for in a folder, first one first (docs/reference/pixi_manifest.md of Pixi)."""
 
+_MANIFEST_BYTES = 512 * 1024
+_LONGEST_TARGET = 400
 _PATH_AS_TEXT = re.compile(r"[^\s=#\"'\[\]{}]+\.toml")
 
 
@@ -38,6 +42,8 @@ class Environment:
 class Manifest:
     """A manifest: its ``file`` in the workspace folder, the ``pixi`` table, and ``project`` of PEP 621.
 
+    ``document`` is all of the file.
+
     What it has is checked when it is asked for: every property and method raises ``UserError``, with the line
     where it is known, for a value that Pixi does not accept there either.
     """
@@ -47,6 +53,7 @@ class Manifest:
     project: TomlTable
     poetry: TomlTable
     groups: tuple[str, ...] = ()
+    document: TomlTable = field(default_factory=lambda: TomlTable({}, ""))
 
     @property
     def workspace(self) -> TomlTable:
@@ -124,29 +131,34 @@ class Manifest:
         inline = TomlTable({}, self.pixi.file)
         if isinstance(entry, dict):
             inline = entries.table(name)
-            listed = inline.strings("features")
+            names = inline.strings("features")
         elif isinstance(entry, list):
-            listed = entries.strings(name)
+            names = entries.strings(name)
         else:
             raise entries.error(
-                f"environment '{name}' must be a list of features or a table, it is {type_name(entry)}",
+                f"environment '{shortened(name)}' must be a list of features or a table, it is {type_name(entry)}",
                 name,
-                hint=f'Such as: {name} = ["feature"].',
+                hint=f'Such as: {shortened(name)} = ["feature"].',
             )
-        for feature in listed:
+        seen: set[str] = set()
+        for feature in names:
             if feature not in self.features:
-                known = ", ".join(known for known in self.features if known != DEFAULT) or "none"
+                known = listed(known for known in self.features if known != DEFAULT)
                 raise entries.error(
-                    f"environment '{name}' has the feature '{feature}', which the manifest does not declare",
+                    f"environment '{shortened(name)}' has the feature '{shortened(feature)}', "
+                    "which the manifest does not declare",
                     name,
-                    hint=f"Add [feature.{feature}] to {self.file}. Declared features: {known}.",
+                    hint=f"Add [feature.{shortened(feature)}] to {self.file}. Declared features: {known}.",
                 )
-            if listed.count(feature) > 1:
-                raise entries.error(f"environment '{name}' has the feature '{feature}' twice", name)
-        features = [self.features[feature] for feature in listed]
+            if feature in seen:
+                raise entries.error(
+                    f"environment '{shortened(name)}' has the feature '{shortened(feature)}' twice", name
+                )
+            seen.add(feature)
+        features = [self.features[feature] for feature in names]
         if inline:
             features.insert(0, Feature("", inline))
-        if not inline.flag("no-default-feature") and DEFAULT not in listed:
+        if not inline.flag("no-default-feature") and DEFAULT not in seen:
             features.append(self.features[DEFAULT])
         return Environment(name, tuple(features), inline.string("solve-group"))
 
@@ -203,25 +215,27 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
     ``manifest_path`` names the file itself, relative to ``context`` or absolute inside of it. Raises
     ``UserError`` when there is none, it lies elsewhere, or it is no TOML.
     """
-    if not context.is_dir():
+    if not is_folder(context, "."):
         raise UserError(
-            f"the context '{context}' is not a folder", hint="Set 'context' to the workspace's folder."
+            f"the context '{shortened(str(context))}' is not a folder",
+            hint="Set 'context' to the workspace's folder.",
         )
     if manifest_path:
         file = context / manifest_path
-        if not file.is_file():
+        if not exists(context, manifest_path) or is_folder(context, manifest_path):
             raise UserError(
-                f"there is no manifest '{manifest_path}' in '{context}'",
+                f"there is no manifest '{shortened(manifest_path)}' in '{context}'",
                 hint="'manifest-path' is relative to 'context'.",
             )
-        if file.resolve().parent != context.resolve():
+        if file.parent.resolve() != context.resolve():
             raise UserError(
-                f"the manifest '{manifest_path}' is not directly in '{context}'",
+                f"the manifest '{shortened(manifest_path)}' is not directly in '{context}'",
                 hint="Set 'context' to the folder that holds the manifest.",
             )
         if file.name not in MANIFEST_NAMES:
             raise UserError(
-                f"'{manifest_path}' is no manifest of Pixi", hint=f"Accepted: {', '.join(MANIFEST_NAMES)}."
+                f"'{shortened(manifest_path)}' is no manifest of Pixi",
+                hint=f"Accepted: {', '.join(MANIFEST_NAMES)}.",
             )
         manifest = _parse(context, file.name)
         if not manifest.workspace:
@@ -231,7 +245,7 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
             )
         return manifest
     for name in MANIFEST_NAMES:
-        if (context / name).is_file():
+        if exists(context, name) and not is_folder(context, name):
             manifest = _parse(context, name)
             if manifest.workspace:
                 return manifest
@@ -250,25 +264,22 @@ def version_key(version: str) -> tuple[int, ...]:
 
 
 def _parse(context: Path, name: str) -> Manifest:
-    import tomli
-
-    path = context / name
-    file = str(path)
-    text = ""
+    file = str(context / name)
     try:
-        text = path.read_text("utf-8")
-        document = TomlTable(tomli.loads(text), file, text)
-    except OSError as error:
-        raise UserError(f"the manifest cannot be read: {error.strerror or error}", file=file) from error
-    except (ValueError, RecursionError) as error:
-        # tomli's own error, undecodable bytes, and numbers or nesting that Python itself refuses.
-        if _PATH_AS_TEXT.fullmatch(text.strip()):
-            raise UserError(
-                f"the manifest is a symbolic link to '{text.strip()}' that was checked out as text",
-                file=file,
-                hint="Check out with `git config core.symlinks true`, or put the manifest itself in its place.",
-            ) from error
-        raise UserError(f"not valid TOML: {error}", file=file, line=getattr(error, "lineno", None)) from error
+        text = read_text(context, name, what="the manifest", limit=_MANIFEST_BYTES)
+    except FileNotFoundError as error:
+        raise UserError("the manifest cannot be read: it does not exist", file=file) from error
+    try:
+        document = parse_toml(text, file)
+    except UserError as error:
+        target = text.strip()
+        if len(target) > _LONGEST_TARGET or not _PATH_AS_TEXT.fullmatch(target):
+            raise
+        raise UserError(
+            f"the manifest is a symbolic link to '{target}' that was checked out as text",
+            file=file,
+            hint="Check out with `git config core.symlinks true`, or put the manifest itself in its place.",
+        ) from error
     return manifest_from(name, document)
 
 
@@ -276,8 +287,8 @@ def manifest_from(name: str, document: TomlTable) -> Manifest:
     """Give the manifest that a document is, for the file ``name``; ``UserError`` when its tables are none."""
     nothing = TomlTable({}, document.file, document.text)
     if name != "pyproject.toml":
-        return Manifest(name, document, nothing, nothing)
+        return Manifest(name, document, nothing, nothing, document=document)
     tools, project = document.table("tool"), document.table("project")
     pixi = tools.table("pixi")
     groups = (*project.table("optional-dependencies").values, *document.table("dependency-groups").values)
-    return Manifest(name, pixi, project, tools.table("poetry"), groups if pixi else ())
+    return Manifest(name, pixi, project, tools.table("poetry"), groups if pixi else (), document)

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from pixi_container.errors import UserError
 from pixi_container.lock import LOCK_NAME
+from pixi_container.paths import check_possible, exists, leads_out
+from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pixi_container.features import Feature
     from pixi_container.lock import Lock, LockedPackage, LockedPlatform
     from pixi_container.manifest import Environment
-    from pixi_container.source_records import SourceRecord
+    from pixi_container.toml_table import TomlTable
 
 _URL_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
+_FILE_URL = re.compile(r"file://[^/?#]*([^?#]*)")
 _SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar")
 _CONDA_FILE = (".conda", ".tar.bz2")
+_MOST_PACKAGES = 5000
+_MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +38,8 @@ class OwnSource:
 
     ``kind`` is ``pypi-path``, ``pypi-editable``, ``wheel``, ``sdist``, ``conda-source`` or ``conda-file``.
     ``path`` is relative to the workspace folder and in its normal form; it starts with ``..``, or is absolute,
-    when it lies outside. ``inputs`` are further folders that building the package reads. ``name`` is spelled as
-    the lock does.
+    when it lies outside, also by a link. ``inputs`` are further folders that building the package reads. ``name``
+    is spelled as the lock does.
     """
 
     name: str
@@ -58,20 +65,31 @@ class GitSource:
 def own_source(
     platform: LockedPlatform, lock: Lock, environment: Environment, names: tuple[str, ...], root: Path
 ) -> tuple[OwnSource, ...]:
-    """Give the packages of a platform, called ``names``, that are made from the workspace's own files."""
+    """Give the packages of a platform, called ``names``, that are made from the workspace's own files.
+
+    Raises ``UserError`` for a place that no file system can have, and when their inputs are too many to follow.
+    """
+    local = [package for package in platform.packages if is_local(package.location)]
+    _check_count(len(local), lock)
+    if not local:
+        return ()
+    folder = _workspace_folder(root)
+    inputs = _inputs_by_folder(lock, platform.subdir, folder, root)
+    entries = _pypi_entries(environment, names)
+    left = _MOST_STEPS
     found = []
-    for package in platform.packages:
-        if not is_local(package.location):
-            continue
-        path = local_path(package.location, root)
-        kind, reason = _kind(package, lock, environment, names)
+    for package in local:
+        path = place_of(_relative_to(folder, package.location), root)
+        check_possible(path, source=f"package '{shortened(package.name)}'", file=lock.file)
+        kind, reason = _kind(package, lock, entries)
+        needed, left = _all_inputs(path, inputs, left)
+        if left < 0:
+            raise UserError(
+                "the lock's local packages are built from too many folders of each other to follow", file=lock.file
+            )
         found.append(
             OwnSource(
-                name=package.name,
-                kind=kind,
-                path=path,
-                reason=reason,
-                inputs=tuple(sorted(_inputs(path, lock, platform.subdir, root) - {path})),
+                name=package.name, kind=kind, path=path, reason=reason, inputs=tuple(sorted(needed - {path}))
             )
         )
     return tuple(found)
@@ -79,22 +97,30 @@ def own_source(
 
 def git_source(platform: LockedPlatform, lock: Lock) -> tuple[GitSource, ...]:
     """Give the packages whose own place, or the place of their source, is a Git repository."""
+    repositories: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for record in lock.source_records:
+        if record.git and record.subdir in {"", platform.subdir}:
+            repositories[record.name, record.location].append(record.git)
     found = []
     for package in platform.packages:
         places = [package.location] if package.location.startswith("git+") else []
         if package.from_source:
-            places += [
-                record.git for record in _records(lock.source_records, package, platform.subdir) if record.git
-            ]
+            places += repositories.get((package.name, package.location), [])
         if places:
             found.append(GitSource(package.name, places[0]))
     return tuple(found)
 
 
 def local_paths(lock: Lock, root: Path) -> tuple[str, ...]:
-    """Give every local place in the lock, of any environment: ``pixi install --locked`` looks at all of them."""
+    """Give every local place in the lock, of any environment: ``pixi install --locked`` looks at all of them.
+
+    Raises ``UserError`` for more than can be looked at.
+    """
+    folder = _workspace_folder(root)
     places = (record.location for record in lock.source_records)
-    return tuple(sorted({local_path(place, root) for place in places if is_local(place)}))
+    found = {_relative_to(folder, place) for place in places if is_local(place)}
+    _check_count(len(found), lock)
+    return tuple(sorted(found))
 
 
 def is_local(location: str) -> bool:
@@ -113,43 +139,65 @@ def is_inside(path: str) -> bool:
 
 def local_path(location: str, root: Path) -> str:
     """Give the normal form of a path of the lock, relative to the workspace folder where it lies inside."""
-    path = unquote(urlsplit(location).path) if location.startswith("file://") else location
+    return _relative_to(_workspace_folder(root), location)
+
+
+def place_of(path: str, root: Path) -> str:
+    """Give the path in its normal form, or where it leads when that is out of the workspace folder by a link."""
+    if is_inside(path) and exists(root, path) and leads_out(root, path):
+        return (root / path).resolve().as_posix()
+    return path
+
+
+def _check_count(packages: int, lock: Lock) -> None:
+    if packages > _MOST_PACKAGES:
+        raise UserError(f"the lock has {packages} local packages; {_MOST_PACKAGES} are accepted", file=lock.file)
+
+
+def _workspace_folder(root: Path) -> PurePosixPath:
+    return PurePosixPath(root.resolve().as_posix())
+
+
+def _relative_to(folder: PurePosixPath, location: str) -> str:
+    file_url = _FILE_URL.match(location)
+    path = unquote(file_url[1]) if file_url else location
     if not PureWindowsPath(path).drive:
         path = path.replace("\\", "/")
-    folder = PurePosixPath(root.resolve().as_posix())
     if PurePosixPath(path).is_absolute() and PurePosixPath(path).is_relative_to(folder):
         path = str(PurePosixPath(path).relative_to(folder))
     return posixpath.normpath(path)
 
 
-def _inputs(path: str, lock: Lock, subdir: str, root: Path) -> set[str]:
-    """Give the folders that building the package in ``path`` reads, and those that building these reads."""
-    records = [
-        record for record in lock.source_records if record.subdir in {"", subdir} and is_local(record.location)
-    ]
+def _inputs_by_folder(lock: Lock, subdir: str, folder: PurePosixPath, root: Path) -> dict[str, set[str]]:
+    """Give, for each folder with a package of the lock, the folders that building this package reads."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for record in lock.source_records:
+        if record.subdir in {"", subdir} and is_local(record.location):
+            path = _relative_to(folder, record.location)
+            places = [place for place in record.from_workspace if is_local(place)]
+            places += [posixpath.join(path, place) for place in record.from_location]
+            found[path] |= {_relative_to(folder, place) for place in places}
+    followed = {place: place_of(place, root) for place in set().union(*found.values())}
+    return {path: {followed[place] for place in places} for path, places in found.items()}
+
+
+def _all_inputs(path: str, inputs: Mapping[str, set[str]], steps: int) -> tuple[set[str], int]:
+    """Give what building the package in ``path`` reads, and building these, and what is left of ``steps``.
+
+    It ends, without having all of them, where less than none is left.
+    """
     found: set[str] = set()
     todo = [path]
-    while todo:
-        folder = todo.pop()
-        for record in records:
-            if local_path(record.location, root) == folder:
-                places = [place for place in record.from_workspace if is_local(place)]
-                places += [posixpath.join(folder, place) for place in record.from_location]
-                new = {local_path(place, root) for place in places} - found
-                found |= new
-                todo += new
-    return found
+    while todo and steps >= 0:
+        read = inputs.get(todo.pop(), set())
+        steps -= 1 + len(read)
+        new = read - found
+        found |= new
+        todo += new
+    return found, steps
 
 
-def _records(records: Iterable[SourceRecord], package: LockedPackage, subdir: str) -> list[SourceRecord]:
-    return [
-        record
-        for record in records
-        if (record.name, record.location) == (package.name, package.location) and record.subdir in {"", subdir}
-    ]
-
-
-def _kind(package: LockedPackage, lock: Lock, environment: Environment, names: tuple[str, ...]) -> tuple[str, str]:
+def _kind(package: LockedPackage, lock: Lock, entries: Mapping[str, list[_Entry]]) -> tuple[str, str]:
     place = f"'{package.location}' in {LOCK_NAME}"
     if package.kind == "conda":
         if package.location.endswith(_CONDA_FILE):
@@ -159,26 +207,35 @@ def _kind(package: LockedPackage, lock: Lock, environment: Environment, names: t
         return "wheel", f"the file {place}"
     if package.location.endswith(_SDIST):
         return "sdist", f"the file {place}"
-    editable, why = _editable(package.name, lock, environment.features, names)
+    editable, why = _editable(package.name, lock, entries.get(_normalised(package.name), []))
     return ("pypi-editable" if editable else "pypi-path"), f"{place}, {why}"
 
 
-def _editable(name: str, lock: Lock, features: Iterable[Feature], names: tuple[str, ...]) -> tuple[bool, str]:
+_Entry = tuple["TomlTable", str, "Feature"]
+"""An entry of the manifest's ``pypi-dependencies``: their table, its key in it, and the feature."""
+
+
+def _pypi_entries(environment: Environment, names: tuple[str, ...]) -> dict[str, list[_Entry]]:
+    """Give the environment's entries by the normal form of the name, the one that wins first."""
+    found: defaultdict[str, list[_Entry]] = defaultdict(list)
+    for feature in environment.features:
+        for target in feature.targets(names):
+            dependencies = target.table("pypi-dependencies")
+            for key in dependencies.values:
+                found[_normalised(key)].append((dependencies, key, feature))
+    return dict(found)
+
+
+def _editable(name: str, lock: Lock, entries: list[_Entry]) -> tuple[bool, str]:
     """Decide as pixi 0.63 and newer does: the first entry of the manifest that says so, a path without it is not.
 
     The lock's own mark counts for what the manifest does not name (crates/pixi_core/src/lock_file/update.rs).
     """
-    named = False
-    for feature in features:
-        for target in feature.targets(names):
-            dependencies = target.table("pypi-dependencies")
-            for key, value in dependencies.values.items():
-                if _normalised(key) != _normalised(name):
-                    continue
-                named = True
-                if isinstance(value, dict) and "editable" in value:
-                    return dependencies.table(key).flag("editable"), f"editable set by {feature}"
-    if named:
+    for dependencies, key, feature in entries:
+        value = dependencies.values[key]
+        if isinstance(value, dict) and "editable" in value:
+            return dependencies.table(key).flag("editable"), f"editable set by {feature}"
+    if entries:
         return False, "not editable in the manifest"
     return name in lock.editable, f"editable in {LOCK_NAME}" if name in lock.editable else "not in the manifest"
 

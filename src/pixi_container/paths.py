@@ -1,4 +1,4 @@
-"""The one place that opens a user's file: the path is checked, then the kind, then the size, and only then it is read.
+"""The one place that opens a user's file: path, kind and size are checked, in this order, before it is read.
 
 A checkout comes from whoever opened the pull request. A link may lead anywhere on the machine, a named pipe never
 answers, and a file may be larger than memory.
@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ NEVER_COPIED = frozenset({".git", ".pixi"})
 SMALL_FILE_BYTES = 4 * 1024 * 1024
 """The most that a file may hold which a person writes: a manifest, a Dockerfile, a template, ``.dockerignore``."""
 
-LOCK_BYTES = 64 * 1024 * 1024
+LOCK_BYTES = 16 * 1024 * 1024
 """The most that a lock may hold; the largest of public workspaces have 5 MB."""
 
 _LONGEST_PATH = 4096
@@ -34,20 +35,64 @@ _NOT_COPIED_BY_NAME = re.compile(r"[\x00-\x1f\x7f$*?\[\]\\\"]")
 
 def is_in_context(context: Path, path: str) -> bool:
     """Return whether ``path``, relative to ``context`` or absolute, exists and stays inside after every link."""
-    if is_too_long(path) or "\0" in path:
-        return False
-    place = context / path
+    return exists(context, path) and not leads_out(context, path)
+
+
+def exists(context: Path, path: str) -> bool:
+    """Return whether there is something at ``path``, wherever it leads; no path of any form makes this raise."""
     try:
-        return place.exists() and place.resolve().is_relative_to(context.resolve())
-    except (OSError, RuntimeError):
-        # A loop of links, or a folder that may not be entered.
+        return is_possible(path) and (context / path).exists()
+    except (OSError, ValueError):
+        # Such as a folder that may not be entered: nothing there can be read.
         return False
+
+
+def is_file(context: Path, path: str) -> bool:
+    """Return whether there is a regular file at ``path``, wherever it leads; raises as little as ``exists``."""
+    try:
+        return is_possible(path) and (context / path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(context: Path, path: str) -> bool:
+    """Return whether there is a folder at ``path``, wherever it leads; raises as little as ``exists``."""
+    try:
+        return is_possible(path) and (context / path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def leads_out(context: Path, path: str) -> bool:
+    """Return whether ``path`` is outside of ``context`` once every link and ``..`` is followed, or never ends.
+
+    What never becomes part of an image is outside as well: ``.git/config`` may hold the job's token.
+    """
+    top = context.resolve()
+    try:
+        target = (context / path).resolve()
+        return not target.is_relative_to(top) or bool(NEVER_COPIED & set(target.relative_to(top).parts))
+    except (OSError, RuntimeError, ValueError):
+        # Such as a loop of links.
+        return True
+
+
+def is_possible(path: str) -> bool:
+    """Return whether a file system can have the path."""
+    return "\0" not in path and not is_too_long(path)
 
 
 def is_too_long(path: str) -> bool:
     """Return whether no file system can have the path: 255 bytes a name and 4,096 in all on Linux."""
-    encoded = os.fsencode(path)
+    encoded = path.encode("utf-8", "surrogatepass")
     return len(encoded) > _LONGEST_PATH or any(len(name) > _LONGEST_NAME for name in encoded.split(b"/"))
+
+
+def check_possible(path: str, *, source: str, file: str = "") -> None:
+    """Raise ``UserError`` for a path that no file system can have; ``source`` names it, ``file`` has it."""
+    if not is_possible(path):
+        problem = "has a NUL character" if "\0" in path else "is longer than a path can be"
+        raise UserError(f"{source}: the path {shortened(path)!r} {problem}", file=file)
 
 
 def checked_path(context: Path, path: str, *, source: str) -> str:
@@ -56,10 +101,9 @@ def checked_path(context: Path, path: str, *, source: str) -> str:
     Raises ``UserError`` for one that is absent, leaves the context (by ``..``, absolute or through a symbolic
     link), or has characters that a Dockerfile's COPY gives a meaning to.
     """
+    check_possible(path, source=source)
     normal = PurePosixPath(path)
     problem = ""
-    if is_too_long(path):
-        raise UserError(f"{source}: the path '{path[:60]}…' is longer than a path can be")
     if normal.is_absolute() or ".." in normal.parts:
         problem = "leads out of the context"
     elif not normal.parts:
@@ -69,29 +113,33 @@ def checked_path(context: Path, path: str, *, source: str) -> str:
     elif _NOT_COPIED_BY_NAME.search(path):
         problem = 'has a character that cannot be copied by name: one of $ * ? [ ] \\ " or a control character'
     elif not is_in_context(context, str(normal)):
-        leads_out = (context / normal).is_symlink() or any((context / at).is_symlink() for at in normal.parents)
         problem = (
             "is a symbolic link that leads out of the context, or to nothing"
-            if leads_out
+            if any(_is_link(context / at) for at in (normal, *normal.parents))
             else f"does not exist in '{context}'"
         )
     if problem:
-        raise UserError(f"{source}: '{path}' {problem}", hint="Paths are relative to 'context'.")
+        raise UserError(f"{source}: '{shortened(path)}' {problem}", hint="Paths are relative to 'context'.")
     return str(normal)
 
 
-def read_text(context: Path, path: str, *, what: str, limit: int = SMALL_FILE_BYTES) -> str:
+def read_text(
+    context: Path, path: str, *, what: str, limit: int = SMALL_FILE_BYTES, errors: str = "strict"
+) -> str:
     """Return the text of the file ``path`` in ``context``; ``what`` names it in errors, ``limit`` is in bytes.
 
-    Raises ``FileNotFoundError`` when it does not exist, and ``UserError`` when it lies outside of the context after
-    all links, is no regular file, is larger than ``limit``, is not UTF-8, or cannot be read.
+    ``errors`` says what becomes of bytes that are not UTF-8, as for ``bytes.decode``. Raises
+    ``FileNotFoundError`` when the file does not exist, and ``UserError`` when it lies outside of the context
+    after all links, is no regular file, is larger than ``limit``, is not UTF-8, or cannot be read.
     """
     content = read_bytes(context, path, what=what, limit=limit)
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{what} cannot be read: it is not UTF-8 ({error.reason})", file=str(context / path)
+            f"{what} cannot be read: it is not UTF-8 ({error.reason})",
+            file=str(context / path),
+            line=content.count(b"\n", 0, error.start) + 1,
         ) from error
 
 
@@ -99,36 +147,43 @@ def read_bytes(context: Path, path: str, *, what: str, limit: int = SMALL_FILE_B
     """Return the content of a file; see ``read_text``."""
     with open_file(context, path, what=what) as stream:
         size = os.fstat(stream.fileno()).st_size
-        content = stream.read(limit + 1)
+        # Files of the kernel say that they are empty, and others grow while they are read.
+        content = stream.read(limit + 1) if size <= limit else b""
     if max(size, len(content)) > limit:
-        raise UserError(
-            f"{what} is {max(size, len(content))} bytes long; {limit} are accepted", file=str(context / path)
-        )
+        raise UserError(f"{what} is larger than the {limit} bytes that are accepted", file=str(context / path))
     return content
 
 
 @contextmanager
 def open_file(context: Path, path: str, *, what: str) -> Iterator[IO[bytes]]:
-    """Yield the file ``path`` in ``context``, opened to read its bytes; raises as ``read_text`` does, but for size."""
+    """Yield the file ``path`` in ``context``, opened to read its bytes.
+
+    Raises ``FileNotFoundError`` when it does not exist, and ``UserError`` when it lies outside of the context
+    after all links, is no regular file, or cannot be opened.
+    """
+    check_possible(path, source=what)
     place = context / path
-    try:
-        inside = not is_too_long(path) and place.resolve().is_relative_to(context.resolve())
-        if inside and not place.exists():
-            raise FileNotFoundError(str(place))
-        # Without blocking, as a pipe waits for a writer that never comes; what it is, is told by the open file.
-        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) if inside else -1
-    except FileNotFoundError:
-        raise
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"{what} cannot be read: {reason or error}", file=str(place)) from error
-    if not inside:
+    if leads_out(context, path):
         raise UserError(
             f"{what} is not read, as it is a link that leads out of the context",
             file=str(place),
             hint=f"Put the file itself into '{context}'.",
         )
+    try:
+        # Without blocking, as a pipe waits for a writer that never comes; what it is, is told by the open file.
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f"{what} cannot be read: {error.strerror or error}", file=str(place)) from error
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise UserError(f"{what} cannot be read: it is not a regular file", file=str(place))
         yield stream
+
+
+def _is_link(place: Path) -> bool:
+    try:
+        return place.is_symlink()
+    except (OSError, ValueError):
+        return False

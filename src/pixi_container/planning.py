@@ -16,7 +16,7 @@ from pixi_container.draft import Texts, draft_image, file_digests, relevant_path
 from pixi_container.engine import builder_kind, native_platform
 from pixi_container.errors import UserError
 from pixi_container.metadata import facts_for, workspace_expressions
-from pixi_container.paths import checked_path
+from pixi_container.paths import checked_path, read_text
 from pixi_container.plan import Findings, Plan, image_tags, make_plan, may_reuse_environment
 from pixi_container.problems import problems_of
 from pixi_container.published import find_environment, find_images
@@ -154,13 +154,11 @@ def _published(request: Request, workspace: Workspace, draft: Draft, registry: R
 def _own_file(workspace: Workspace, path: str, name: str) -> str:
     if not path:
         return ""
-    file = workspace.context / checked_path(workspace.context, path, source=f"input '{name}'")
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"input '{name}': '{path}' cannot be read: {error}") from error
+    source = f"input '{name}'"
+    file = checked_path(workspace.context, path, source=source)
+    text = read_text(workspace.context, file, what=f"{source}: '{path}'")
     if not text.strip():
-        raise UserError(f"input '{name}': '{path}' is empty", file=str(file))
+        raise UserError(f"{source}: '{path}' is empty", file=str(workspace.context / file))
     return text
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixi_container.manifest import version_key
+from pixi_container.shortening import listed, shortened
 from pixi_container.toml_table import type_name
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ _DEFAULTS = {
     "osx": {"__osx": "13.0"},
     "win": {"__win": "10.0"},
 }
+_MOST_PLATFORMS = 200
 _ARCHSPEC = {"64": "x86_64", "32": "x86", "arm64": "m1"}
 
 
@@ -94,8 +96,8 @@ class Platform:
 
 def parse_virtual_packages(specs: Iterable[str], subdir: str) -> tuple[VirtualPackage, ...]:
     """Read ``name=version[=build]`` as a lock writes it, without what is assumed of any machine of ``subdir``."""
-    found = (VirtualPackage(*spec.split("=", 2)) for spec in specs)
-    return _customised(found, subdir)
+    found = ((*spec.split("=", 2), "") for spec in specs)
+    return _customised((VirtualPackage(*parts[:3]) for parts in found), subdir)
 
 
 def environment_platforms(manifest: Manifest, environment: Environment) -> tuple[Platform, ...]:
@@ -121,8 +123,8 @@ def _by_name(manifest: Manifest, environment: Environment, declared: dict[str, P
         for name in feature.platforms or ():
             if name not in declared:
                 raise _undeclared(feature, name, declared)
-    pinned = [feature.platforms for feature in environment.features if feature.platforms is not None]
-    exact = {name for names in pinned for name in names}
+    pinned = [set(feature.platforms) for feature in environment.features if feature.platforms is not None]
+    exact = set().union(*pinned)
     narrowed = {platform.subdir for platform in declared.values() if platform.name in exact}
     return tuple(
         platform
@@ -140,19 +142,19 @@ def _composed(manifest: Manifest, environment: Environment, declared: dict[str, 
             if name not in SUBDIRS:
                 raise _undeclared(feature, name, declared)
             originals.setdefault(name, Platform(name, name, reason=f"of {feature} in {manifest.file}"))
-    pins: list[list[Platform]] = []
+    pins: list[dict[str, Platform]] = []
     for feature in environment.features:
-        supported = None if feature.platforms is None else [originals[name] for name in feature.platforms]
-        if requirements := feature.system_requirements:
-            candidates = originals.values() if supported is None else supported
-            supported = [_required(feature, requirements, platform) for platform in candidates]
-        if supported is not None:
+        names, requirements = feature.platforms, feature.system_requirements
+        supported = originals if names is None else {name: originals[name] for name in names}
+        if requirements:
+            supported = {name: _required(feature, requirements, platform) for name, platform in supported.items()}
+        if names is not None or requirements:
             pins.append(supported)
     _check_libc(environment)
     return tuple(
-        _union(subdir, [platform for pin in pins for platform in pin if platform.subdir == subdir], originals)
+        _union(subdir, [pin[subdir] for pin in pins], originals)
         for subdir in originals
-        if all(any(platform.subdir == subdir for platform in pin) for pin in pins)
+        if all(subdir in pin for pin in pins)
     )
 
 
@@ -211,11 +213,16 @@ def _check_libc(environment: Environment) -> None:
 
 def _declared(manifest: Manifest) -> dict[str, Platform]:
     """Read the workspace's list of platforms, in its order, which is that of preference."""
+    entries = manifest.workspace.items("platforms")
+    if len(entries) > _MOST_PLATFORMS:
+        raise manifest.workspace.error(
+            f"the workspace has {len(entries)} platforms; {_MOST_PLATFORMS} are accepted", "platforms"
+        )
     found: dict[str, Platform] = {}
-    for entry in manifest.workspace.items("platforms"):
+    for entry in entries:
         platform = _parse(manifest, entry)
         if platform.name in found:
-            raise manifest.workspace.error(f"platform '{platform.name}' is listed twice", "platforms")
+            raise manifest.workspace.error(f"platform '{shortened(platform.name)}' is listed twice", "platforms")
         found[platform.name] = platform
     return found
 
@@ -227,22 +234,25 @@ def _parse(manifest: Manifest, entry: Any) -> Platform:  # noqa: ANN401
     reason = f"platforms of {manifest.file}"
     if isinstance(entry, str):
         if entry not in SUBDIRS:
-            raise refuse(f"'{entry}' is no platform that conda knows")
+            raise refuse(f"'{shortened(entry)}' is no platform that conda knows")
         return Platform(entry, entry, reason=reason)
     if not isinstance(entry, dict):
         raise refuse(f"a platform must be a string or a table, it is {type_name(entry)}")
     name, subdir = entry.get("name", ""), entry.get("platform") or entry.get("name", "")
     if not isinstance(name, str) or not isinstance(subdir, str) or subdir not in SUBDIRS:
-        raise refuse(f"a platform's table must name a platform that conda knows: platform = {subdir!r}")
+        shown = shortened(repr(subdir))
+        raise refuse(f"a platform's table must name a platform that conda knows: platform = {shown}")
     packages: dict[str, VirtualPackage] = {}
     for key, value in entry.items():
         for package in () if key in {"name", "platform"} else _virtual_packages(key, value):
             if not re.fullmatch(r"__[a-z0-9_]+", package.name) or not package.version:
-                raise refuse(f"a platform has {key} = {value!r}, which is no virtual package with its version")
+                shown = f"{shortened(key)} = {shortened(repr(value))}"
+                raise refuse(f"a platform has {shown}, which is no virtual package with its version")
             packages[package.name] = package
     customised = _customised(packages.values(), subdir)
     if customised and name == subdir:
-        raise refuse(f"the platform '{name}' requires {customised[0]}; such a platform needs a name of its own")
+        asked = shortened(str(customised[0]))
+        raise refuse(f"the platform '{name}' requires {asked}; such a platform needs a name of its own")
     return Platform(name or _synthesised_name(subdir, customised), subdir, customised, reason)
 
 
@@ -292,9 +302,8 @@ def _synthesised_name(subdir: str, packages: Iterable[VirtualPackage]) -> str:
 
 
 def _undeclared(feature: Feature, name: str, declared: dict[str, Platform]) -> UserError:
-    known = ", ".join(declared) or "none"
     return feature.table.error(
-        f"{feature} is for the platform '{name}', which the workspace does not have",
+        f"{feature} is for the platform '{shortened(name)}', which the workspace does not have",
         "platforms",
-        hint=f"Platforms of the workspace: {known}.",
+        hint=f"Platforms of the workspace: {listed(declared)}.",
     )

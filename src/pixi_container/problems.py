@@ -2,51 +2,73 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.lock import LOCK_NAME
+from pixi_container.own_source import is_inside
+from pixi_container.paths import exists
+from pixi_container.shortening import shortened
 from pixi_container.workspace_stage import can_be_mounted, is_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pixi_container.own_source import OwnSource
     from pixi_container.workspace import Workspace
 
+_MOST = 20
+
 
 def problems_of(workspace: Workspace) -> tuple[UserError, ...]:
-    """Give an error for each file and package that the build would miss; none when it can start."""
+    """Give an error for each file and package that the build would miss; none when it can start.
+
+    Of very many there are the first, and one that says so.
+    """
+    found = tuple(islice(_problems(workspace), _MOST + 1))
+    return found if len(found) <= _MOST else (*found[:_MOST], UserError("there are more problems of this kind"))
+
+
+def _problems(workspace: Workspace) -> Iterator[UserError]:
     manifest = str(workspace.context / workspace.manifest.file)
-    missing = [
-        UserError(
-            f"the manifest names '{path}', which does not exist: Pixi refuses the manifest without it",
+    for path in workspace.missing_files:
+        yield UserError(
+            f"the manifest names '{shortened(path)}', which does not exist: Pixi refuses the manifest without it",
             file=manifest,
             hint="Is it in the checkout? Otherwise take its name out of the manifest.",
         )
-        for path in workspace.missing_files
-    ]
-    missing += [
-        UserError(
-            f"the environment's packages are in '{path}', which does not exist in '{workspace.context}'",
-            file=manifest,
-            hint="It must be in the checkout before this step.",
-        )
-        for path in workspace.find_links
-        if not (workspace.context / path).exists()
-    ]
-    own = [problem for package in workspace.own_source if (problem := _of_package(package, workspace))]
-    return (*missing, *own)
+    for path in workspace.find_links:
+        if not is_inside(path):
+            yield UserError(
+                f"the environment's packages are in '{shortened(path)}', outside of the context",
+                file=manifest,
+                hint="Set 'context' to a folder that holds them as well.",
+            )
+        elif not exists(workspace.context, path):
+            yield UserError(
+                f"the environment's packages are in '{shortened(path)}', "
+                f"which does not exist in '{workspace.context}'",
+                file=manifest,
+                hint="It must be in the checkout before this step.",
+            )
+    for package in workspace.own_source:
+        if problem := _of_package(package, workspace):
+            yield problem
 
 
 def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
     problem = hint = ""
+    place = f"comes from '{shortened(package.path)}'"
     if not package.is_inside:
-        problem = f"comes from '{package.path}', outside of the context"
+        outside = next(path for path in (package.path, *package.inputs) if not is_inside(path))
+        problem = f"comes from '{shortened(outside)}', outside of the context"
         hint = "Set 'context' to a folder that holds the workspace and all of its packages."
-    elif not (workspace.context / package.path).exists():
-        problem = f"comes from '{package.path}', which does not exist"
+    elif not exists(workspace.context, package.path):
+        problem = f"{place}, which does not exist"
         hint = "Is it a Git submodule, or generated? It must be in the checkout before this step."
     elif not can_be_mounted(package.path):
-        problem = f"comes from '{package.path}', a path that a Dockerfile cannot name in a mount"
+        problem = f"{place}, a path that a Dockerfile cannot name in a mount"
         hint = "Accepted: letters, digits and . _ @ + - between slashes."
     elif not is_name(package.name):
         problem, hint = "has a name that is none", "Run `pixi lock` and commit the result."
@@ -55,4 +77,6 @@ def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
         hint = f"Run `pixi lock` with pixi 0.68 or newer and commit {LOCK_NAME}."
     if not problem:
         return None
-    return UserError(f"package '{package.name}' {problem}", file=str(workspace.context / LOCK_NAME), hint=hint)
+    return UserError(
+        f"package '{shortened(package.name)}' {problem}", file=str(workspace.context / LOCK_NAME), hint=hint
+    )

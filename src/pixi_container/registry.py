@@ -11,8 +11,9 @@ import re
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urljoin, urlsplit
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from pixi_container.errors import UserError
 from pixi_container.registry_transport import (
@@ -22,10 +23,12 @@ from pixi_container.registry_transport import (
     RegistryUnavailableError,
     TransientError,
     Transport,
+    joined_url,
+    one_line,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -41,6 +44,9 @@ __all__ = [
     "RegistryUnavailableError",
 ]
 
+T = TypeVar("T")
+
+_JSON_NAMES: dict[type, str] = {str: "a string", list: "an array", dict: "an object"}
 _OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 _INDEXES = (_OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFESTS = (
@@ -50,7 +56,22 @@ _MANIFESTS = (
 )
 _ACCEPT = {"accept": ", ".join(_MANIFESTS)}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_NEXT_PAGE = re.compile(r'<([^>]*)>[^<]*;\s*rel="?next\b', re.IGNORECASE)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_NEXT_PAGE = re.compile(r'<([^<>]*)>[^<]*;\s*rel="?next\b', re.IGNORECASE)
+
+_MOST_PAGES = 100
+_MOST_LISTED = 100_000
+_MOST_LIST_BYTES = 32 * 1024 * 1024
+_MOST_ENTRIES = 1000
+"""The most that one manifest may refer to; Docker itself takes 125 layers (``maxLayerDepth``):
+https://github.com/moby/moby/blob/v27.0.0/layer/layer_store.go
+"""
+
+_MOST_BROUGHT = 5000
+"""The most manifests and blobs that are brought to another repository for one tag."""
+
+_DEEPEST_INDEX = 8
+_LARGEST_BLOB = 2**40
 _SOMEBODY_ELSE = "Did another run push the same tag meanwhile? A `concurrency` group prevents that."
 
 
@@ -151,14 +172,19 @@ class Registry:
 
     def tags(self, reference: ImageReference) -> tuple[str, ...]:
         """Give every tag of the repository, none when it does not exist."""
-        pages = self._pages(Call("GET", reference, "tags/list?n=1000", expected=(404,)))
-        return tuple(
-            tag
-            for page in pages
-            if page.status != 404
-            for tag in page.json().get("tags") or ()
-            if isinstance(tag, str)
-        )
+        found: list[str] = []
+        for page in self._pages(Call("GET", reference, "tags/list?n=1000", expected=(404,))):
+            if page.status == 404:
+                continue
+            tags = page.json().get("tags")
+            if not isinstance(tags, list | None):
+                raise RegistryUnavailableError(
+                    f"the registry {reference.registry} gives no list as the tags of {reference.name}"
+                )
+            found += [tag for tag in tags or () if isinstance(tag, str) and _TAG.fullmatch(tag)]
+            if len(found) > _MOST_LISTED:
+                raise _without_end(reference)
+        return tuple(found)
 
     def image(self, reference: ImageReference) -> PublishedImage | None:
         """Give the image of one platform; None when there is none."""
@@ -203,7 +229,7 @@ class Registry:
         answer = self._transport.ask(Call("GET", reference, f"blobs/{digest}"))
         _checked(answer.content, digest, reference)
         labels = _object(_object(answer.json().get("config")).get("Labels"))
-        return {name: str(value) for name, value in labels.items()}
+        return {_encodable(name): _encodable(value) for name, value in labels.items() if isinstance(value, str)}
 
     def referrers(self, reference: ImageReference) -> tuple[Descriptor, ...]:
         """Give what says that it is about this image: signatures, attestations. None are found by no error.
@@ -228,6 +254,8 @@ class Registry:
             if page.status != 200 or _media_type(page) != _OCI_INDEX:
                 break
             found += _descriptors(page.json().get("manifests"), reference)
+            if len(found) > _MOST_LISTED:
+                raise _without_end(reference)
         else:
             return tuple(found)
         listed = self.manifest(reference.tagged(digest.replace(":", "-")))
@@ -257,7 +285,7 @@ class Registry:
                 if target.name not in complete and not self._holds(
                     target, manifest.digest, index=manifest.is_index
                 ):
-                    self._bring(manifest, source, target)
+                    self._bring(manifest, source, target, set())
                 self._put(manifest, target, target.tag)
                 found = self._digest(target.tagged(target.tag), push=True)
                 if found != manifest.digest:
@@ -282,44 +310,67 @@ class Registry:
         if answer.status == 404:
             return None
         told = answer.headers.get("docker-content-digest", "")
-        if _DIGEST.fullmatch(told):
+        if _DIGEST.fullmatch(told) and reference.digest in {"", told}:
             return told
         manifest = self.manifest(reference)
         return manifest.digest if manifest else None
 
     def _pages(self, call: Call) -> Iterator[Answer]:
-        """Give every page of a list; only the query of a link counts, so that it leads nowhere else."""
-        path, asked = call.path, set[str]()
+        """Give every page of a list; only the query of a link counts, so that it leads nowhere else.
+
+        Raises ``RegistryUnavailableError`` when the pages do not end.
+        """
+        path, asked, read = call.path, set[str](), 0
         while path:
-            if path in asked:
-                raise RegistryUnavailableError(
-                    f"the registry {call.reference.registry} gives a list of {call.reference.name} without an end"
-                )
+            if path in asked or len(asked) >= _MOST_PAGES or read > _MOST_LIST_BYTES:
+                raise _without_end(call.reference)
             asked.add(path)
             answer = self._transport.ask(replace(call, path=path))
+            read += len(answer.content)
             yield answer
             following = _NEXT_PAGE.search(answer.headers.get("link", ""))
-            path = f"{call.path.partition('?')[0]}?{urlsplit(following[1]).query}" if following else ""
+            query = following[1].partition("#")[0].partition("?")[2] if following else ""
+            path = f"{call.path.partition('?')[0]}?{query}" if following else ""
 
     def _holds(self, repository: ImageReference, digest: str, *, index: bool) -> bool:
         """Whether a repository has an image, and so its layers. An index may be there without its images."""
         return not index and self._digest(repository.pinned(digest), push=True) is not None
 
-    def _bring(self, manifest: Manifest, source: ImageReference, target: ImageReference) -> None:
-        """Bring to the target's repository everything that a manifest of the source's refers to."""
+    def _bring(
+        self, manifest: Manifest, source: ImageReference, target: ImageReference, brought: set[str], depth: int = 0
+    ) -> None:
+        """Bring to the target's repository everything that a manifest of the source's refers to.
+
+        ``brought`` has the digests of what is there already, and gets those of the rest. Raises ``UserError`` when
+        an index is too large to be meant.
+        """
+        if depth > _DEEPEST_INDEX:
+            raise UserError(f"{source} has an index within {_DEEPEST_INDEX} others")
         blobs = [blob for blob in (manifest.config, *manifest.layers) if blob]
         for child in manifest.children:
             if not child.is_manifest:
                 blobs.append(child)
-            elif not self._holds(target, child.digest, index=child.media_type in _INDEXES):
+            elif child.digest not in brought:
+                self._note(child, brought, source)
+                if self._holds(target, child.digest, index=child.media_type in _INDEXES):
+                    continue
                 found = self.manifest(source.pinned(child.digest))
                 if found is None:
                     raise UserError(f"{source} is incomplete: it lists {child.digest}, which is not there")
-                self._bring(found, source, target)
+                self._bring(found, source, target, brought, depth + 1)
                 self._put(found, target, child.digest)
-        for blob in {blob.digest: blob for blob in blobs if not blob.is_elsewhere}.values():
+        for blob in blobs:
+            if blob.is_elsewhere or blob.digest in brought:
+                continue
+            self._note(blob, brought, source)
             if source.registry != target.registry or not self._mount(blob, source, target):
                 self._transport.repeat(partial(self._copy, blob, source, target))
+
+    @staticmethod
+    def _note(part: Descriptor, brought: set[str], source: ImageReference) -> None:
+        brought.add(part.digest)
+        if len(brought) > _MOST_BROUGHT:
+            raise UserError(f"{source} refers to more than {_MOST_BROUGHT} manifests and blobs")
 
     def _mount(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> bool:
         """Have the registry take a blob over from another of its repositories; whether it did."""
@@ -346,7 +397,7 @@ class Registry:
         if self._transport.once(there).status != 404:
             return
         opened = self._transport.once(Call("POST", target, "blobs/uploads/", push=True))
-        location = _location(opened)
+        location = _location(opened, target)
         if not location:
             raise RegistryUnavailableError(
                 f"the registry {target.registry} opens an upload and does not say where"
@@ -365,7 +416,7 @@ class Registry:
             raise TransientError(target.registry, location, "it has forgotten an upload that it opened")
 
     def _parts(self, blob: Descriptor, source: ImageReference) -> Generator[bytes, None, None]:
-        call = Call("GET", source, f"blobs/{blob.digest}")
+        call = Call("GET", source, f"blobs/{blob.digest}", size=blob.size)
         seen, left = hashlib.sha256(), blob.size
         with closing(self._transport.chunks(call)) as parts:
             for part in parts:
@@ -391,15 +442,22 @@ class Registry:
 
     def _give_up(self, opened: Answer, reference: ImageReference) -> None:
         """Cancel an upload. A registry may not let us; it then forgets it by itself."""
-        location = _location(opened)
+        location = _location(opened, reference)
         if location:
             with suppress(UserError, TransientError):
                 self._transport.once(Call("DELETE", reference, location, push=True))
 
 
-def _location(answer: Answer) -> str:
+def _location(answer: Answer, reference: ImageReference) -> str:
     location = answer.headers.get("location", "")
-    return urljoin(answer.url, location) if location else ""
+    return joined_url(answer.url, location, reference.registry) if location else ""
+
+
+def _without_end(reference: ImageReference) -> RegistryUnavailableError:
+    return RegistryUnavailableError(
+        f"the registry {reference.registry} gives a list of {reference.name} without an end",
+        hint=f"At most {_MOST_PAGES} pages with {_MOST_LISTED} entries are read.",
+    )
 
 
 def _media_type(answer: Answer) -> str:
@@ -425,7 +483,7 @@ def _manifest(answer: Answer, digest: str, reference: ImageReference) -> Manifes
     document = answer.json()
     media_type = document.get("mediaType") or _media_type(answer)
     if media_type not in _MANIFESTS:
-        raise UserError(f"{reference} is of a kind that is not known here: {media_type}")
+        raise UserError(f"{reference} is of a kind that is not known here: {one_line(str(media_type))}")
     made = Manifest(name=reference.name, digest=digest, media_type=media_type, content=answer.content)
     if made.is_index:
         return replace(made, children=_descriptors(document.get("manifests"), reference))
@@ -433,27 +491,52 @@ def _manifest(answer: Answer, digest: str, reference: ImageReference) -> Manifes
     return replace(made, config=config, layers=_descriptors(document.get("layers"), reference))
 
 
-def _descriptors(found: Iterable[Any] | None, reference: ImageReference) -> tuple[Descriptor, ...]:
+def _descriptors(found: object, reference: ImageReference) -> tuple[Descriptor, ...]:
+    """Parse descriptors. Raises ``UserError`` when one of them is none, or there are too many."""
     try:
-        return tuple(_descriptor(entry) for entry in found or ())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{reference} has a manifest that cannot be read: {error!r}") from error
+        entries = tuple(_descriptor(entry) for entry in islice(_of(list, found), _MOST_ENTRIES + 1))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{reference} has a manifest that cannot be read: {one_line(str(error))}") from error
+    if len(entries) > _MOST_ENTRIES:
+        raise UserError(f"{reference} has a manifest that refers to more than {_MOST_ENTRIES} others")
+    return entries
 
 
-def _descriptor(entry: dict[str, Any]) -> Descriptor:
-    if not _DIGEST.fullmatch(entry["digest"]):
-        raise ValueError(entry["digest"])
-    platform = _object(entry.get("platform"))
-    parts = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
+def _descriptor(entry: object) -> Descriptor:
+    """Parse a descriptor as strictly as Go does for Docker. Raises ``TypeError`` and ``ValueError``."""
+    if not isinstance(entry, dict):
+        raise TypeError("an entry is no object")
+    digest, size = _of(str, entry.get("digest")), entry.get("size")
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(f"'{digest[:80]}' is no digest")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _LARGEST_BLOB:
+        raise ValueError(f"{digest} has no size, or one that cannot be")
+    platform = _of(dict, entry.get("platform"))
+    parts = [_of(str, platform.get(name)) for name in ("os", "architecture", "variant")]
+    annotations = _of(dict, entry.get("annotations"))
     return Descriptor(
-        digest=entry["digest"],
-        size=int(entry["size"]),
-        media_type=entry.get("mediaType", ""),
-        platform="/".join(part for part in parts if part),
-        artifact_type=entry.get("artifactType", ""),
-        annotations=_object(entry.get("annotations")),
-        urls=tuple(entry.get("urls") or ()),
+        digest=digest,
+        size=size,
+        media_type=_encodable(_of(str, entry.get("mediaType"))),
+        platform=_encodable("/".join(part for part in parts if part)),
+        artifact_type=_encodable(_of(str, entry.get("artifactType"))),
+        annotations={_encodable(name): _encodable(_of(str, value)) for name, value in annotations.items()},
+        urls=tuple(_encodable(_of(str, url)) for url in _of(list, entry.get("urls"))),
     )
+
+
+def _of(kind: type[T], value: object) -> T:
+    """Return the value, an empty one for ``null`` or nothing. Raises ``TypeError`` for one of another type."""
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise TypeError(f"there is something else than what JSON calls {_JSON_NAMES[kind]}")
+    return value
+
+
+def _encodable(text: str) -> str:
+    """Return the text without halves of characters, which JSON can have and no output can show."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _object(value: object) -> dict[str, Any]:

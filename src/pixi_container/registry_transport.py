@@ -9,23 +9,31 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
 import time
+import zlib
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urljoin
-from urllib.request import parse_http_list, parse_keqv_list
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, parse_http_list, parse_keqv_list, proxy_bypass
 
 from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_API, GITHUB_REGISTRY
+from pixi_container.display import without_controls
 from pixi_container.errors import UserError
 from pixi_container.image_reference import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+    import ssl
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 
+    import httpcore
     import httpx
+    from httpcore import SOCKET_OPTION
     from tenacity import RetryCallState
 
     from pixi_container.image_reference import ImageReference
@@ -38,11 +46,26 @@ _ANSWER_BYTES = 4 * 1024 * 1024
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
 """
 
+_ANSWER_PARTS = 100_000
+"""The most pieces that an answer may come in: each costs the same time, however few bytes it has."""
+
+_HEADER_BYTES = 256 * 1024
+"""The most that may come before an answer's content, with any number of answers like ``100 Continue``."""
+
 _ATTEMPTS = 4
 _RETRY_AFTER_SECONDS = 30.0
 _TIMEOUT_SECONDS = 20.0
 _UPLOAD_TIMEOUT_SECONDS = 300.0
+_ANSWER_SECONDS = 60.0
+"""The most that one attempt may take in all, redirects and tokens included; what has a size gets more."""
+
+_LEAST_BYTES_PER_SECOND = 32 * 1024
 _CHUNK_BYTES = 1024 * 1024
+_WRITTEN_AT_ONCE = 16 * 1024
+_MOST_ADDRESSES = 8
+_MOST_REDIRECTS = 20
+_MOST_TOKEN_CHARACTERS = 64 * 1024
+_SHOWN = 200
 _IDENTITY_USER = "<token>"
 """The user name under which a credential helper gives an identity token:
 https://github.com/docker/docker-credential-helpers/blob/master/README.md
@@ -63,8 +86,7 @@ class TransientError(Exception):
     def __init__(self, registry: str, url: str, trouble: str, wait: float = 0) -> None:
         super().__init__(trouble)
         self.registry = registry
-        # A query may hold a signature.
-        self.url = url.partition("?")[0]
+        self.url = _shown_url(url)
         self.wait = wait
 
 
@@ -75,7 +97,7 @@ class Call:
     ``path`` is below the repository, or a URL that the registry gave. ``push`` asks for the right to push, and
     ``mount_from`` names another repository of the registry that is to be read too. Answers with a status in
     ``expected`` are given back like those below 300. ``content`` is bytes, or gives ``size`` bytes in parts, from
-    the start each time that it is called.
+    the start each time that it is called; without it, ``size`` is what the answer may have beyond the usual.
     """
 
     method: str
@@ -116,12 +138,145 @@ class Answer:
     def json(self) -> dict[str, Any]:
         """Parse the content. Raises ``RegistryUnavailableError`` when it is no JSON object."""
         try:
-            document = json.loads(self.content)
-        except ValueError:
+            document = json.loads(self.content.decode(), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            raise RegistryUnavailableError(f"{_without_query(self.url)} answers with something else than JSON")
+            raise RegistryUnavailableError(f"{_shown_url(self.url)} answers with something else than JSON")
         return document
+
+
+@dataclass
+class _Limit:
+    """What is left of the time and the bytes that one attempt may take of a registry."""
+
+    registry: str
+    seconds: float
+    deadline: float
+    bytes_left: int
+
+    def left(self, timeout: float | None = None) -> float:
+        """Return the seconds left, at most ``timeout``. Raises ``RegistryUnavailableError`` if none are."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise RegistryUnavailableError(
+                f"the registry {self.registry} takes more than {self.seconds:.0f} seconds for one answer"
+            )
+        return left if timeout is None else min(left, timeout)
+
+    def count(self, received: int) -> None:
+        """Take bytes off what may come. Raises ``RegistryUnavailableError`` when they are too many."""
+        self.bytes_left -= received
+        if self.bytes_left < 0:
+            raise RegistryUnavailableError(f"the registry {self.registry} answers with more than it may")
+
+
+class _Stream:
+    """A connection of httpcore, of whose reads and writes the limit says how long each may take.
+
+    A time limit of httpx is for one read, and so none for an answer that trickles:
+    https://www.python-httpx.org/advanced/timeouts/
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream, limit: Callable[[], _Limit]) -> None:
+        self._stream = stream
+        self._limit = limit
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = self._stream.read(max_bytes, self._limit().left(timeout))
+        self._limit().count(len(data))
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _WRITTEN_AT_ONCE):
+            part = buffer[start : start + _WRITTEN_AT_ONCE]
+            self._stream.write(part, self._limit().left(timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        stream = self._stream.start_tls(ssl_context, server_hostname, self._limit().left(timeout))
+        return cast("httpcore.NetworkStream", _Stream(stream, self._limit))
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as httpcore has it
+        return self._stream.get_extra_info(info)
+
+
+class _Connections:
+    """The transport of an ``httpx.Client`` whose connections keep to the limit of the current attempt.
+
+    It serves one thread. This machine itself is never asked by way of a proxy, as with Go and so with Docker:
+    https://pkg.go.dev/net/http#ProxyFromEnvironment
+    """
+
+    def __init__(self) -> None:
+        self._transports: dict[str, httpx.HTTPTransport] = {}
+        self._limit: _Limit | None = None
+
+    @property
+    def limit(self) -> _Limit:
+        """The limit of the current attempt. Raises ``RuntimeError`` when there is none."""
+        if self._limit is None:
+            raise RuntimeError("a registry is asked outside of any attempt")
+        return self._limit
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        import httpx
+
+        proxy = _proxy(request.url)
+        if proxy not in self._transports:
+            transport = httpx.HTTPTransport(proxy=proxy or None)
+            # httpx has no parameter for it: https://www.encode.io/httpcore/network-backends/
+            transport._pool._network_backend = cast("httpcore.NetworkBackend", self)  # noqa: SLF001
+            self._transports[proxy] = transport
+        return self._transports[proxy].handle_request(request)
+
+    def close(self) -> None:
+        for transport in self._transports.values():
+            transport.close()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        import httpcore
+
+        try:
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        first, *others = list(dict.fromkeys(str(entry[4][0]) for entry in entries))[:_MOST_ADDRESSES]
+
+        def connect(address: str) -> httpcore.NetworkStream:
+            stream = httpcore.SyncBackend().connect_tcp(
+                address, port, self.limit.left(timeout), local_address, socket_options
+            )
+            return cast("httpcore.NetworkStream", _Stream(stream, lambda: self.limit))
+
+        for address in others:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return connect(first)
+            first = address
+        return connect(first)
+
+    @contextmanager
+    def within(self, registry: str, seconds: float) -> Iterator[_Limit]:
+        """Limit an attempt, unless it is part of one that is limited already."""
+        if self._limit:
+            yield self._limit
+            return
+        self._limit = _Limit(registry, seconds, time.monotonic() + seconds, _HEADER_BYTES)
+        try:
+            yield self._limit
+        finally:
+            self._limit = None
 
 
 class Transport:
@@ -130,25 +285,25 @@ class Transport:
     def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
         self._credential_for = credential_for
         self._authorizations: dict[tuple[str, tuple[str, ...]], str] = {}
-        self._close: Callable[[], None] = lambda: None
+        self._connections = _Connections()
 
     @cached_property
     def _client(self) -> httpx.Client:
         """What makes the calls. Made for the first one, as a run that asks nothing has no use for it."""
         import httpx
 
-        client = httpx.Client(
+        return httpx.Client(
             timeout=_TIMEOUT_SECONDS,
             # What is passed on must have the bytes that its digest is of.
             headers={"accept-encoding": "identity"},
-            event_hooks={"request": [_refuse_plain_http]},
+            # What one registry gives to keep is sent to no other.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            transport=cast("httpx.BaseTransport", self._connections),
         )
-        self._close = client.close
-        return client
 
     def close(self) -> None:
         """Close all connections."""
-        self._close()
+        self._connections.close()
 
     def ask(self, call: Call) -> Answer:
         """Make a call, again when the trouble may pass, and give the answer.
@@ -199,17 +354,26 @@ class Transport:
     def _response(self, call: Call) -> Iterator[httpx.Response]:
         import httpx
 
-        url = urljoin(call.base, call.path)
-        try:
-            response = self._send(call, url)
-            if response.status_code == 401 and self._log_in(call, response):
-                response.close()
+        registry = call.reference.registry
+        url = joined_url(call.base, call.path, registry)
+        seconds = _ANSWER_SECONDS
+        if callable(call.content):
+            seconds += _UPLOAD_TIMEOUT_SECONDS + call.size / _LEAST_BYTES_PER_SECOND
+        with self._connections.within(registry, seconds) as limit:
+            try:
                 response = self._send(call, url)
-            with closing(response):
-                self._check(call, response)
-                yield response
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise TransientError(call.reference.registry, url, str(error) or type(error).__name__) from error
+                if response.status_code == 401 and self._log_in(call, response):
+                    response.close()
+                    response = self._send(call, url)
+                with closing(response):
+                    self._check(call, response)
+                    yield response
+            except httpx.RequestError as error:
+                limit.left()
+                trouble = self._quoted(call, str(error) or type(error).__name__)
+                raise TransientError(registry, url, trouble) from error
+            except (httpx.InvalidURL, UnicodeError, OverflowError) as error:
+                raise _no_url(registry, url) from error
 
     def _send(self, call: Call, url: str) -> httpx.Response:
         import httpx
@@ -221,8 +385,7 @@ class Transport:
         if isinstance(call.content, bytes):
             request = self._client.build_request(call.method, url, headers=headers, content=call.content)
             # What has content is sent to no other place than the one that it was meant for.
-            follow = call.redirects and not call.content
-            return self._client.send(request, stream=True, follow_redirects=follow)
+            return self._exchange(call, request, follow=call.redirects and not call.content)
         with closing(call.content()) as content:
             request = self._client.build_request(
                 call.method,
@@ -233,7 +396,32 @@ class Transport:
                     _TIMEOUT_SECONDS, read=_UPLOAD_TIMEOUT_SECONDS, write=_UPLOAD_TIMEOUT_SECONDS
                 ),
             )
-            return self._client.send(request, stream=True, follow_redirects=False)
+            return self._exchange(call, request, follow=False)
+
+    def _exchange(self, call: Call, request: httpx.Request, *, follow: bool) -> httpx.Response:
+        """Send a request and follow redirects, of which httpx would read any amount of content.
+
+        What authorizes a request goes with it to its own place alone:
+        https://github.com/encode/httpx/blob/0.28.1/httpx/_client.py (``_redirect_headers``)
+        """
+        import httpx
+
+        limit = self._connections.limit
+        for _ in range(_MOST_REDIRECTS + 1):
+            _require_encryption(call, request.url)
+            limit.bytes_left = _HEADER_BYTES
+            # Without an `auth`, a user and a password in the URL would become one.
+            response = self._client.send(request, auth=httpx.Auth(), stream=True, follow_redirects=False)
+            # The framing of parts comes on top.
+            limit.bytes_left = 2 * _ANSWER_BYTES + _HEADER_BYTES + 2 * call.size
+            if not follow or response.next_request is None:
+                return response
+            with closing(response):
+                _content(response)
+            request = response.next_request
+        raise RegistryUnavailableError(
+            f"the registry {call.reference.registry} answers with more than {_MOST_REDIRECTS} redirects"
+        )
 
     def _log_in(self, call: Call, response: httpx.Response) -> bool:
         """Get what the challenge asks for; whether there is something new to try."""
@@ -251,6 +439,7 @@ class Transport:
                 return False
             self._authorizations[key] = basic["authorization"]
             return True
+        realm = _realm(call, challenge["realm"])
         service = {"service": challenge["service"]} if challenge.get("service") else {}
         if credential and credential.username == _IDENTITY_USER:
             form = {
@@ -260,27 +449,31 @@ class Transport:
                 "scope": " ".join(call.scopes),
                 "refresh_token": credential.password,
             }
-            request = self._client.build_request("POST", challenge["realm"], data=form)
+            request = self._client.build_request("POST", realm, data=form)
         else:
             scopes = [("scope", scope) for scope in call.scopes]
-            url = httpx.URL(challenge["realm"]).copy_merge_params(httpx.QueryParams([*service.items(), *scopes]))
+            url = realm.copy_merge_params(httpx.QueryParams([*service.items(), *scopes]))
             request = self._client.build_request("GET", url, headers=basic)
-        with closing(self._client.send(request, stream=True, follow_redirects=request.method == "GET")) as answer:
+        with closing(self._exchange(call, request, follow=request.method == "GET")) as answer:
             self._check(replace(call, expected=()), answer)
             given = _answer(answer).json()
-        token = str(given.get("token") or given.get("access_token") or "")
+        token = given.get("token") or given.get("access_token")
         # What is no header would be shown in the error that says so.
-        if not token.isascii() or not token.isprintable():
+        if (
+            not isinstance(token, str)
+            or not (token.isascii() and token.isprintable())
+            or len(token) > _MOST_TOKEN_CHARACTERS
+        ):
             return False
         self._authorizations[key] = f"Bearer {token}"
-        return bool(token)
+        return True
 
     def _check(self, call: Call, response: httpx.Response) -> None:
         status, registry = response.status_code, call.reference.registry
         busy = status == 429 or status >= 500
-        if status < 300 or (status in call.expected and not busy):
+        if 200 <= status < 300 or (status in call.expected and not busy):
             return
-        said = _message(_content(response))
+        said = self._quoted(call, _message(_content(response)))
         reason = f": {said}" if said else ""
         if busy:
             wait = _seconds(response.headers.get("retry-after", ""))
@@ -296,10 +489,52 @@ class Transport:
         missing = challenge.get("scope", "") if challenge.get("error") == "insufficient_scope" else ""
         raise RegistryRefusedError(
             f"the registry {registry} refuses to let us {attempt}: {who}"
-            + (f"; the permission {missing} is missing" if missing else "")
+            + (f"; the permission {self._quoted(call, missing)} is missing" if missing else "")
             + (f"; it says{reason}" if said else ""),
             hint=_permission_hint(registry, push=call.push),
         )
+
+    def _quoted(self, call: Call, text: str) -> str:
+        """Return what others say as one short line; a registry may repeat the secret that it was given."""
+        credential = self._credential_for(call.reference.registry)
+        authorizations = [*self._authorizations.values(), *([_basic(credential)] if credential else [])]
+        secrets = [authorization.partition(" ")[2] for authorization in authorizations]
+        if credential:
+            secrets.append(credential.password)
+        for secret in sorted(filter(None, secrets), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return one_line(text)
+
+
+def joined_url(base: str, reference: str, registry: str) -> str:
+    """Return the URL that a registry means by ``reference``. Raises ``RegistryUnavailableError`` if it is none."""
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        raise _no_url(registry, reference) from None
+
+
+def one_line(text: str) -> str:
+    """Return what others wrote as one short line without control characters."""
+    line = " ".join(without_controls(text[: 5 * _SHOWN]).split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+
+
+def _shown_url(url: str) -> str:
+    """Return a URL without what may be secret: a query may hold a signature, and a host a user's password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "a URL that is none"
+    host = parts.netloc.rpartition("@")[2]
+    return one_line(f"{parts.scheme}://{host}{parts.path}" if host else parts.path)
+
+
+def _no_url(registry: str, url: str) -> RegistryUnavailableError:
+    return RegistryUnavailableError(
+        f"the registry {registry} cannot be used: {_shown_url(url)} is no address that can be asked, "
+        "or leads to one that is none"
+    )
 
 
 def _is_of(call: Call, url: httpx.URL) -> bool:
@@ -307,15 +542,54 @@ def _is_of(call: Call, url: httpx.URL) -> bool:
     import httpx
 
     own = httpx.URL(call.base)
-    return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
+    return (url.scheme, url.raw_host, url.port) == (own.scheme, own.raw_host, own.port)
 
 
-def _refuse_plain_http(request: httpx.Request) -> None:
-    host = request.url.netloc.decode("ascii")
-    if request.url.scheme == "http" and not is_loopback(host):
+def _require_encryption(call: Call, url: httpx.URL) -> None:
+    """Raise ``RegistryUnavailableError`` for all but HTTPS, and HTTP from this machine's registry to itself."""
+    host = url.netloc.decode("ascii")
+    if url.scheme == "https" and url.raw_host:
+        return
+    if url.scheme != "http":
         raise RegistryUnavailableError(
-            f"we are sent to http://{host}, which is not encrypted: only this machine itself may be spoken to so"
+            f"the registry {call.reference.registry} sends us to {_shown_url(str(url))}, which is not HTTPS"
         )
+    if not (is_loopback(host) and is_loopback(call.reference.registry)):
+        raise RegistryUnavailableError(
+            f"we are sent to http://{one_line(host)}, which is not encrypted: only this machine itself may be "
+            "spoken to so, and only a registry on it may send us there"
+        )
+
+
+def _realm(call: Call, text: str) -> httpx.URL:
+    """Return where tokens are to be got. Raises ``RegistryUnavailableError`` where no password may be sent.
+
+    It may be any host, as with Docker: https://distribution.github.io/distribution/spec/auth/token/
+    """
+    import httpx
+
+    try:
+        url = httpx.URL(text)
+        usable = url.is_absolute_url and not url.userinfo
+    except httpx.InvalidURL:
+        usable = False
+    if not usable:
+        raise RegistryUnavailableError(
+            f"the registry {call.reference.registry} sends us for a token to '{_shown_url(text)}', "
+            "which is no address"
+        )
+    _require_encryption(call, url)
+    return url
+
+
+def _proxy(url: httpx.URL) -> str:
+    """Return the proxy that the environment names for a URL, empty for none."""
+    host = url.netloc.decode("ascii")
+    if is_loopback(host) or proxy_bypass(host):
+        return ""
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all") or ""
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 def _basic(credential: Credential) -> str:
@@ -337,25 +611,43 @@ def _answer(response: httpx.Response) -> Answer:
 
 
 def _content(response: httpx.Response) -> bytes:
+    """Return the decoded content. Raises ``RegistryUnavailableError`` if it is more than an answer may hold."""
+    url = _shown_url(str(response.url))
+    too_long = RegistryUnavailableError(f"{url} answers with more than {_ANSWER_BYTES} bytes")
     content = bytearray()
-    for part in response.iter_bytes():
+    for number, part in enumerate(response.iter_raw()):
         content += part
-        if len(content) > _ANSWER_BYTES:
-            raise RegistryUnavailableError(
-                f"{_without_query(str(response.url))} answers with more than {_ANSWER_BYTES} bytes"
-            )
-    return bytes(content)
+        if len(content) > _ANSWER_BYTES or number >= _ANSWER_PARTS:
+            raise too_long
+    # What httpx decodes may be a thousand times as much in memory, for each encoding in the header.
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if not content or encoding in {"", "identity"}:
+        return bytes(content)
+    if encoding in {"gzip", "x-gzip"}:
+        decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        with suppress(zlib.error):
+            decoded = decoder.decompress(content, _ANSWER_BYTES + 1)
+            if len(decoded) > _ANSWER_BYTES:
+                raise too_long
+            if decoder.eof:
+                return decoded
+    raise RegistryUnavailableError(f"{url} answers in an encoding that nobody asked for: {one_line(encoding)}")
 
 
 def _message(content: bytes) -> str:
-    """Say in one short line what an answer gives as its reason.
+    """Say what an answer gives as its reason.
 
     Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
-    text = content[:1000].decode(errors="replace")
-    with suppress(ValueError, KeyError, TypeError, AttributeError):
-        text = "; ".join(error.get("message") or error["code"] for error in json.loads(content)["errors"])
-    return " ".join(text.split())[:200]
+    with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        errors = islice(json.loads(content)["errors"], 5)
+        return "; ".join(error.get("message") or error["code"] for error in errors)
+    return content.decode(errors="replace")
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    """Raise ``ValueError`` for NaN and Infinity, which JSON does not have: https://www.rfc-editor.org/rfc/rfc8259."""
+    raise ValueError(constant)
 
 
 def _seconds(retry_after: str) -> float:
@@ -365,14 +657,9 @@ def _seconds(retry_after: str) -> float:
     else:
         try:
             seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0
     return min(max(seconds, 0), _RETRY_AFTER_SECONDS)
-
-
-def _without_query(url: str) -> str:
-    """Leave out what may hold a signature."""
-    return url.partition("?")[0]
 
 
 def _permission_hint(registry: str, *, push: bool) -> str:

@@ -7,12 +7,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import UserError
+from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_KEY_PART = r"(?:\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)"
-_DOTTED = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*"
+MOST_PARTS = 20
+"""The most parts that a dotted key may have; Pixi's longest has ten."""
+
+_LONGEST_TEXT = 600
+
+_KEY_PART = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[A-Za-z0-9_-]+)"
+_DOTTED = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART}){{0,{MOST_PARTS - 1}}}"
+_EXCESSIVE = re.compile(
+    rf"(?<![A-Za-z0-9_-])(?:{_KEY_PART}[ \t]*\.[ \t]*){{{MOST_PARTS}}}"
+    r"|(?<![A-Za-z0-9_])(?:0x[0-9A-Fa-f_]{65}|0o[0-7_]{65}|0b[01_]{65})"
+)
 _HEADER = re.compile(rf"\s*\[\[?\s*({_DOTTED})\s*\]\]?\s*(?:#.*)?$")
 _ASSIGNMENT = re.compile(rf"\s*({_DOTTED})\s*=")
 
@@ -78,16 +88,45 @@ class TomlTable:
         """Give the error for a value under ``key`` that is not ``expected``."""
         value = self.values[key]
         found = f"{type_name(value)} with other types in it" if isinstance(value, list) else type_name(value)
-        return self.error(f"'{self.dotted(key)}' must be {expected}, it is {found}", key)
+        return self.error(f"'{shortened(self.dotted(key))}' must be {expected}, it is {found}", key)
 
     def error(self, message: str, *keys: str, hint: str = "") -> UserError:
-        """Give an error at the line that sets ``keys`` below this table, as far as that can be found."""
+        """Give an error at the line that sets ``keys`` below this table, as far as that can be found.
+
+        Names of the document may stand in its texts, of which no more is kept than can be read.
+        """
         line = _line_of(self.text, (*self.keys, *keys))
-        return UserError(message, hint=hint, file=self.file, line=line)
+        return UserError(
+            shortened(message, _LONGEST_TEXT), hint=shortened(hint, _LONGEST_TEXT), file=self.file, line=line
+        )
 
     def dotted(self, *keys: str) -> str:
         """Give the whole name of a key below this table, as TOML writes it."""
         return ".".join((*self.keys, *keys))
+
+
+def parse_toml(text: str, file: str) -> TomlTable:
+    """Parse a document. Raises ``UserError`` for what is no TOML, and for what would cost its parser too much.
+
+    The parser's time and memory grow with the square of the parts of a key, and Python refuses to print integers
+    of very many digits; TOML asks for 64 bits (https://toml.io/en/v1.0.0#integer).
+    """
+    import tomli
+
+    if excessive := _EXCESSIVE.search(text):
+        raise UserError(
+            f"a key of more than {MOST_PARTS} parts, or an integer of more than 64 bits, is not accepted",
+            file=file,
+            line=text.count("\n", 0, excessive.start()) + 1,
+        )
+    try:
+        return TomlTable(tomli.loads(text), file, text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"not valid TOML: {shortened(str(error), _LONGEST_TEXT)}",
+            file=file,
+            line=getattr(error, "lineno", None),
+        ) from error
 
 
 def type_name(value: object) -> str:

@@ -13,16 +13,31 @@ from pixi_container.errors import UserError
 from pixi_container.lock import DOCKER_PLATFORMS, LOCK_NAME, Lock, LockedPlatform, LockRow, read_lock
 from pixi_container.machine import Derived
 from pixi_container.manifest import Environment, Manifest, read_manifest, version_key
-from pixi_container.own_source import GitSource, OwnSource, git_source, local_path, local_paths, own_source
-from pixi_container.paths import NEVER_COPIED, checked_path
+from pixi_container.own_source import (
+    GitSource,
+    OwnSource,
+    git_source,
+    is_inside,
+    local_path,
+    local_paths,
+    own_source,
+    place_of,
+)
+from pixi_container.paths import NEVER_COPIED, check_possible, checked_path, exists, is_file, is_folder, read_text
 from pixi_container.platforms import Platform, environment_platforms
+from pixi_container.shortening import listed, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pixi_container.inputs import Inputs
 
+_BUILD_DESCRIPTIONS = ("pyproject.toml", "setup.py", "setup.cfg")
 _SCM_PLUGINS = re.compile(r"setuptools[-_]scm|hatch-vcs|poetry-dynamic-versioning|source *= *[\"']scm[\"']")
+
+
+_MOST_COMPARED = 500
+_LONGEST_COMPARED = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +88,7 @@ class Workspace:
     def local_channels(self) -> tuple[str, ...]:
         """What the first install takes from the context beside its files: conda packages, folders of wheels."""
         files = (package.path for package in self.own_source if package.kind == "conda-file")
-        return tuple(dict.fromkeys((*files, *self.find_links)))
+        return tuple(dict.fromkeys(path for path in (*files, *self.find_links) if is_inside(path)))
 
     def as_json(self) -> dict[str, Any]:
         """Give all that is known as JSON values, each derived one with its reason."""
@@ -127,7 +142,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
     docker = docker_platform or min(rows, default="")
     if docker not in rows:
         if docker in (locked_rows := _rows(lock, environment, platforms, "")):
-            wanted = locked_rows[docker][0].version("__cuda")
+            wanted = shortened(locked_rows[docker][0].version("__cuda"))
             raise UserError(
                 f"environment '{environment.name}' is for CUDA {wanted} or newer, not for {inputs.cuda_version}",
                 file=str(context / manifest.file),
@@ -144,8 +159,12 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
     )
     glibc = machine.glibc(declared, locked)
     scripts = manifest.activation_scripts(environment.name, names)
-    missing = tuple(script for script in scripts if not (context / script).is_file())
-    missing_files = tuple(path for path in manifest.parse_time_files if not (context / path).exists())
+    find_links = manifest.find_links(environment.name)
+    for path in (*scripts, *find_links, *manifest.parse_time_files):
+        check_possible(path, source="the manifest", file=str(context / manifest.file))
+    missing = {script for script in scripts if not is_file(context, script)}
+    missing_files = tuple(path for path in manifest.parse_time_files if not exists(context, path))
+    known = set(manifest.environment_names)
     own = own_source(locked, lock, environment, names, context)
     return Workspace(
         context=context,
@@ -164,13 +183,11 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         glibc_source=glibc.reason,
         own_source=own,
         git_source=git_source(locked, lock),
-        find_links=tuple(local_path(path, context) for path in manifest.find_links(environment.name)),
+        find_links=tuple(place_of(local_path(path, context), context) for path in find_links),
         local_paths=local_paths(lock, context),
-        context_entries=tuple(sorted(entry.name for entry in context.iterdir() if entry.name not in NEVER_COPIED)),
-        scm_versioned=any(_takes_version_from_git(context / package.path) for package in own),
-        unknown_environments=tuple(
-            name for name in lock.environment_names if name not in manifest.environment_names
-        ),
+        context_entries=_entries(context),
+        scm_versioned=_takes_version_from_git(context, own),
+        unknown_environments=tuple(name for name in lock.environment_names if name not in known),
         install_files=tuple(
             checked_path(context, path, source=manifest.file)
             for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
@@ -180,29 +197,41 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
             checked_path(context, path, source="activation script") for path in scripts if path not in missing
         ),
         missing_files=missing_files,
-        missing_scripts=missing,
+        missing_scripts=tuple(script for script in scripts if script in missing),
         activation_env=tuple(sorted(manifest.activation_env(environment.name, names).items())),
         include=_included(inputs, context),
     )
 
 
-def _takes_version_from_git(folder: Path) -> bool:
-    for name in ("pyproject.toml", "setup.py", "setup.cfg"):
-        file = folder / name
-        if file.is_file() and _SCM_PLUGINS.search(file.read_text("utf-8", errors="replace")):
-            return True
-    return False
+def _entries(context: Path) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(entry.name for entry in context.iterdir() if entry.name not in NEVER_COPIED))
+    except OSError as error:
+        raise UserError(f"the context '{context}' cannot be listed: {error.strerror or error}") from error
+
+
+def _takes_version_from_git(context: Path, own: Iterable[OwnSource]) -> bool:
+    """Tell whether a package says so where its build is described; each file is read once."""
+    folders = {package.path for package in own if package.is_inside}
+    named = (f"{folder}/{name}" for folder in sorted(folders) for name in _BUILD_DESCRIPTIONS)
+    files = {(context / path).resolve(): path for path in named if is_file(context, path)}
+    return any(
+        _SCM_PLUGINS.search(read_text(context, path, what=f"the file '{path}'", errors="replace"))
+        for path in files.values()
+    )
 
 
 def _environment(manifest: Manifest, name: str, context: Path) -> Environment:
     """Check every environment, as Pixi refuses the manifest for any of them, and give the one of that name."""
     names = manifest.environment_names
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
+        # Comparing takes a time that grows with the lengths' product.
+        short = [known for known in names[:_MOST_COMPARED] if len(known) <= _LONGEST_COMPARED]
+        near = difflib.get_close_matches(name[:_LONGEST_COMPARED], short, n=1)
         raise UserError(
-            f"there is no environment '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""),
+            f"there is no environment '{shortened(name)}'" + (f"; did you mean '{near[0]}'?" if near else ""),
             file=str(context / manifest.file),
-            hint="Environments of this workspace: " + ", ".join(names) + ".",
+            hint=f"Environments of this workspace: {listed(names)}.",
         )
     return {known: manifest.environment(known) for known in names}[name]
 
@@ -215,12 +244,13 @@ def _rows(
     A driver older than a platform declares rules that platform out, as it does for Pixi.
     """
     found: dict[str, tuple[Platform, LockRow]] = {}
+    locked = lock.rows(environment.name)
     for platform in platforms:
         docker = DOCKER_PLATFORMS.get(platform.subdir, "")
         wanted = platform.version("__cuda")
         if not docker or docker in found or (cuda and wanted and version_key(cuda) < version_key(wanted)):
             continue
-        if row := lock.row(environment.name, platform):
+        if row := lock.row(environment.name, locked, platform):
             found[docker] = (platform, row)
     return found
 
@@ -230,21 +260,21 @@ def _not_locked(
 ) -> UserError:
     """Say why there is nothing for one of Docker's platforms, or for none of them when ``docker`` is empty."""
     where = docker or "any of Docker's platforms"
-    message = f"environment '{environment.name}' is not locked for {where}"
+    message = f"environment '{shortened(environment.name)}' is not locked for {where}"
     if lock.is_empty(environment.name):
         return UserError(
             f"{message}: it has no packages in the lock",
             file=lock.file,
             hint="There is nothing to install. Environments with packages: "
-            + (", ".join(name for name in lock.environment_names if not lock.is_empty(name)) or "none")
+            + listed(name for name in lock.environment_names if not lock.is_empty(name))
             + ".",
         )
     subdirs = [conda for conda, known in DOCKER_PLATFORMS.items() if docker in {known, ""}]
     declared = [platform.name for platform in platforms if platform.subdir in subdirs]
     if declared:
-        todo = f"The manifest has {', '.join(declared)} for it, so"
+        todo = f"The manifest has {listed(declared)} for it, so"
     else:
-        have = ", ".join(platform.name for platform in platforms) or "none"
+        have = listed(platform.name for platform in platforms)
         todo = (
             f"Its platforms in the manifest: {have}. Add '{next(iter(subdirs), docker)}' to those of the workspace"
         )
@@ -258,5 +288,5 @@ def _not_locked(
 
 def _included(inputs: Inputs, context: Path) -> tuple[str, ...]:
     if inputs.include is None:
-        return ("src",) if (context / "src").is_dir() else ()
+        return (checked_path(context, "src", source="the folder to include"),) if is_folder(context, "src") else ()
     return tuple(dict.fromkeys(checked_path(context, path, source="input 'include'") for path in inputs.include))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pixi_container.manifest import version_key
 from pixi_container.own_source import is_inside
+from pixi_container.paths import is_file, is_possible, leads_out
 
 if TYPE_CHECKING:
     from pixi_container.own_source import OwnSource
@@ -56,10 +58,13 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
         return None
     release = version_key(pixi_version) >= version_key(_EDITABLE_FROM_MANIFEST)
     stay = [package for package in own if package.kind == "pypi-editable" and not release]
-    others = [path for path in workspace.local_paths if path not in {package.path for package in own}]
+    own_paths = {package.path for package in own}
+    others = [path for path in workspace.local_paths if path not in own_paths]
     metadata = [f"{path}/{name}" for path in others if is_inside(path) for name in _METADATA_FILES]
-    metadata = [path for path in metadata if (workspace.context / path).is_file()]
-    needed = [path for package in own for path in (package.path, *package.inputs)]
+    metadata = [
+        path for path in metadata if is_file(workspace.context, path) and not leads_out(workspace.context, path)
+    ]
+    needed = {path for package in own for path in (package.path, *package.inputs)}
     whole = "." in needed
     mounts = (
         workspace.context_entries if whole else sorted({*needed, *(p for p in metadata if not _below(p, needed))})
@@ -78,7 +83,7 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
 
 def can_be_mounted(path: str) -> bool:
     """Tell whether a path can stand in a mount's options, which know no quotes."""
-    return path == "." or bool(_MOUNTABLE.fullmatch(path))
+    return path == "." or bool(_MOUNTABLE.fullmatch(path) and is_possible(path))
 
 
 def is_name(name: str) -> bool:
@@ -90,5 +95,5 @@ def _copied(package: OwnSource, workspace: Workspace) -> tuple[str, ...]:
     return workspace.context_entries if package.path == "." else (package.path,)
 
 
-def _below(path: str, folders: list[str]) -> bool:
-    return any(path.startswith(f"{folder}/") for folder in folders)
+def _below(path: str, folders: set[str]) -> bool:
+    return any(str(parent) in folders for parent in PurePosixPath(path).parents)

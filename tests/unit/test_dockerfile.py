@@ -228,3 +228,28 @@ def test_only_cuda_environments_have_the_drivers_variables(folder: Folder) -> No
     names = {"CONDA_OVERRIDE_CUDA", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_VISIBLE_DEVICES"}
     assert names <= variables_of(rendered(folder.path, "gpu")).keys()
     assert not names & variables_of(rendered(folder.path)).keys()
+
+
+@pytest.mark.parametrize("environment", ["default", "gpu"])
+def test_a_template_of_ones_own_gets_the_same_values(folder: Folder, environment: str) -> None:
+    ours = (Path(__file__).parents[2] / "Dockerfile.template").read_text("utf-8")
+    workspace = read_workspace(
+        parse_inputs({"context": str(folder.path), "environment": environment}), "linux/amd64"
+    )
+
+    def text(template: str) -> str:
+        return render_dockerfile(
+            workspace, builder_image=BASE, runtime_image=BASE, settings=ImageSettings(template=template)
+        )
+
+    assert text(ours) == text("")
+
+
+def test_a_value_that_no_image_can_have_is_the_same_error_in_a_template_of_ones_own(folder: Folder) -> None:
+    folder.write("pixi.toml", manifest(name="a\tb"))
+    workspace = read_workspace(parse_inputs({"context": str(folder.path)}), "linux/amd64")
+    for template in ("", "{{ environment_variables[0][1] | env }}{{ activation[0][1] | shell }}"):
+        with pytest.raises(UserError, match="has a control character"):
+            render_dockerfile(
+                workspace, builder_image=BASE, runtime_image=BASE, settings=ImageSettings(template=template)
+            )

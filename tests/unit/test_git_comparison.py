@@ -449,7 +449,8 @@ def test_the_token_is_a_header_for_this_one_server(
     with serving(Server(tmp_path)) as server, serving(Server(tmp_path, redirect=server.url)) as front:
         settings = tmp_path / "gitconfig"
         settings.write_text(
-            f'[http "{server.url}/"]\nextraHeader = AUTHORIZATION: basic of-the-machine\n[http]\nuserAgent = ours/1\n'
+            "[http]\nuserAgent = ours/1\n"
+            f'[http "{server.url}/"]\nextraHeader = AUTHORIZATION: basic of-the-machine\n'
         )
         machine = {
             **env,

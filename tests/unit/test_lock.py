@@ -436,11 +436,11 @@ def test_an_old_lock_knows_the_default_environment_only(tmp_path: Path) -> None:
     [
         ("version: 8\nenvironments: {}\npackages: []\n", "the lock has version 8; up to 7 is known", 1),
         (f"# a comment\n{V6.replace('version: 6', 'version: 12')}", "the lock has version 12", 2),
-        ("version: 6\nenvironments: [\n", "the lock cannot be read", 3),
+        ("version: 6\nenvironments: [\n", "the lock cannot be read", 2),
         (f"{V6}<<<<<<< HEAD\n", "an unresolved merge conflict", V6.count("\n") + 1),
         (V6.replace("- pypi: ./lib\n  name", "- pypi: ./elsewhere\n  name"), "does not exist: ./lib", None),
         ("", "the lock cannot be read", None),
-        ("[1, 2]", "the lock cannot be read", None),
+        ("[1, 2]", "the lock cannot be read", 1),
         ("version: 6\n", "the lock cannot be read", None),
     ],
 )
@@ -630,3 +630,54 @@ def test_the_json_tells_everything(tmp_path: Path) -> None:
     assert told["cuda"] == {"version": "12.4", "reason": "`__cuda >=12.4` of tool in pixi.lock"}
     assert told["activation"] == {"scripts": (), "missing_scripts": ("gone.sh",), "env": {"A": "1"}}
     assert {found["name"] for found in told["packages"]} == {"zlib", "cuda-version", "tool", "study", "wheel"}
+
+
+def test_a_lock_with_the_line_ends_of_windows(tmp_path: Path) -> None:
+    (tmp_path / "pixi.toml").write_text(GPU_FIRST)
+    (tmp_path / "pixi.lock").write_bytes(V7.replace("\n", "\r\n").encode())
+    assert read_lock(tmp_path).source_records == lock_of(tmp_path, V7).source_records
+
+
+def test_the_most_demanding_specification_counts_and_is_shown_short() -> None:
+    specifications = "|".join(f">=12.{minor}" for minor in range(9))
+    packages = [
+        LockedPackage(
+            name=f"p{number}",
+            version="1",
+            build="",
+            kind="conda",
+            size=None,
+            sha256="",
+            md5="",
+            location="",
+            asks=(f"__cuda {specifications}" + "|" * 1000,),
+        )
+        for number in range(3)
+    ]
+    found = cuda(
+        Platform("linux-64", "linux-64"), LockedPlatform(name="a", subdir="linux-64", packages=(*packages,))
+    )
+    assert found.value == "12.8"
+    assert found.reason.startswith("`__cuda >=12.0|>=12.1")
+    assert found.reason.endswith("…` of p0 in pixi.lock")
+    assert len(found.reason) < 200
+
+
+def test_inputs_of_inputs_are_followed_once(tmp_path: Path) -> None:
+    packages = "".join(
+        f"- conda_source: p{number}[{number:08x}] @ p{number}\n"
+        f"  source_depends:\n    x:\n      path: ../p{target}\n"
+        for number, target in enumerate((1, 2, 0))
+    )
+    references = "".join(f"      - conda_source: p{number}[{number:08x}] @ p{number}\n" for number in range(3))
+    text = (
+        "version: 7\nplatforms:\n- name: linux-64\nenvironments:\n  default:\n    channels: []\n    packages:\n"
+        f"      linux-64:\n{references}packages:\n{packages}"
+    )
+    manifest = '[workspace]\nname = "a"\nchannels = []\nplatforms = ["linux-64"]\n'
+    own = workspace_of(tmp_path, text, manifest).own_source
+    assert {package.path: package.inputs for package in own} == {
+        "p0": ("p1", "p2"),
+        "p1": ("p0", "p2"),
+        "p2": ("p0", "p1"),
+    }

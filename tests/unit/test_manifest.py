@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pixi_container.errors import UserError
+from pixi_container.features import _matches
 from pixi_container.manifest import Manifest, manifest_from, read_manifest, version_key
 from pixi_container.platforms import SUBDIRS, Platform, environment_platforms, parse_virtual_packages
+from pixi_container.shortening import listed, shortened
 from pixi_container.toml_table import TomlTable
 
 if TYPE_CHECKING:
@@ -488,7 +491,7 @@ def test_a_link_that_was_checked_out_as_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\xff\xfe", "not valid TOML"),
+        (b"\xff\xfe", "not UTF-8"),
         (b"[workspace", "not valid TOML"),
         (b"a = " + b"[" * 5000, "not valid TOML"),
         (b"a = " + b"1" * 5000, "not valid TOML"),
@@ -583,3 +586,26 @@ def test_any_text_gives_an_answer_or_one_error(tmp_path_factory: pytest.TempPath
     (folder / "pixi.toml").write_text(text, "utf-8")
     with pytest.raises(UserError):
         read_manifest(folder)
+
+
+@given(pattern=st.text("ab*", max_size=8), name=st.text("ab", max_size=8))
+def test_a_star_stands_for_any_text(pattern: str, name: str) -> None:
+    expected = re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
+    assert not pattern.count("*") or _matches(pattern, name) == expected
+
+
+def test_a_document_is_kept_whole(folder: Folder) -> None:
+    folder.write(
+        "pyproject.toml", '[project]\nname = "a"\n[tool.pixi.workspace]\nchannels = []\n[tool.uv]\na = 1\n'
+    )
+    found = read_manifest(folder.path, "pyproject.toml")
+    assert found.document.values["tool"]["uv"] == {"a": 1}
+    assert found.file == "pyproject.toml"
+
+
+def test_lists_and_names_in_messages_are_short() -> None:
+    assert listed(["b", "a"]) == "b, a"
+    assert listed([]) == "none"
+    assert listed(str(number) for number in range(10**9)).endswith(", 29, …")
+    assert shortened("a" * 1000) == "a" * 119 + "…"
+    assert shortened("a" * 120) == "a" * 120

@@ -134,9 +134,11 @@ def test_an_image_that_is_there_gets_the_tags_and_nothing_is_run(folder: Folder)
     tags = {"ghcr.io/lab/study:latest": there.digest, "ghcr.io/lab/study:1.2.3": ""}
     plan = plan_of(folder, TAG, published=Published(images=(there,), tags=tags))
     assert (plan.decision, plan.new_tags) == ("promote", ("ghcr.io/lab/study:1.2.3",))
-    assert plan.existing_image == str(there)
+    assert plan.existing_images == (str(there),)
     assert purposes(plan) == []
-    assert plan_of(folder, TAG, promote="false", published=Published(images=(there,), tags=tags)).decision == "build"
+    assert (
+        plan_of(folder, TAG, promote="false", published=Published(images=(there,), tags=tags)).decision == "build"
+    )
 
 
 def test_the_last_environment_gives_the_layers_that_are_the_same(folder: Folder) -> None:

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.tags.versions import SCHEMES
+from pixi_container.time_limit import TimeLimitError, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pixi_container.tags.facts import Facts
+    from pixi_container.tags.patterns import Search
     from pixi_container.tags.rules import Rule
     from pixi_container.tags.versions import Version
+
+_PATTERN_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def _version(rule: Rule, facts: Facts) -> Candidate:
         return Candidate()
     note = ""
     if rule.search:
-        groups = rule.search.groups(text)
+        groups = _groups(rule, rule.search, text)
         if groups:
             text = next((group for group in groups[1:2] if group is not None), groups[0] or "")
         else:
@@ -65,13 +69,24 @@ def _match(rule: Rule, facts: Facts) -> Candidate:
     text = _subject(rule, facts)
     if text is None or rule.search is None:
         return Candidate()
-    groups = rule.search.groups(text)
+    groups = _groups(rule, rule.search, text)
     if not groups:
         return Candidate(note=f"{rule.search.source!r} does not match {text!r}")
     found = groups[rule.group] if rule.group < len(groups) else None
     if found is None:
         return Candidate(note=f"{rule.search.source!r} has no group {rule.group} in {text!r}")
     return Candidate(found, latest=True)
+
+
+def _groups(rule: Rule, search: Search, text: str) -> list[str | None]:
+    try:
+        with time_limit(_PATTERN_SECONDS):
+            return search.groups(text)
+    except TimeLimitError as error:
+        raise rule.entry.error(
+            f"the pattern {search.source!r} takes more than {_PATTERN_SECONDS} s on {text!r}",
+            "Take out repetitions of repetitions, such as (a+)+.",
+        ) from error
 
 
 def _edge(rule: Rule, facts: Facts) -> Candidate:
