@@ -2,7 +2,7 @@
 # Removes what a killed run could not: its temporary folder with the credentials, its test container and images.
 set -uo pipefail
 shopt -s nullglob
-. "$(dirname "${BASH_SOURCE[0]}")/search_path.sh"
+. "${BASH_SOURCE[0]%/*}/search_path.sh"
 
 for folder in "${RUNNER_TEMP:?}"/pixi-container-*; do
   # What else lies there is somebody else's: a link would be followed to what it points to.

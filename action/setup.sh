@@ -3,7 +3,7 @@
 # once per content of the lock file. Writes `python` and `packages` to GITHUB_OUTPUT.
 set -euo pipefail
 
-action=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+action=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 . "$action/action/search_path.sh"
 locks="$action/requirements"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -62,6 +63,7 @@ _NEXT_PAGE = re.compile(r'<([^<>]*)>[^<]*;\s*rel="?next\b', re.IGNORECASE)
 _MOST_PAGES = 100
 _MOST_LISTED = 100_000
 _MOST_LIST_BYTES = 32 * 1024 * 1024
+_MOST_LIST_SECONDS = 300.0
 _MOST_ENTRIES = 1000
 """The most that one manifest may refer to; Docker itself takes 125 layers (``maxLayerDepth``):
 https://github.com/moby/moby/blob/v27.0.0/layer/layer_store.go
@@ -321,8 +323,10 @@ class Registry:
         Raises ``RegistryUnavailableError`` when the pages do not end.
         """
         path, asked, read = call.path, set[str](), 0
+        end = time.monotonic() + _MOST_LIST_SECONDS
         while path:
-            if path in asked or len(asked) >= _MOST_PAGES or read > _MOST_LIST_BYTES:
+            too_many = len(asked) >= _MOST_PAGES or read > _MOST_LIST_BYTES or time.monotonic() > end
+            if path in asked or too_many:
                 raise _without_end(call.reference)
             asked.add(path)
             answer = self._transport.ask(replace(call, path=path))
@@ -456,7 +460,8 @@ def _location(answer: Answer, reference: ImageReference) -> str:
 def _without_end(reference: ImageReference) -> RegistryUnavailableError:
     return RegistryUnavailableError(
         f"the registry {reference.registry} gives a list of {reference.name} without an end",
-        hint=f"At most {_MOST_PAGES} pages with {_MOST_LISTED} entries are read.",
+        hint=f"At most {_MOST_PAGES} pages with {_MOST_LISTED} entries are read, "
+        f"for {_MOST_LIST_SECONDS:.0f} seconds.",
     )
 
 
@@ -483,7 +488,8 @@ def _manifest(answer: Answer, digest: str, reference: ImageReference) -> Manifes
     document = answer.json()
     media_type = document.get("mediaType") or _media_type(answer)
     if media_type not in _MANIFESTS:
-        raise UserError(f"{reference} is of a kind that is not known here: {one_line(str(media_type))}")
+        shown = one_line(media_type) if isinstance(media_type, str) else "its media type is no text"
+        raise UserError(f"{reference} is of a kind that is not known here: {shown}")
     made = Manifest(name=reference.name, digest=digest, media_type=media_type, content=answer.content)
     if made.is_index:
         return replace(made, children=_descriptors(document.get("manifests"), reference))

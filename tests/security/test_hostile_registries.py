@@ -8,13 +8,14 @@ import hashlib
 import itertools
 import json
 import re
+import socket
 import threading
 import time
 import traceback
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -466,6 +467,20 @@ def test_tags_without_an_end(hostile: Hostile) -> None:
     assert len(hostile.requests) == 4
 
 
+def test_pages_that_take_their_time_end(hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pixi_container.registry._MOST_LIST_SECONDS", 0.2)
+    pause = threading.Event()
+
+    def answer(*_: str) -> bytes:
+        pause.wait(0.05)
+        return reply({"tags": ["a"]}, f'link: <?page={len(hostile.requests)}>; rel="next"')
+
+    hostile.answer = answer
+    with hostile.client() as registry:
+        assert "without an end" in fails(lambda: registry.tags(hostile.reference)).message
+    assert len(hostile.requests) < 10
+
+
 @pytest.mark.parametrize(
     "link",
     [
@@ -643,6 +658,30 @@ def test_a_token_that_trickles_ends(hostile: Hostile) -> None:
     hostile.answer = lambda _, path: token() if "/token" in path else unauthorized(hostile.address)
     with hostile.client() as registry:
         assert "takes more than" in fails(lambda: registry.tags(hostile.reference)).message
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_handshake_that_trickles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_transport, "is_loopback", lambda _: False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            pause = threading.Event()
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection, suppress(OSError):
+                        connection.sendall(b"\x16\x03\x03\x40\x00")
+                        while True:
+                            pause.wait(0.02)
+                            connection.sendall(b"\0")
+
+        threading.Thread(target=serve, daemon=True).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with client(address, None) as registry:
+            error = fails(lambda: registry.tags(ImageReference(address, "study")))
+        server.shutdown(socket.SHUT_RDWR)
+    assert "takes more than" in error.message
 
 
 @pytest.mark.usefixtures("impatient")
