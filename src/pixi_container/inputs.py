@@ -136,7 +136,7 @@ INPUTS = (
         "conda-auth",
         "",
         "Content of a rattler credentials file (JSON) for private channels. It reaches `pixi install` as a "
-        "BuildKit secret, and nothing else.",
+        "BuildKit secret, and nothing else, and is left out on events whose code may be anybody's.",
         Kind.SECRET,
     ),
     Input(
