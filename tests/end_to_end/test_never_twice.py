@@ -519,21 +519,30 @@ def test_an_environment_that_only_differs_in_a_workspace_of_its_own(project: Pro
     decided(project.push({"study/src/main.sh": "echo goodbye\n"}, **other), "skip")
 
 
-def test_promotion_to_another_repository_and_registry(project: Project) -> None:
+def test_a_new_name_is_built_for_and_then_each_has_its_own(project: Project) -> None:
+    """What one name has is never put under another: whoever may write to one decides nothing for the rest."""
     rig, first = project.rig, head(project)
+    old = project.digests()["main"]
     names = [f"{rig.registry}/{project.image}", f"{rig.registry}/{project.image}-copy"]
     names.append(f"{rig.password_registry}/{project.image}")
     auth = f"registry={rig.password_registry},username={rig.username},password={rig.password}"
-    outcome = decided(project.tagged("v1.0.0", images="\n".join(names), registry_auth=auth), "promote")
-    digest = project.digests()["main"]
-    assert outcome.outputs["digest"] == digest
+    inputs = {"images": "\n".join(names), "registry_auth": auth}
+    digest = decided(project.tagged("v1.0.0", **inputs), "build").outputs["digest"]
     from tests.end_to_end.conftest import registry_tags
 
-    for copy in (
-        registry_tags(rig.registry, f"{project.image}-copy"),
-        registry_tags(rig.password_registry, project.image, (rig.username, rig.password)),
-    ):
-        assert copy == dict.fromkeys(("1.0.0", "1.0", "latest", f"sha-{first}"), digest)
+    def copies() -> list[dict[str, str]]:
+        return [
+            registry_tags(rig.registry, f"{project.image}-copy"),
+            registry_tags(rig.password_registry, project.image, (rig.username, rig.password)),
+        ]
+
+    expected = dict.fromkeys(("1.0.0", "1.0", "latest", f"sha-{first}"), digest)
+    assert copies() == [expected, expected]
+    assert project.digests() == {"main": old, **expected}
+    outcome = decided(project.tagged("v1.0.1", **inputs), "promote")
+    assert outcome.outputs["digest"] == digest
+    expected |= dict.fromkeys(("1.0.1", "1.0"), digest)
+    assert copies() == [expected, expected]
 
 
 def test_a_registry_that_cannot_be_read_is_said_and_nothing_is_reused(project: Project) -> None:
