@@ -7,20 +7,21 @@ https://git-scm.com/docs/gitrepository-layout
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.event import LOCAL, Event
-from pixi_container.git import run_git, temporary_folder
+from pixi_container.git import run_git
 from pixi_container.git_comparison import Difference, changed_paths
-from pixi_container.paths import read_text
+from pixi_container.paths import read_bytes, read_text
+from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _GITHUB_REMOTE = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:](?P<repository>[^/]+/[^/]+?)(?:\.git)?/?")
 _COMMITTER = re.compile(
@@ -172,28 +173,30 @@ def _repository(checkout: Checkout, env: Mapping[str, str]) -> Iterator[_Git]:
     What the objects' folder says of alternates is left out, as they may lie anywhere.
     """
     with temporary_folder(env) as folder:
-        made = Path(folder)
-        head = _text(checkout.git_dir, "HEAD")
-        configuration = _text(checkout.common_dir, "config")
-        extensions = {name: value.lower() for name, value in _EXTENSION.findall(configuration)}
-        lines = "".join(f"{name} = {value}\n" for name, value in extensions.items())
-        version = 1 if extensions else 0
-        (made / "config").write_text(
-            f"[core]\nrepositoryFormatVersion = {version}\nbare = true\n[extensions]\n{lines}"
-        )
-        (made / "HEAD").write_text(head)
-        for name in ("packed-refs", "shallow"):
-            if text := _text(checkout.common_dir, name):
-                (made / name).write_text(text)
-        for name in ("refs", "reftable"):
-            if (checkout.common_dir / name).is_dir():
-                (made / name).symlink_to(checkout.common_dir / name)
-        (made / "objects").mkdir()
-        objects = checkout.common_dir / "objects"
-        for entry in objects.iterdir() if objects.is_dir() else ():
-            if re.fullmatch(r"[0-9a-f]{2}|pack", entry.name) and entry.is_dir() and not entry.is_symlink():
-                (made / "objects" / entry.name).symlink_to(entry)
-        yield _Git(folder, env)
+        # Of what cannot be read git says that it is not there.
+        with suppress(OSError):
+            _lay_out(folder, checkout)
+        yield _Git(str(folder), env)
+
+
+def _lay_out(folder: Path, checkout: Checkout) -> None:
+    extensions = {name: value.lower() for name, value in _EXTENSION.findall(_text(checkout.common_dir, "config"))}
+    lines = "".join(f"{name} = {value}\n" for name, value in extensions.items())
+    version = 1 if extensions else 0
+    (folder / "config").write_text(
+        f"[core]\nrepositoryFormatVersion = {version}\nbare = true\n[extensions]\n{lines}"
+    )
+    (folder / "HEAD").write_bytes(_content(checkout.git_dir, "HEAD"))
+    for name in ("packed-refs", "shallow"):
+        if content := _content(checkout.common_dir, name):
+            (folder / name).write_bytes(content)
+    for name in ("refs", "reftable"):
+        if (checkout.common_dir / name).is_dir():
+            (folder / name).symlink_to(checkout.common_dir / name)
+    (folder / "objects").mkdir()
+    for entry in (checkout.common_dir / "objects").iterdir():
+        if re.fullmatch(r"[0-9a-f]{2}|pack", entry.name) and entry.is_dir() and not entry.is_symlink():
+            (folder / "objects" / entry.name).symlink_to(entry)
 
 
 def _line(file: Path) -> str:
@@ -201,8 +204,12 @@ def _line(file: Path) -> str:
 
 
 def _text(folder: Path, name: str) -> str:
-    """Return the text of one of git's own files, empty where there is none that can be read."""
+    return _content(folder, name).decode(errors="surrogateescape")
+
+
+def _content(folder: Path, name: str) -> bytes:
+    """Return one of git's own files, whose names of refs are any bytes; empty where none can be read."""
     try:
-        return read_text(folder, name, what=f"the file '{name}' of Git", limit=_REFS_BYTES)
+        return read_bytes(folder, name, what=f"the file '{name}' of Git", limit=_REFS_BYTES)
     except (OSError, UserError):
-        return ""
+        return b""

@@ -7,17 +7,12 @@ by ``--git-dir`` where to look, and that is a folder that this program made.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixi_container.errors import UserError
 from pixi_container.processes import capture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from pixi_container.processes import Finished
 
@@ -59,18 +54,3 @@ def run_git(
         seconds=seconds,
         errors="surrogateescape",
     )
-
-
-@contextmanager
-def temporary_folder(env: Mapping[str, str]) -> Iterator[str]:
-    """Yield an empty folder in the runner's temp, gone afterwards. Raises ``UserError`` when there can be none."""
-    parent = env.get("RUNNER_TEMP") or tempfile.gettempdir()
-    try:
-        Path(parent).mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix="pixi-container-git-", dir=parent)
-    except OSError as error:
-        raise UserError(f"there is no temporary folder: {error}") from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

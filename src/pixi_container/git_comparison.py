@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pixi_container.errors import UserError
-from pixi_container.git import run_git, temporary_folder
+from pixi_container.git import run_git
 from pixi_container.image_reference import is_loopback
+from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +54,7 @@ def compare_remote(comparison: Comparison, url: str, token: str, env: Mapping[st
     """
     try:
         with temporary_folder(env) as folder:
-            return _compare(comparison, url, folder, env, _authorization(url, token))
+            return _compare(comparison, url, str(folder), env, _authorization(url, token))
     except (CommitGoneError, GitUnavailableError):
         raise
     except UserError as error:

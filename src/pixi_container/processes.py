@@ -107,7 +107,7 @@ def capture(
         done = subprocess.run(
             list(argv),
             env=child_environment(argv[0], env) | dict(added or {}),
-            input=given.encode(),
+            input=given.encode(errors="surrogateescape"),
             cwd=cwd,
             capture_output=True,
             check=False,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.decision import BUILD
@@ -16,9 +13,11 @@ from pixi_container.image_reference import parse_reference
 from pixi_container.planning import plan_for
 from pixi_container.report import Report
 from pixi_container.request import registry_client
+from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from pixi_container.image_reference import ImageReference
     from pixi_container.log import Log
@@ -43,7 +42,7 @@ def ship(request: Request, log: Log) -> Report:
 
 def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report:
     commands = plan.commands
-    with _work_folder(request.env) as work, _docker_login(request, plan, work) as login:
+    with temporary_folder(request.env) as work, _docker_login(request, plan, work) as login:
         if request.inputs.conda_auth:
             write_secret(work / "conda-auth", request.inputs.conda_auth)
         engine = Engine(plan, work, request.env, login, log)
@@ -141,15 +140,3 @@ def _docker_login(request: Request, plan: Plan, work: Path) -> Iterator[Mapping[
     else:
         with private_docker_config((), request.env, work, keep_stored=False) as login:
             yield login
-
-
-@contextmanager
-def _work_folder(env: Mapping[str, str]) -> Iterator[Path]:
-    """Give a private folder in the runner's temp, gone afterwards whatever happens."""
-    parent = env.get("RUNNER_TEMP") or tempfile.gettempdir()
-    Path(parent).mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="pixi-container-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

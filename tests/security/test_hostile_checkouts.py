@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -195,6 +196,14 @@ def submodule(victim: Victim, folder: Path) -> Path:
     return folder / "inner"
 
 
+def odd_names(victim: Victim, folder: Path) -> Path:
+    """Names of refs are bytes, and need not be UTF-8."""
+    head = victim.git("rev-parse", "HEAD").encode()
+    odd = b"create refs/heads/b\xe9\0" + head + b"\0"
+    subprocess.run(["git", "update-ref", "-z", "--stdin"], cwd=victim.path, input=odd, check=True)
+    return packed(victim, folder)
+
+
 def sha256(victim: Victim, folder: Path) -> Path:
     folder.mkdir()
     made = Victim(folder)
@@ -204,7 +213,9 @@ def sha256(victim: Victim, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("make", [worktree, shallow, packed, submodule, sha256], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [worktree, shallow, packed, odd_names, submodule, sha256], ids=lambda make: make.__name__
+)
 def test_every_kind_of_checkout_is_understood(
     victim: Victim, tmp_path: Path, make: Callable[[Victim, Path], Path]
 ) -> None:
@@ -247,6 +258,14 @@ def test_a_git_file_that_leads_nowhere_is_no_checkout_and_no_traceback(tmp_path:
     checkout_around(folder)
     assert commit_date(folder, NO_COMMIT, ENV) is None
     assert local_event(folder, ENV).sha == ""
+
+
+def test_what_cannot_be_read_is_not_there(victim: Victim) -> None:
+    head = victim.git("rev-parse", "HEAD")
+    shutil.rmtree(victim.path / ".git/objects")
+    (victim.path / ".git/objects").write_text("no folder")
+    assert commit_date(victim.path, head, ENV) is None
+    assert local_event(victim.path, ENV).sha == head
 
 
 def test_a_pipe_in_place_of_a_file_of_git_hangs_nothing(victim: Victim) -> None:

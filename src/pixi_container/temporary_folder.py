@@ -1,0 +1,29 @@
+"""A private folder in the runner's temp, which the action's clean-up step removes when the program cannot."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@contextmanager
+def temporary_folder(env: Mapping[str, str]) -> Iterator[Path]:
+    """Yield an empty folder, gone afterwards whatever happens. Raises ``UserError`` when there can be none."""
+    parent = Path(env.get("RUNNER_TEMP") or tempfile.gettempdir())
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="pixi-container-", dir=parent))
+    except OSError as error:
+        raise UserError(f"there is no temporary folder: {error}") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
