@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pixi_container.json_object import object_under
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from pixi_container.event import Event
 
@@ -92,7 +94,7 @@ def _comparison_for(event: Event) -> Comparison | Changes:
     if event.name in {"pull_request", "pull_request_target"}:
         return _of_pull_request(event)
     if event.name == "merge_group":
-        group = _table(event.payload, "merge_group")
+        group = object_under(event.payload, "merge_group")
         base, head = str(group.get("base_sha") or ""), str(group.get("head_sha") or event.sha)
         if not base:
             return assumed("the payload does not say what the merge group is based on", head=head)
@@ -117,8 +119,8 @@ def _of_push(event: Event) -> Comparison | Changes:
 
 
 def _of_pull_request(event: Event) -> Comparison | Changes:
-    request = _table(event.payload, "pull_request")
-    head = str(_table(request, "head").get("sha") or "")
+    request = object_under(event.payload, "pull_request")
+    head = str(object_under(request, "head").get("sha") or "")
     count = request.get("changed_files")
     comparison = Comparison(
         head=event.sha,
@@ -132,7 +134,7 @@ def _of_pull_request(event: Event) -> Comparison | Changes:
         return assumed("the payload does not say which pull request it is")
     return Comparison(
         head=head,
-        base=str(_table(request, "base").get("sha") or ""),
+        base=str(object_under(request, "base").get("sha") or ""),
         pull_request=event.pull_request,
         pull_request_head=head,
         listed_files=comparison.listed_files,
@@ -194,8 +196,3 @@ def _folder(pattern: str) -> str:
 
 def _within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
-
-
-def _table(values: Mapping[str, Any], key: str) -> dict[str, Any]:
-    found = values.get(key)
-    return found if isinstance(found, dict) else {}

@@ -79,11 +79,11 @@ def passing(patterns: tuple[str, ...], env: Mapping[str, str]) -> dict[str, str]
 
 
 def _search_path(path: str, checkout: str) -> str:
-    folders = []
-    for folder in path.split(os.pathsep):
-        place = Path(folder)
-        inside = bool(checkout) and place.resolve().is_relative_to(Path(checkout).resolve())
-        if place.is_absolute() and not inside:
-            folders.append(folder)
+    forbidden = Path(checkout).resolve() if checkout else None
+    folders = [
+        folder
+        for folder in path.split(os.pathsep)
+        if Path(folder).is_absolute() and not (forbidden and Path(folder).resolve().is_relative_to(forbidden))
+    ]
     # An empty search path means the working folder to some C libraries.
     return os.pathsep.join(folders) or os.defpath

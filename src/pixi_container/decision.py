@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.display import shown_path
 from pixi_container.event import LOCAL
-from pixi_container.image_reference import parse_reference
+from pixi_container.image_reference import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,9 @@ class Published:
 
     ``images`` have the image's fingerprint, one for each name in their order, or none where a name lacks it.
     ``environment`` has that of its environment, and ``previous`` is the last image that was made of an environment
-    of this name. All are by digest. ``tags`` are
-    the digests that the planned tags point to, empty for one that does not exist. ``differences`` names, where
-    there is no such image, the parts in which the one under ``compared`` differs.
+    of this name. All are by digest. ``tags`` are the digests that the planned tags point to, empty for one that
+    does not exist. ``differences`` names, where there is no such image, the parts in which the one under
+    ``compared`` differs.
     """
 
     images: tuple[ImageReference, ...] = ()
@@ -99,25 +99,21 @@ def decide(
     unchanged = _is_unchanged(inputs, changes, relevant)
     if existing and not news:
         digests = {image.name: image.digest for image in existing}
-        missing = tuple(
-            tag
-            for tag, digest in published.tags.items()
-            if digest != digests[parse_reference(tag, source="tag").name]
-        )
-        what = f"{existing[0].name}@{existing[0].digest[:19]}"
+        missing = tuple(tag for tag, digest in published.tags.items() if digest != digests[name_of(tag)])
+        image = f"{existing[0].name}@{existing[0].digest[:19]}"
         if inputs.skip_unchanged and not missing:
-            return Decision(kind=SKIP, reason=f"{what} is this image and has all of the tags", images=existing)
+            return Decision(kind=SKIP, reason=f"{image} is this image and has all of the tags", images=existing)
         if unchanged:
             return Decision(
                 kind=SKIP,
-                reason=f"nothing that the image depends on changed: the tags are put on {what}",
+                reason=f"nothing that the image depends on changed: the tags are put on {image}",
                 images=existing,
                 new_tags=missing,
             )
         if inputs.promote:
             return Decision(
                 kind=PROMOTE,
-                reason=f"{what} was built and tested from the same inputs: it gets the tags",
+                reason=f"{image} was built and tested from the same inputs: it gets the tags",
                 images=existing,
                 new_tags=missing,
             )

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 
+from pixi_container.shortening import shortened
+
 # Escape sequences of terminals whole, so that nothing of them is left to read: ECMA-48, 5.4 and 5.6.
 _SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?")
 _CONTROL = re.compile(
@@ -19,6 +21,7 @@ _CONTROL = re.compile(
 # `::name::` at the start of a line, after any white space, and `##[name]` anywhere:
 # https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs
 _COMMAND = re.compile(r"(?m)^(\s*)::|##\[")
+_LONGEST_LINE = 200
 _MARKUP = re.compile(r"[!-,;<>?\[-`{-~]")
 
 
@@ -49,14 +52,19 @@ def json_text(value: object, *, indent: int | None = None) -> str:
     return json.dumps(value, indent=indent).replace("##[", "##\\u005b")
 
 
+def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
+    """Return the text as one line without control characters, of a longer one the first characters."""
+    # What is far beyond that need not be looked at.
+    return shortened(_folded(text[: 5 * longest]), longest)
+
+
 def markdown_text(text: str) -> str:
     """Return the text for a table cell or line of Markdown, in which nothing of it is markup.
 
     Characters with a meaning become references, which never begin markup:
     https://spec.commonmark.org/0.31.2/#entity-and-numeric-character-references
     """
-    line = " ".join(without_controls(text).split())
-    return _MARKUP.sub(lambda character: f"&#{ord(character[0])};", line)
+    return _MARKUP.sub(lambda character: f"&#{ord(character[0])};", _folded(text))
 
 
 def markdown_code(text: str) -> str:
@@ -69,6 +77,10 @@ def markdown_block(text: str, language: str) -> str:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{without_controls(text).rstrip()}\n{fence}"
+
+
+def _folded(text: str) -> str:
+    return " ".join(without_controls(text).split())
 
 
 def _broken(command: str) -> str:

@@ -19,6 +19,7 @@ from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_CREDENTIALS
 from pixi_container.child_environment import CREDENTIAL_HELPER, passing
 from pixi_container.errors import UserError
 from pixi_container.inputs import Credential
+from pixi_container.json_object import object_under
 from pixi_container.processes import capture
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def stored_credential(registry: str, env: Mapping[str, str]) -> Credential | Non
     """Give what ``docker login`` kept for the registry, from the file or a credential helper; None if nothing."""
     config = _read(_folder(env))
     key = DOCKER_HUB_CREDENTIALS if registry == DOCKER_HUB else registry
-    helper = _table(config, "credHelpers").get(key, config.get("credsStore", ""))
+    helper = object_under(config, "credHelpers").get(key, config.get("credsStore", ""))
     if helper:
         if not isinstance(helper, str) or not _HELPER.fullmatch(helper):
             return None
@@ -40,7 +41,7 @@ def stored_credential(registry: str, env: Mapping[str, str]) -> Credential | Non
         except (UserError, ValueError, AttributeError, RecursionError):
             return None
     else:
-        auth = _table(_table(config, "auths"), key).get("auth", "")
+        auth = object_under(object_under(config, "auths"), key).get("auth", "")
         try:
             username, _, password = base64.b64decode(str(auth)).decode().partition(":")
         except (binascii.Error, ValueError):
@@ -75,7 +76,7 @@ def private_docker_config(
             key = DOCKER_HUB_CREDENTIALS if credential.registry == DOCKER_HUB else credential.registry
             secret = base64.b64encode(f"{credential.username}:{credential.password}".encode()).decode()
             config.setdefault("auths", {})[key] = {"auth": secret}
-            if config.get("credsStore") or key in _table(config, "credHelpers"):
+            if config.get("credsStore") or key in object_under(config, "credHelpers"):
                 # An empty helper's name sends Docker to the file for this registry alone.
                 config.setdefault("credHelpers", {})[key] = ""
         write_secret(private / "config.json", json.dumps(config))
@@ -117,8 +118,3 @@ def _read(folder: Path) -> dict[str, Any]:
             hint="Repair or remove the file.",
         ) from error
     return config if isinstance(config, dict) else {}
-
-
-def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = config.get(key)
-    return value if isinstance(value, dict) else {}

@@ -14,7 +14,7 @@ from pixi_container.layers import MOST_LAYERS, environment_layers, layers_beside
 from pixi_container.lock import LOCK_NAME
 from pixi_container.paths import checked_path, exists
 from pixi_container.shortening import shortened
-from pixi_container.template_process import render, render_apart
+from pixi_container.template_process import CONTROL, render, render_apart
 from pixi_container.workspace_stage import workspace_stage
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ echo "environment $CONDA_PREFIX is active for user $(id -u)"
 """What is run when the user gives no ``test-command``, as a user that the image does not know."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EXPANDED_BY_SHELL = re.compile(r"[$`]")
 
 
@@ -203,7 +202,7 @@ def _environment_variables(workspace: Workspace, activation: list[tuple[str, str
                 file=str(workspace.context / workspace.manifest.file),
                 hint="Accepted: letters, digits and underscores, not starting with a digit.",
             )
-        if name != "PATH" and not _EXPANDED_BY_SHELL.search(value) and not _CONTROL.search(value):
+        if name != "PATH" and not _EXPANDED_BY_SHELL.search(value) and not CONTROL.search(value):
             variables[name] = value
     # Without these two Pixi checks, and may rewrite, the environment on every `pixi run`.
     variables |= {"PIXI_FROZEN": "true", "PIXI_NO_INSTALL": "true", "PIXI_CACHE_DIR": "/tmp/pixi-cache"}  # noqa: S108

@@ -78,7 +78,7 @@ class _BadPatternError(Exception):
     """A pattern that stops the build; the message says why."""
 
 
-class Kind(Enum):
+class MatchKind(Enum):
     """How the builder compares a pattern with a path."""
 
     EXACT = auto()
@@ -226,12 +226,12 @@ def printable(text: str) -> str:
     return _NOT_UTF8.sub("\ufffd", text)
 
 
-def expression_of(pattern: str) -> tuple[Kind, str]:
+def expression_of(pattern: str) -> tuple[MatchKind, str]:
     """Return how a pattern is compared, and the regular expression of one that is compared by one.
 
     Source: ``compile`` in https://github.com/moby/patternmatcher/blob/main/patternmatcher.go
     """
-    kind = Kind.EXACT
+    kind = MatchKind.EXACT
     expression = ["^"]
     # Go's scanner drops the mark, but comparing without an expression does not.
     rest = pattern.removeprefix(_BYTE_ORDER_MARK)
@@ -241,13 +241,13 @@ def expression_of(pattern: str) -> tuple[Kind, str]:
             rest = rest[2:].removeprefix("/")
             if rest:
                 expression.append(_FOLDERS_BEFORE)
-                kind = Kind.EXPRESSION
-            elif kind is Kind.EXACT:
-                kind = Kind.PREFIX
+                kind = MatchKind.EXPRESSION
+            elif kind is MatchKind.EXACT:
+                kind = MatchKind.PREFIX
             else:
                 expression.append(".*")
-                kind = Kind.EXPRESSION
-            kind = Kind.SUFFIX if is_first else kind
+                kind = MatchKind.EXPRESSION
+            kind = MatchKind.SUFFIX if is_first else kind
             is_first = False
             continue
         character, rest = rest[0], rest[1:]
@@ -267,8 +267,8 @@ def expression_of(pattern: str) -> tuple[Kind, str]:
             expression.append(character)
             if character not in "[]":
                 continue
-        kind = Kind.EXPRESSION
-    return kind, "".join([*expression, "$"]) if kind is Kind.EXPRESSION else ""
+        kind = MatchKind.EXPRESSION
+    return kind, "".join([*expression, "$"]) if kind is MatchKind.EXPRESSION else ""
 
 
 @dataclass(frozen=True)
@@ -544,11 +544,11 @@ def _chains(pattern: str) -> list[list[_Step]]:
     Raises ``_BadPatternError``.
     """
     kind, expression = expression_of(pattern)
-    if kind is Kind.EXPRESSION:
+    if kind is MatchKind.EXPRESSION:
         return [_anchored(steps) for steps in _alternatives(expression)]
-    if kind is Kind.EXACT:
+    if kind is MatchKind.EXACT:
         return [_literally(pattern)]
-    if kind is Kind.PREFIX:
+    if kind is MatchKind.PREFIX:
         return [[*_literally(pattern[:-2]), _many(_ANY)]]
     # The builder cuts two bytes off, which are no stars behind a byte order mark.
     suffix = pattern.encode()[2:].decode(errors="surrogateescape")

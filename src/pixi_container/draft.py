@@ -180,14 +180,14 @@ def file_digests(workspace: Workspace, inputs: Inputs, pixi_version: str) -> dic
         "local packages": workspace.local_channels,
         "manifest and lock": workspace.install_files,
         "own packages": _own_files(workspace, pixi_version),
-        "included files": workspace.include,
     }
     digests = {name: digest_of(context, wanted, ignore) for name, wanted in paths.items()}
     if inputs.dockerfile or inputs.template:
         # What may copy the whole context has all of it, with folders that ours never copies.
         whole = digest_of(context, (".",), ignore, with_never_copied=True)
-        digests |= {"included files": whole, "context": whole}
-    return {"context": "", **digests, ".dockerignore": text}
+        return {**digests, "included files": whole, "context": whole, ".dockerignore": text}
+    included = digest_of(context, workspace.include, ignore)
+    return {**digests, "included files": included, "context": "", ".dockerignore": text}
 
 
 def _own_files(workspace: Workspace, pixi_version: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.addresses import GITHUB, GITHUB_API
 from pixi_container.errors import UserError
+from pixi_container.json_object import object_under
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +61,7 @@ class Event:
     @property
     def pull_request(self) -> int | None:
         """The pull request's number."""
-        number = self.payload.get("number", _mapping(self.payload, "pull_request").get("number"))
+        number = self.payload.get("number", object_under(self.payload, "pull_request").get("number"))
         if self.is_pull_request and isinstance(number, int):
             return number
         found = _PULL_REF.match(self.ref)
@@ -99,7 +100,7 @@ class Event:
     @property
     def default_branch(self) -> str:
         """The repository's default branch as the payload has it, else empty."""
-        return str(_mapping(self.payload, "repository").get("default_branch") or "")
+        return str(object_under(self.payload, "repository").get("default_branch") or "")
 
     @property
     def owner(self) -> str:
@@ -145,8 +146,3 @@ def _payload(path: str) -> Mapping[str, Any]:
     if not isinstance(payload, dict):
         raise UserError("the event payload is not a JSON object", file=path)
     return payload
-
-
-def _mapping(payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = payload.get(key)
-    return value if isinstance(value, dict) else {}

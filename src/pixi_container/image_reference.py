@@ -17,9 +17,10 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REGISTRY = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::[0-9]{1,5})?")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SHOWN = 300
+
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def parse_reference(text: str, *, source: str) -> ImageReference:
         len(repository) <= 255
         and _REGISTRY.fullmatch(registry)
         and _REPOSITORY.fullmatch(repository)
-        and ("@" not in text or _DIGEST.fullmatch(digest))
-        and (not tag or _TAG.fullmatch(tag))
+        and ("@" not in text or DIGEST.fullmatch(digest))
+        and (not tag or TAG.fullmatch(tag))
         and not text.endswith(":")
     )
     if not valid:
@@ -78,6 +79,11 @@ def parse_reference(text: str, *, source: str) -> ImageReference:
             hint="Accepted: [registry/]repository[:tag][@sha256:…], lower-case, such as ghcr.io/owner/name.",
         )
     return ImageReference(registry, repository, tag, digest)
+
+
+def name_of(tag: str) -> str:
+    """Return registry and repository of a full image name with a tag."""
+    return parse_reference(tag, source="tag").name
 
 
 def is_image_name(text: str) -> bool:

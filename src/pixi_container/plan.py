@@ -20,7 +20,7 @@ from pixi_container.draft import environment_tag, image_tag, moving_environment_
 from pixi_container.errors import UserError
 from pixi_container.fingerprint import SHORT
 from pixi_container.fingerprint_labels import fingerprint_labels
-from pixi_container.image_reference import parse_reference
+from pixi_container.image_reference import name_of
 from pixi_container.metadata import published_names
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Plan:
     def tags_to_put(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Each of the existing images with the new tags of its name."""
         return tuple(
-            (image, tuple(tag for tag in self.new_tags if _name_of(tag) == image.partition("@")[0]))
+            (image, tuple(tag for tag in self.new_tags if name_of(tag) == image.partition("@")[0]))
             for image in self.existing_images
         )
 
@@ -140,10 +140,6 @@ class Plan:
             *(f"{command.purpose:<12} {shlex.join(command.argv)}" for command in self.commands.all),
         ]
         return "\n".join(lines)
-
-
-def _name_of(tag: str) -> str:
-    return parse_reference(tag, source="tag").name
 
 
 def image_tags(inputs: Inputs, event: Event, workspace: Workspace, draft: Draft) -> tuple[str, ...]:

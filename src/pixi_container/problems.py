@@ -26,8 +26,8 @@ def problems_of(workspace: Workspace) -> tuple[UserError, ...]:
 
     Of very many there are the first, and one that says so.
     """
-    found = tuple(islice(_problems(workspace), _MOST + 1))
-    return found if len(found) <= _MOST else (*found[:_MOST], UserError("there are more problems of this kind"))
+    first = tuple(islice(_problems(workspace), _MOST + 1))
+    return first if len(first) <= _MOST else (*first[:_MOST], UserError("there are more problems of this kind"))
 
 
 def _problems(workspace: Workspace) -> Iterator[UserError]:

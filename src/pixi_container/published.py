@@ -10,7 +10,7 @@ from pixi_container.decision import Published
 from pixi_container.draft import environment_tag, image_tag, moving_environment_tag
 from pixi_container.errors import UserError
 from pixi_container.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, differing
-from pixi_container.image_reference import parse_reference
+from pixi_container.image_reference import name_of, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,7 +37,7 @@ def find_images(
     published = Published()
     try:
         for name in names:
-            own = tuple(tag for tag in tags if parse_reference(tag, source="tag").name == name.name)
+            own = tuple(tag for tag in tags if name_of(tag) == name.name)
             under_name = _find_image(registry, name, environment, draft, own)
             published = Published(
                 images=(*published.images, *under_name.images),

@@ -13,10 +13,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
+from pixi_container.display import one_line
 from pixi_container.errors import UserError
+from pixi_container.image_reference import DIGEST, TAG
+from pixi_container.json_object import object_under
 from pixi_container.registry_transport import (
     Answer,
     Call,
@@ -25,7 +28,6 @@ from pixi_container.registry_transport import (
     TransientError,
     Transport,
     joined_url,
-    one_line,
 )
 
 if TYPE_CHECKING:
@@ -56,8 +58,6 @@ _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 _ACCEPT = {"accept": ", ".join(_MANIFESTS)}
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _NEXT_PAGE = re.compile(r'<([^<>]*)>[^<]*;\s*rel="?next\b', re.IGNORECASE)
 
 _MOST_PAGES = 100
@@ -174,7 +174,7 @@ class Registry:
 
     def tags(self, reference: ImageReference) -> tuple[str, ...]:
         """Give every tag of the repository, none when it does not exist."""
-        found: list[str] = []
+        listed: list[str] = []
         for page in self._pages(Call("GET", reference, "tags/list?n=1000", expected=(404,))):
             if page.status == 404:
                 continue
@@ -183,10 +183,10 @@ class Registry:
                 raise RegistryUnavailableError(
                     f"the registry {reference.registry} gives no list as the tags of {reference.name}"
                 )
-            found += [tag for tag in tags or () if isinstance(tag, str) and _TAG.fullmatch(tag)]
-            if len(found) > _MOST_LISTED:
+            listed += [tag for tag in tags or () if isinstance(tag, str) and TAG.fullmatch(tag)]
+            if len(listed) > _MOST_LISTED:
                 raise _without_end(reference)
-        return tuple(found)
+        return tuple(listed)
 
     def image(self, reference: ImageReference) -> PublishedImage | None:
         """Give the image of one platform; None when there is none."""
@@ -213,7 +213,7 @@ class Registry:
         if answer.status == 404:
             return None
         told = answer.headers.get("docker-content-digest", "")
-        expected = reference.digest or (told if _DIGEST.fullmatch(told) else "")
+        expected = reference.digest or (told if DIGEST.fullmatch(told) else "")
         return _manifest(answer, _checked(answer.content, expected, reference), reference)
 
     def labels(self, reference: ImageReference, platform: str = "linux/amd64") -> dict[str, str] | None:
@@ -230,7 +230,7 @@ class Registry:
         digest = manifest.config.digest
         answer = self._transport.ask(Call("GET", reference, f"blobs/{digest}"))
         _checked(answer.content, digest, reference)
-        labels = _object(_object(answer.json().get("config")).get("Labels"))
+        labels = object_under(object_under(answer.json(), "config"), "Labels")
         return {_encodable(name): _encodable(value) for name, value in labels.items() if isinstance(value, str)}
 
     def referrers(self, reference: ImageReference) -> tuple[Descriptor, ...]:
@@ -312,7 +312,7 @@ class Registry:
         if answer.status == 404:
             return None
         told = answer.headers.get("docker-content-digest", "")
-        if _DIGEST.fullmatch(told) and reference.digest in {"", told}:
+        if DIGEST.fullmatch(told) and reference.digest in {"", told}:
             return told
         manifest = self.manifest(reference)
         return manifest.digest if manifest else None
@@ -497,10 +497,10 @@ def _manifest(answer: Answer, digest: str, reference: ImageReference) -> Manifes
     return replace(made, config=config, layers=_descriptors(document.get("layers"), reference))
 
 
-def _descriptors(found: object, reference: ImageReference) -> tuple[Descriptor, ...]:
+def _descriptors(listed: object, reference: ImageReference) -> tuple[Descriptor, ...]:
     """Parse descriptors. Raises ``UserError`` when one of them is none, or there are too many."""
     try:
-        entries = tuple(_descriptor(entry) for entry in islice(_of(list, found), _MOST_ENTRIES + 1))
+        entries = tuple(_descriptor(entry) for entry in islice(_of(list, listed), _MOST_ENTRIES + 1))
     except (TypeError, ValueError) as error:
         raise UserError(f"{reference} has a manifest that cannot be read: {one_line(str(error))}") from error
     if len(entries) > _MOST_ENTRIES:
@@ -513,7 +513,7 @@ def _descriptor(entry: object) -> Descriptor:
     if not isinstance(entry, dict):
         raise TypeError("an entry is no object")
     digest, size = _of(str, entry.get("digest")), entry.get("size")
-    if not _DIGEST.fullmatch(digest):
+    if not DIGEST.fullmatch(digest):
         raise ValueError(f"'{digest[:80]}' is no digest")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _LARGEST_BLOB:
         raise ValueError(f"{digest} has no size, or one that cannot be")
@@ -543,7 +543,3 @@ def _of(kind: type[T], value: object) -> T:
 def _encodable(text: str) -> str:
     """Return the text without halves of characters, which JSON can have and no output can show."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -23,7 +23,7 @@ from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, parse_http_list, parse_keqv_list, proxy_bypass
 
 from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_API, GITHUB_REGISTRY
-from pixi_container.display import without_controls
+from pixi_container.display import one_line
 from pixi_container.errors import UserError
 from pixi_container.image_reference import is_loopback
 
@@ -65,7 +65,6 @@ _WRITTEN_AT_ONCE = 16 * 1024
 _MOST_ADDRESSES = 8
 _MOST_REDIRECTS = 20
 _MOST_TOKEN_CHARACTERS = 64 * 1024
-_SHOWN = 200
 _IDENTITY_USER = "<token>"
 """The user name under which a credential helper gives an identity token:
 https://github.com/docker/docker-credential-helpers/blob/master/README.md
@@ -512,12 +511,6 @@ def joined_url(base: str, reference: str, registry: str) -> str:
         return urljoin(base, reference)
     except ValueError:
         raise _no_url(registry, reference) from None
-
-
-def one_line(text: str) -> str:
-    """Return what others wrote as one short line without control characters."""
-    line = " ".join(without_controls(text[: 5 * _SHOWN]).split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
 def _shown_url(url: str) -> str:

@@ -26,7 +26,7 @@ OUTPUT_CHARACTERS = 4 * 1024**2
 
 _TOO_LARGE = f"it takes more than {MEMORY_BYTES // 1024**2} MB of memory"
 _WALL_SECONDS = 30
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
@@ -64,11 +64,8 @@ def _search_path() -> list[str]:
     import jinja2
     import markupsafe
 
-    found = [str(Path(__file__).resolve().parents[1])]
-    found += [
-        str(Path(module.__file__).resolve().parents[1]) for module in (jinja2, markupsafe) if module.__file__
-    ]
-    return list(dict.fromkeys(found))
+    files = (__file__, jinja2.__file__, markupsafe.__file__)
+    return list(dict.fromkeys(str(Path(file).resolve().parents[1]) for file in files if file))
 
 
 def _environment() -> SandboxedEnvironment:
@@ -108,7 +105,7 @@ def _quoted_for_shell(value: str) -> str:
 
 
 def _check_controls(value: str, purpose: str) -> None:
-    if _CONTROL.search(value):
+    if CONTROL.search(value):
         from pixi_container.errors import UserError
         from pixi_container.shortening import shortened
 

@@ -95,11 +95,10 @@ def buildkit_builder(rig: Rig) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Repository:
-    """A git repository with the example in the folder ``study``."""
+class GitRepository:
+    """A git repository."""
 
     path: Path
-    study: Path
 
     def git(self, *arguments: str) -> str:
         """Run git here and give what it printed."""
@@ -113,11 +112,18 @@ class Repository:
         )
         return done.stdout.strip()
 
-    def commit(self) -> str:
+    def commit(self, message: str = "change") -> str:
         """Commit everything and give the commit's id."""
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", "change")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")
+
+
+@dataclass(frozen=True)
+class Repository(GitRepository):
+    """A git repository with the example in the folder ``study``."""
+
+    study: Path
 
 
 @pytest.fixture

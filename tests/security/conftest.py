@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import (  # noqa: F401 - fixtures
-    IDENTITY,
     ROOT,
+    GitRepository,
     clean_engine,
     repository,
     rig,
@@ -25,28 +25,8 @@ from tests.unit.conftest import LOCK, MANIFEST
 
 
 @dataclass(frozen=True)
-class Victim:
+class Victim(GitRepository):
     """A checkout with a small workspace, and the command as a job or a laptop runs it there."""
-
-    path: Path
-
-    def git(self, *arguments: str) -> str:
-        """Run git in the checkout, as its owner would."""
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=self.path,
-            env={**os.environ, **IDENTITY},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.strip()
-
-    def commit(self, message: str = "change") -> str:
-        """Commit everything and return the commit's id."""
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", message)
-        return self.git("rev-parse", "HEAD")
 
     def run(
         self, *words: str, env: Mapping[str, str] | None = None, seconds: float = 60

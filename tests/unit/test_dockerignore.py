@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pixi_container.context_files import digest_of, read_docker_ignore, sent_paths
-from pixi_container.dockerignore import DockerIgnore, Kind, Pattern, expression_of
+from pixi_container.dockerignore import DockerIgnore, MatchKind, Pattern, expression_of
 from pixi_container.errors import UserError
 
 WHEEL = "dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl"
@@ -255,29 +255,29 @@ def test_a_pattern_that_stops_the_build_is_an_error_with_its_line(pattern: str) 
 @pytest.mark.parametrize(
     ("pattern", "kind", "expression"),
     [
-        ("*", Kind.EXPRESSION, "^[^/]*$"),
-        ("file*", Kind.EXPRESSION, "^file[^/]*$"),
-        ("*file", Kind.EXPRESSION, "^[^/]*file$"),
-        ("a*/b", Kind.EXPRESSION, "^a[^/]*/b$"),
-        ("**", Kind.SUFFIX, ""),
-        ("**/**", Kind.EXPRESSION, "^(.*/)?.*$"),
-        ("dir/**", Kind.PREFIX, ""),
-        ("**/dir", Kind.SUFFIX, ""),
-        ("**/dir2/*", Kind.EXPRESSION, "^(.*/)?dir2/[^/]*$"),
-        ("**/dir2/**", Kind.EXPRESSION, "^(.*/)?dir2/.*$"),
-        ("**file", Kind.SUFFIX, ""),
-        ("**/file*txt", Kind.EXPRESSION, "^(.*/)?file[^/]*txt$"),
-        ("**/**/*.txt", Kind.EXPRESSION, "^(.*/)?(.*/)?[^/]*\\.txt$"),
-        ("a[b-d]e", Kind.EXPRESSION, "^a[b-d]e$"),
-        (".*", Kind.EXPRESSION, "^\\.[^/]*$"),
-        ("abc.def", Kind.EXACT, ""),
-        ("abc?def", Kind.EXPRESSION, "^abc[^/]def$"),
-        ("**/foo/bar", Kind.SUFFIX, ""),
-        ("a(b)c/def", Kind.EXACT, ""),
-        ("a.|)$(}+{bc", Kind.EXACT, ""),
+        ("*", MatchKind.EXPRESSION, "^[^/]*$"),
+        ("file*", MatchKind.EXPRESSION, "^file[^/]*$"),
+        ("*file", MatchKind.EXPRESSION, "^[^/]*file$"),
+        ("a*/b", MatchKind.EXPRESSION, "^a[^/]*/b$"),
+        ("**", MatchKind.SUFFIX, ""),
+        ("**/**", MatchKind.EXPRESSION, "^(.*/)?.*$"),
+        ("dir/**", MatchKind.PREFIX, ""),
+        ("**/dir", MatchKind.SUFFIX, ""),
+        ("**/dir2/*", MatchKind.EXPRESSION, "^(.*/)?dir2/[^/]*$"),
+        ("**/dir2/**", MatchKind.EXPRESSION, "^(.*/)?dir2/.*$"),
+        ("**file", MatchKind.SUFFIX, ""),
+        ("**/file*txt", MatchKind.EXPRESSION, "^(.*/)?file[^/]*txt$"),
+        ("**/**/*.txt", MatchKind.EXPRESSION, "^(.*/)?(.*/)?[^/]*\\.txt$"),
+        ("a[b-d]e", MatchKind.EXPRESSION, "^a[b-d]e$"),
+        (".*", MatchKind.EXPRESSION, "^\\.[^/]*$"),
+        ("abc.def", MatchKind.EXACT, ""),
+        ("abc?def", MatchKind.EXPRESSION, "^abc[^/]def$"),
+        ("**/foo/bar", MatchKind.SUFFIX, ""),
+        ("a(b)c/def", MatchKind.EXACT, ""),
+        ("a.|)$(}+{bc", MatchKind.EXACT, ""),
     ],
 )
-def test_how_a_pattern_is_compared(pattern: str, kind: Kind, expression: str) -> None:
+def test_how_a_pattern_is_compared(pattern: str, kind: MatchKind, expression: str) -> None:
     assert expression_of(pattern) == (kind, expression)
 
 
@@ -423,7 +423,7 @@ def test_all_patterns_at_once_are_the_same_as_one_by_one(text: str, paths: list[
 def test_the_automaton_is_the_same_as_the_regular_expression(text: str, paths: list[str]) -> None:
     for pattern in parsed(text).patterns:
         kind, expression = expression_of(pattern.text)
-        if kind is Kind.EXPRESSION:
+        if kind is MatchKind.EXPRESSION:
             regex = re.compile(expression.removesuffix("$") + r"\Z")
             for path in paths:
                 assert alone(pattern, path) == bool(regex.search(path)), (pattern.text, path)
