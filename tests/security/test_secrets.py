@@ -180,3 +180,39 @@ def test_no_secret_is_left_anywhere(step: Step, tmp_path: Path, event: str, more
 
 def test_the_markers_are_looked_for_in_every_form() -> None:
     assert markers_in("Basic " + "bWU6bWFya2VyLXBhc3N3b3JkLTlmMmM=") == ["marker-password-9f2c"]
+
+
+HELPER = """\
+#!/bin/sh
+# Gives credentials to whoever has the cloud's variable, as docker-credential-ecr-login does.
+[ "$1" = get ] && [ -n "$AWS_ACCESS_KEY_ID" ] || { echo "credentials not found in native keychain"; exit 1; }
+printf '{"Username": "%s", "Secret": "%s"}' 'USERNAME' 'PASSWORD'
+"""
+
+
+@pytest.mark.engine
+def test_a_clouds_credential_helper_logs_in_where_the_run_may_use_it(step: Step, tmp_path: Path) -> None:
+    """A private registry is pushed to with no password of ours: the configured helper is asked."""
+    rig = step.rig
+    helper = tmp_path / "bin/docker-credential-rig"
+    helper.parent.mkdir()
+    helper.write_text(HELPER.replace("USERNAME", rig.username).replace("PASSWORD", rig.password))
+    helper.chmod(0o755)
+    docker = tmp_path / "docker"
+    docker.mkdir()
+    if rig.docker_config:
+        (docker / "cli-plugins").symlink_to(Path(rig.docker_config) / "cli-plugins")
+    (docker / "config.json").write_text(json.dumps({"credHelpers": {rig.password_registry: "rig"}}))
+    environment = step.environment("push", "refs/heads/main", {}, {"environment": "default"})
+    env = {
+        **environment,
+        "PATH": f"{helper.parent}{os.pathsep}{environment['PATH']}",
+        "DOCKER_CONFIG": str(docker),
+        "INPUT_IMAGES": f"{rig.password_registry}/{step.image}",
+    }
+    without = Victim(step.repository.path).run("run", env=env, seconds=300)
+    assert without.returncode == 1
+    assert "refuses to let us push" in without.stdout
+    with_it = Victim(step.repository.path).run("run", env={**env, "AWS_ACCESS_KEY_ID": "key"}, seconds=300)
+    assert with_it.returncode == 0, with_it.stdout
+    assert rig.password not in with_it.stdout
