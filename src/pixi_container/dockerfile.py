@@ -12,6 +12,7 @@ from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.errors import UserError
 from pixi_container.layers import MOST_LAYERS, environment_layers, layers_beside
 from pixi_container.lock import LOCK_NAME
+from pixi_container.lock_check import lock_check_without_source
 from pixi_container.paths import checked_path, exists
 from pixi_container.shortening import shortened
 from pixi_container.template_process import CONTROL, render, render_apart
@@ -75,6 +76,7 @@ def render_dockerfile(
     Raises ``UserError`` for a value of the manifest that cannot stand in a Dockerfile.
     """
     stage = workspace_stage(workspace, pixi_version)
+    check = None if stage else lock_check_without_source(workspace, pixi_version)
     workdir = settings.workdir
     prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
     activation = _activation(workspace, workdir, prefix)
@@ -104,6 +106,7 @@ def render_dockerfile(
             asdict(layer) for layer in environment_layers(installed, layers_beside(others, settings.layers))
         ],
         "stage": asdict(stage) if stage else None,
+        "lock_check": asdict(check) if check else None,
         "git": bool(workspace.git_source),
         "conda_auth": settings.conda_auth,
         "cache": settings.cache,

@@ -222,13 +222,17 @@ def read_lock(context: Path) -> Lock:
 
 
 def _parsed(path: Path) -> LockFile:
-    """Parse what was just read and checked; the parser takes a path only."""
+    """Parse what was just read and checked.
+
+    The parser takes a path only; from an absolute one it can tell where packages are that require each other by
+    relative paths, and refuses the lock otherwise.
+    """
     from rattler import LockFile
     from rattler.exceptions import ParseCondaLockError
 
     try:
         with _quiet_errors():
-            return LockFile.from_path(path)
+            return LockFile.from_path(path.absolute())
     except BaseException as error:
         # That of a panic in Rust has no public name, and is no ``Exception``.
         if not isinstance(error, ParseCondaLockError) and type(error).__name__ != "PanicException":

@@ -14,6 +14,7 @@ from pixi_container.shortening import listed, shortened
 from pixi_container.toml_table import TomlTable, parse_toml, type_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 MANIFEST_NAMES = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
@@ -195,10 +196,26 @@ class Manifest:
 
     def find_links(self, environment: str) -> tuple[str, ...]:
         """Folders of wheels that the environment's PyPI packages may come from, as written."""
-        tables = [self.workspace, *(feature.table for feature in self.environment(environment).features)]
+        return self._find_links(self.environment(environment).features)
+
+    @property
+    def all_find_links(self) -> tuple[str, ...]:
+        """Those of every environment."""
+        return self._find_links(self.all_features)
+
+    def _find_links(self, features: Iterable[Feature]) -> tuple[str, ...]:
+        tables = [self.workspace, *(feature.table for feature in features)]
         entries = [entry for table in tables for entry in table.table("pypi-options").items("find-links")]
         paths = (entry.get("path") for entry in entries if isinstance(entry, dict))
         return tuple(dict.fromkeys(path for path in paths if isinstance(path, str)))
+
+    @property
+    def has_development_packages(self) -> bool:
+        """Whether a feature takes its packages from the source of others (``[dev]`` of Pixi)."""
+        tables = [feature.table for feature in self.all_features]
+        targets = [table.table("target") for table in tables]
+        tables += [target.table(selector) for target in targets for selector in target.values]
+        return any("dev" in table for table in tables)
 
     def _described(self, key: str, *more: TomlTable) -> str:
         """Look in Pixi's tables, then in those of other tools, where a value may be inherited or computed."""

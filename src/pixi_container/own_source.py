@@ -54,6 +54,18 @@ class OwnSource:
         return all(is_inside(path) for path in (self.path, *self.inputs))
 
 
+@dataclass(frozen=True, order=True)
+class SourcePlace:
+    """A place of the lock that is no index and no channel: ``path`` as ``OwnSource`` has it.
+
+    ``kind`` is ``pypi-folder``, ``pypi-file``, ``conda-source`` or ``conda-file``, or ``conda-git``, whose
+    ``path`` is a URL.
+    """
+
+    path: str
+    kind: str
+
+
 @dataclass(frozen=True)
 class GitSource:
     """A package whose source the builder fetches with Git, with the place that the lock has for it."""
@@ -111,16 +123,21 @@ def git_source(platform: LockedPlatform, lock: Lock) -> tuple[GitSource, ...]:
     return tuple(found)
 
 
-def local_paths(lock: Lock, root: Path) -> tuple[str, ...]:
-    """Give every local place in the lock, of any environment: ``pixi install --locked`` looks at all of them.
+def source_places(lock: Lock, root: Path) -> tuple[SourcePlace, ...]:
+    """Give the places at which ``pixi install --locked`` looks: those of every environment and platform.
 
     Raises ``UserError`` for more than can be looked at.
     """
     folder = _workspace_folder(root)
-    places = (record.location for record in lock.source_records)
-    found = {_relative_to(folder, place) for place in places if is_local(place)}
-    _check_count(len(found), lock)
-    return tuple(sorted(found))
+    places = set()
+    for record in lock.source_records:
+        kind = _kind_of_place(record.kind, record.location)
+        if is_local(record.location):
+            places.add(SourcePlace(_relative_to(folder, record.location), kind))
+        elif kind == "conda-source":
+            places.add(SourcePlace(record.location, "conda-git"))
+    _check_count(len(places), lock)
+    return tuple(sorted(places))
 
 
 def is_local(location: str) -> bool:
@@ -195,6 +212,12 @@ def _all_inputs(path: str, inputs: Mapping[str, set[str]], steps: int) -> tuple[
         found |= new
         todo += new
     return found, steps
+
+
+def _kind_of_place(kind: str, location: str) -> str:
+    if kind == "conda":
+        return "conda-file" if location.endswith(_CONDA_FILE) else "conda-source"
+    return "pypi-file" if location.endswith((".whl", *_SDIST)) else "pypi-folder"
 
 
 def _kind(package: LockedPackage, lock: Lock, entries: Mapping[str, list[_Entry]]) -> tuple[str, str]:

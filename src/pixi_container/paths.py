@@ -19,7 +19,7 @@ from pixi_container.errors import UserError
 from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 NEVER_COPIED = frozenset({".git", ".pixi"})
 """Names at the top of the context that never become part of an image."""
@@ -30,6 +30,7 @@ SMALL_FILE_BYTES = 4 * 1024 * 1024
 LOCK_BYTES = 16 * 1024 * 1024
 """The most that a lock may hold; the largest of public workspaces have 5 MB."""
 
+_MOUNTABLE = re.compile(r"[A-Za-z0-9_.@+-]+(/[A-Za-z0-9_.@+-]+)*")
 _LONGEST_PATH = 4096
 _LONGEST_NAME = 255
 _NOT_COPIED_BY_NAME = re.compile(r"[\x00-\x1f\x7f$*?\[\]\\\"]")
@@ -82,6 +83,16 @@ def leads_out(context: Path, path: str) -> bool:
 def is_possible(path: str) -> bool:
     """Return whether a file system can have the path."""
     return "\0" not in path and not is_too_long(path)
+
+
+def can_be_mounted(path: str) -> bool:
+    """Return whether a path can stand in a mount's options of a Dockerfile, which know no quotes."""
+    return path == "." or bool(_MOUNTABLE.fullmatch(path) and is_possible(path))
+
+
+def is_below(path: str, folders: Collection[str]) -> bool:
+    """Return whether a path in its normal form is one of ``folders``, or lies in one."""
+    return "." in folders or any(str(parent) in folders for parent in (path, *PurePosixPath(path).parents))
 
 
 def is_too_long(path: str) -> bool:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from pixi_container.errors import UserError
 from pixi_container.lock import LOCK_NAME
 from pixi_container.own_source import is_inside
-from pixi_container.paths import exists
+from pixi_container.paths import can_be_mounted, exists
 from pixi_container.shortening import shortened
-from pixi_container.workspace_stage import can_be_mounted, is_name
+from pixi_container.workspace_stage import is_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

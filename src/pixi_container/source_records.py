@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 
 _ENTRY = re.compile(
-    r"^- (?:conda_source: (?P<built>.+)|(?:conda|pypi): (?P<place>(?!https?://).+)|kind: (?P<kind>conda|pypi)$)",
+    r"^- (?:conda_source: (?P<built>.+)|(?P<type>conda|pypi): (?P<place>(?!https?://).+)"
+    r"|kind: (?P<kind>conda|pypi)$)",
     re.MULTILINE,
 )
 _NAMED_SOURCE = re.compile(r"(?P<name>[^\[\s]+)\[[^\]]*\] @ (?P<location>.+)")
@@ -23,13 +24,14 @@ _SOURCE_DEPENDS = re.compile(r"^  (?:source_depends|sources):\n((?:    .*\n?)+)"
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRecord:
-    """One entry. ``subdir`` is empty where it holds for every platform.
+    """One entry; ``kind`` is ``conda`` or ``pypi``. ``subdir`` is empty where it holds for every platform.
 
     ``asks`` are its dependencies on virtual packages. ``git`` is where its source comes from when that is not
     ``location``. ``inputs`` are other local folders that building it reads, as written: relative to the workspace
     (``from_workspace``) or to its own location (``from_location``).
     """
 
+    kind: str
     name: str
     location: str
     subdir: str = ""
@@ -57,11 +59,11 @@ def source_records(text: str) -> tuple[SourceRecord, ...]:
             location = _field(body, "path")
             if not location:
                 continue
-        found.append(_record(name, location, body))
+        found.append(_record(entry["type"] or entry["kind"] or "conda", name, location, body))
     return tuple(found)
 
 
-def _record(name: str, location: str, body: str) -> SourceRecord:
+def _record(kind: str, name: str, location: str, body: str) -> SourceRecord:
     subdir = _SUBDIR.search(body)
     depends = _LIST.search(body)
     asks = (_plain(line[4:]) for line in depends[1].splitlines()) if depends else ()
@@ -69,6 +71,7 @@ def _record(name: str, location: str, body: str) -> SourceRecord:
     places = dict(re.findall(r"^    (git|path|url): (.+)$", source[1], re.MULTILINE)) if source else {}
     others = _SOURCE_DEPENDS.search(body)
     return SourceRecord(
+        kind=kind,
         name=name,
         location=location,
         subdir=_plain(subdir[1]).replace("noarch", "") if subdir else "",

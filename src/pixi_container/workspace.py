@@ -16,12 +16,13 @@ from pixi_container.manifest import Environment, Manifest, read_manifest, versio
 from pixi_container.own_source import (
     GitSource,
     OwnSource,
+    SourcePlace,
     git_source,
     is_inside,
     local_path,
-    local_paths,
     own_source,
     place_of,
+    source_places,
 )
 from pixi_container.paths import NEVER_COPIED, check_possible, checked_path, exists, is_file, is_folder, read_text
 from pixi_container.platforms import Platform, environment_platforms
@@ -49,7 +50,7 @@ class Workspace:
     calls them. ``cuda`` is what ``CONDA_OVERRIDE_CUDA`` has to say, empty without CUDA, and ``cuda_source`` why;
     ``glibc`` is the lowest version of it that the environment runs with, ``glibc_source`` why.
     ``install_files`` is what Pixi reads to install: manifest, lock and what the manifest insists on.
-    ``local_paths`` are the local packages of every environment, at which ``pixi install --locked`` looks.
+    ``source_places`` are those of every environment's packages, at which ``pixi install --locked`` looks.
     ``context_entries`` are the names in the context, without those that never become part of an image.
     ``scm_versioned`` tells whether a package of its own takes its version from Git.
     ``missing_files`` are named by the manifest and not there, without which Pixi refuses it.
@@ -73,7 +74,7 @@ class Workspace:
     own_source: tuple[OwnSource, ...]
     git_source: tuple[GitSource, ...]
     find_links: tuple[str, ...]
-    local_paths: tuple[str, ...]
+    source_places: tuple[SourcePlace, ...]
     context_entries: tuple[str, ...]
     scm_versioned: bool
     unknown_environments: tuple[str, ...]
@@ -115,7 +116,7 @@ class Workspace:
             "own_source": [asdict(package) for package in self.own_source],
             "git": [asdict(package) for package in self.git_source],
             "find_links": self.find_links,
-            "local_paths": self.local_paths,
+            "source_places": [asdict(place) for place in self.source_places],
             "unknown_environments": self.unknown_environments,
             "install_files": self.install_files,
             "activation": {
@@ -184,7 +185,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         own_source=own,
         git_source=git_source(locked, lock),
         find_links=tuple(place_of(local_path(path, context), context) for path in find_links),
-        local_paths=local_paths(lock, context),
+        source_places=source_places(lock, context),
         context_entries=_entries(context),
         scm_versioned=_takes_version_from_git(context, own),
         unknown_environments=tuple(name for name in lock.environment_names if name not in known),

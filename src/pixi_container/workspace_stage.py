@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from pixi_container.lock_check import LockCheck, lock_check_beside
 from pixi_container.manifest import version_key
 from pixi_container.own_source import is_inside
-from pixi_container.paths import is_file, is_possible, leads_out
+from pixi_container.paths import can_be_mounted
 
 if TYPE_CHECKING:
     from pixi_container.own_source import OwnSource
     from pixi_container.workspace import Workspace
 
 _EDITABLE_FROM_MANIFEST = "0.62.0"
-_MOUNTABLE = re.compile(r"[A-Za-z0-9_.@+-]+(/[A-Za-z0-9_.@+-]+)*")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_METADATA_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _FROM_FILES = {"wheel", "sdist", "pypi-path", "pypi-editable"}
 
 
@@ -27,15 +25,16 @@ class WorkspaceStage:
     """What the stage does; paths are relative to the context.
 
     ``skip`` are the packages that the first stage leaves out, ``skipped_records`` how many of them are conda's.
-    ``mounts`` are there while the packages are built, ``copies`` stay in the image, for editable packages.
-    ``locked`` tells whether Pixi can check the lock against the manifest with what is mounted. With
-    ``release_manifest`` editable packages are installed as if they were not. ``distributions`` are the Python
+    ``mounts`` are there while the packages are built, as are empty ``folders``; ``copies`` stay in the image, for
+    editable packages. ``locked`` tells whether Pixi can check the lock against the manifest with what is there.
+    With ``release_manifest`` editable packages are installed as if they were not. ``distributions`` are the Python
     packages that must be there afterwards.
     """
 
     skip: tuple[str, ...]
     skipped_records: int
     mounts: tuple[str, ...]
+    folders: tuple[str, ...]
     copies: tuple[str, ...]
     locked: bool
     release_manifest: bool
@@ -58,32 +57,23 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
         return None
     release = version_key(pixi_version) >= version_key(_EDITABLE_FROM_MANIFEST)
     stay = [package for package in own if package.kind == "pypi-editable" and not release]
-    own_paths = {package.path for package in own}
-    others = [path for path in workspace.local_paths if path not in own_paths]
-    metadata = [f"{path}/{name}" for path in others if is_inside(path) for name in _METADATA_FILES]
-    metadata = [
-        path for path in metadata if is_file(workspace.context, path) and not leads_out(workspace.context, path)
-    ]
     needed = {path for package in own for path in (package.path, *package.inputs)}
+    needed |= {path for path in workspace.find_links if is_inside(path)}
+    check = lock_check_beside(needed, workspace)
+    checked = check or LockCheck()
     whole = "." in needed
-    mounts = (
-        workspace.context_entries if whole else sorted({*needed, *(p for p in metadata if not _below(p, needed))})
-    )
+    mounts = workspace.context_entries if whole else sorted({*needed, *checked.files})
     taken = set(workspace.install_files)
     return WorkspaceStage(
         skip=tuple(package.name for package in own),
         skipped_records=sum(package.kind == "conda-source" for package in own),
         mounts=tuple(path for path in mounts if path not in taken and can_be_mounted(path)),
+        folders=checked.folders,
         copies=tuple(sorted({path for package in stay for path in _copied(package, workspace)})),
-        locked=all(is_inside(path) for path in others),
+        locked=check is not None,
         release_manifest=release and any(package.kind == "pypi-editable" for package in own),
         distributions=tuple(package.name for package in own if package.kind in _FROM_FILES),
     )
-
-
-def can_be_mounted(path: str) -> bool:
-    """Tell whether a path can stand in a mount's options, which know no quotes."""
-    return path == "." or bool(_MOUNTABLE.fullmatch(path) and is_possible(path))
 
 
 def is_name(name: str) -> bool:
@@ -93,7 +83,3 @@ def is_name(name: str) -> bool:
 
 def _copied(package: OwnSource, workspace: Workspace) -> tuple[str, ...]:
     return workspace.context_entries if package.path == "." else (package.path,)
-
-
-def _below(path: str, folders: set[str]) -> bool:
-    return any(str(parent) in folders for parent in PurePosixPath(path).parents)

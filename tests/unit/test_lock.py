@@ -316,7 +316,12 @@ def test_what_comes_from_the_workspace_with_what_building_it_reads(tmp_path: Pat
         "study": ("pypi-path", ".", ()),
         "wheel": ("wheel", "links/wheel-1.0-py3-none-any.whl", ()),
     }
-    assert workspace.local_paths == (".", "links/wheel-1.0-py3-none-any.whl", "recipes/helper", "recipes/tool")
+    assert [(place.path, place.kind) for place in workspace.source_places] == [
+        (".", "pypi-folder"),
+        ("links/wheel-1.0-py3-none-any.whl", "pypi-file"),
+        ("recipes/helper", "conda-source"),
+        ("recipes/tool", "conda-source"),
+    ]
     old = workspace_of(tmp_path, V6)
     assert next(package.inputs for package in old.own_source if package.name == "tool") == ("recipes/shared",)
 

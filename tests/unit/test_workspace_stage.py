@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pixi_container.inputs import Inputs
-from pixi_container.own_source import OwnSource
+from pixi_container.own_source import OwnSource, SourcePlace
 from pixi_container.problems import problems_of
 from pixi_container.workspace import Workspace, read_workspace
 from pixi_container.workspace_stage import workspace_stage
@@ -29,10 +29,21 @@ def workspace(folder: Folder) -> Workspace:
     return read_workspace(Inputs(context=str(folder.path)), "linux/amd64")
 
 
-def with_own(workspace: Workspace, *packages: tuple[str, str, str], local: tuple[str, ...] = ()) -> Workspace:
+PLACE_OF = {
+    "pypi-path": "pypi-folder",
+    "pypi-editable": "pypi-folder",
+    "wheel": "pypi-file",
+    "conda-source": "conda-source",
+    "conda-file": "conda-file",
+}
+
+
+def with_own(
+    workspace: Workspace, *packages: tuple[str, str, str], others: tuple[SourcePlace, ...] = ()
+) -> Workspace:
     own = tuple(OwnSource(name=name, kind=kind, path=path, reason="test") for name, kind, path in packages)
-    paths = tuple(sorted({package.path for package in own} | set(local)))
-    return replace(workspace, own_source=own, local_paths=paths, lock_version=7)
+    places = tuple(sorted({SourcePlace(package.path, PLACE_OF[package.kind]) for package in own} | set(others)))
+    return replace(workspace, own_source=own, source_places=places, lock_version=7)
 
 
 def test_without_own_packages_there_is_no_stage(workspace: Workspace) -> None:
@@ -60,13 +71,58 @@ def test_the_workspace_itself_needs_its_whole_folder_but_manifest_and_lock(works
 
 def test_the_check_of_the_lock_sees_the_metadata_of_other_environments_packages(workspace: Workspace) -> None:
     own = ("tools", "pypi-path", "packages/tools")
-    inside = workspace_stage(with_own(workspace, own, local=("packages/other",)), PIXI)
-    outside = workspace_stage(with_own(workspace, own, local=("../elsewhere",)), PIXI)
-    assert inside
-    assert inside.mounts == ("packages/other/pyproject.toml", "packages/tools")
-    assert inside.locked
-    assert outside
-    assert not outside.locked
+    stage = workspace_stage(
+        with_own(
+            workspace,
+            own,
+            others=(
+                SourcePlace("packages/absent", "pypi-folder"),
+                SourcePlace("packages/other", "pypi-folder"),
+                SourcePlace("wheels/a.whl", "pypi-file"),
+            ),
+        ),
+        PIXI,
+    )
+    assert stage
+    assert stage.mounts == ("packages/other/pyproject.toml", "packages/tools", "wheels/a.whl")
+    assert stage.folders == ("packages/absent",)
+    assert stage.locked
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        SourcePlace("../elsewhere", "pypi-folder"),
+        SourcePlace("packages/with space", "pypi-folder"),
+        SourcePlace("wheels/absent.whl", "pypi-file"),
+        SourcePlace("recipes/tool", "conda-source"),
+        SourcePlace("git+https://example.org/tool", "conda-git"),
+    ],
+)
+def test_the_lock_is_not_checked_where_pixi_would_miss_something(workspace: Workspace, place: SourcePlace) -> None:
+    own = ("tools", "pypi-path", "packages/tools")
+    stage = workspace_stage(with_own(workspace, own, others=(place,)), PIXI)
+    assert stage
+    assert (stage.locked, stage.folders) == (False, ())
+    assert stage.mounts == ("packages/tools",)
+
+
+@pytest.mark.parametrize(("links", "locked"), [("wheels", True), ("./wheels/", True), ("elsewhere", False)])
+def test_building_a_package_opens_the_folders_of_wheels(folder: Folder, links: str, locked: bool) -> None:
+    folder.write("wheels/a.whl", "")
+    folder.replace(
+        "pixi.toml",
+        "[activation.env]",
+        f"[pypi-options]\nfind-links = [{{ path = '{links}' }}]\n\n[activation.env]",
+    )
+    own = with_own(
+        replace(read_workspace(Inputs(context=str(folder.path)), "linux/amd64"), find_links=("wheels",)),
+        ("tools", "pypi-path", "packages/tools"),
+    )
+    stage = workspace_stage(own, PIXI)
+    assert stage
+    assert stage.mounts == ("packages/tools", "wheels")
+    assert stage.locked is locked
 
 
 def test_editable_packages_are_released_where_pixi_allows_it(workspace: Workspace) -> None:
