@@ -176,6 +176,7 @@ def _common(inputs: Inputs, workspace: Workspace, order: BuildOrder, purpose: st
         f"{WORK}/{purpose}.json",
         "--provenance",
         "false",
+        *(("--no-cache-filter", "notes") if order.draft.has_notes else ()),
         *(("--build-context", f"environment=docker-image://{order.reuse}") if order.reuse else ()),
         *(("--cache-from", f"type=registry,ref={order.previous}") if order.previous else ()),
         *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),

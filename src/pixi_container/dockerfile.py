@@ -32,13 +32,34 @@ TRUSTED_CACHE, UNTRUSTED_CACHE = "pixi-container", "pixi-container-untrusted"
 ACTIVATION_CHECK = r"""
 fail() { echo "activation check: $1" >&2; exit 1; }
 [ -n "${CONDA_PREFIX:-}" ] || fail "CONDA_PREFIX is not set"
-[ "${PATH%%:*}" = "$CONDA_PREFIX/bin" ] || fail "PATH does not start with $CONDA_PREFIX/bin but is $PATH"
+case ":$PATH:" in *":$CONDA_PREFIX/bin:"*) ;; *) fail "PATH does not have $CONDA_PREFIX/bin but is $PATH" ;; esac
 unreadable=$(find "$CONDA_PREFIX" ! -readable -print -quit)
 [ -z "$unreadable" ] || fail "user $(id -u) cannot read $unreadable"
 if [ -x "$CONDA_PREFIX/bin/python" ]; then python -I -B -c "" || fail "python does not start"; fi
 echo "environment $CONDA_PREFIX is active for user $(id -u)"
 """.strip()
 """What is run when the user gives no ``test-command``, as a user that the image does not know."""
+
+PROXY_VARIABLES = tuple(
+    name
+    for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY")
+    for name in (proxy, proxy.lower())
+)
+"""What BuildKit gives to each step where docker is set up with proxies, for pixi and for builds that it starts.
+
+Source: https://docs.docker.com/reference/dockerfile/#predefined-args
+"""
+
+PASSED_VARIABLES = (
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "HTTP_TIMEOUT",
+    "NETRC",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+)
+"""Variables of the builder image that reach the build of own packages, beside ``PIP_*`` and ``UV_*``."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXPANDED_BY_SHELL = re.compile(r"[$`]")
@@ -83,8 +104,7 @@ def render_dockerfile(
     skipped = set(stage.skip) if stage else set()
     installed = [package for package in workspace.platform.packages if package.name not in skipped]
     manifest_copies = _copies(workspace.install_files, workdir)
-    script_copies = _copies(workspace.activation_scripts, workdir)
-    copies = len(manifest_copies) + len(script_copies) + len(workspace.include)
+    copies = len(manifest_copies) + len(workspace.include)
     # Beside them are the shells' start-up files, the working folder, the entrypoint, and what the stage installs.
     others = copies + 3 + (len(manifest_copies) + len(stage.copies) + 1 if stage else 0)
     values = {
@@ -111,14 +131,17 @@ def render_dockerfile(
         "conda_auth": settings.conda_auth,
         "cache": settings.cache,
         "build_variables": _build_variables(workspace, settings),
+        "passed_variables": PASSED_VARIABLES,
+        "proxy_variables": PROXY_VARIABLES,
         "manifest_copies": manifest_copies,
         "install_copies": [
             *_copies((*workspace.install_files, *workspace.activation_scripts), workdir),
             *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),
         ],
-        "script_copies": script_copies,
+        "activation_scripts": workspace.activation_scripts,
         "include_copies": [[path, f"{workdir}/{path}"] for path in workspace.include],
         "activation": activation,
+        "kept_variables": _image_variables(workspace),
         "environment_variables": _environment_variables(workspace, activation),
         "production_variables": (
             [("PIXI_PROJECT_VERSION", workspace.manifest.version)] if workspace.manifest.version else []
@@ -207,14 +230,20 @@ def _environment_variables(workspace: Workspace, activation: list[tuple[str, str
             )
         if name != "PATH" and not _EXPANDED_BY_SHELL.search(value) and not CONTROL.search(value):
             variables[name] = value
-    # Without these two Pixi checks, and may rewrite, the environment on every `pixi run`.
-    variables |= {"PIXI_FROZEN": "true", "PIXI_NO_INSTALL": "true", "PIXI_CACHE_DIR": "/tmp/pixi-cache"}  # noqa: S108
+    # A home of the host's may have packages for its own Python (https://docs.python.org/3/library/site.html).
+    variables.setdefault("PYTHONNOUSERSITE", "1")
     if workspace.cuda:
-        variables |= {
-            "CONDA_OVERRIDE_CUDA": workspace.cuda,
-            "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
-            "NVIDIA_VISIBLE_DEVICES": "all",
-        }
+        variables |= {"NVIDIA_DRIVER_CAPABILITIES": "compute,utility", "NVIDIA_VISIBLE_DEVICES": "all"}
+    # Empty, so that what a container starts does not take the environment of that container for its own.
+    return sorted({**variables, **dict(_image_variables(workspace)), "PIXI_CONTAINER_ACTIVE": ""}.items())
+
+
+def _image_variables(workspace: Workspace) -> list[tuple[str, str]]:
+    """Give what tells Pixi and conda about the image, whatever a host says."""
+    # Without the first two Pixi checks, and may rewrite, the environment on every `pixi run`.
+    variables = {"PIXI_FROZEN": "true", "PIXI_NO_INSTALL": "true", "PIXI_CACHE_DIR": "/tmp/pixi-cache"}  # noqa: S108
+    if workspace.cuda:
+        variables["CONDA_OVERRIDE_CUDA"] = workspace.cuda
     return sorted(variables.items())
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 80
 _ENVIRONMENT = re.compile(r"^FROM \S+ AS environment$", re.MULTILINE)
 _LAYER = re.compile(r"^COPY --link --from=build (/layers/\S+) /$", re.MULTILINE)
+_NOTES = re.compile(r"^FROM build AS notes$", re.MULTILINE)
 _CHECK = re.compile(r"^FROM \S+ AS check$", re.MULTILINE)
 
 
@@ -68,6 +69,11 @@ class Draft:
     def has_environment(self) -> bool:
         """Whether the environment is a stage, so that it can be an image of its own."""
         return _ENVIRONMENT.search(self.dockerfile) is not None
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether a stage repeats what the build had to say, which its cache keeps from being said again."""
+        return _NOTES.search(self.dockerfile) is not None
 
     @property
     def has_check(self) -> bool:

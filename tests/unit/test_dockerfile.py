@@ -115,8 +115,8 @@ def variables_of(dockerfile: str) -> dict[str, str]:
 
 
 def exports_of(dockerfile: str) -> dict[str, str]:
-    """What activate.sh exports."""
-    body = dockerfile.partition('<<"ACTIVATE"')[2].partition("\nACTIVATE\n")[0]
+    """The variables that activate.sh puts right each time."""
+    body = dockerfile.partition("__pixi_container_variables() {\n")[2].partition("\n}\n")[0]
     words = [shlex.split(line) for line in body.split("\n") if line.startswith("  export ")]
     assert all(len(line) == 2 for line in words)
     return {name: value for _, assignment in words for name, _, value in [assignment.partition("=")]}
@@ -191,7 +191,9 @@ def test_file_names_are_copied_by_name_or_refused(
     copied = [line.partition("[")[2] for line in dockerfile.split("\n") if re.match(r"COPY (--link )?\[", line)]
     # BuildKit expands the words of COPY, with backslash as the escape.
     wanted = [f"scripts/{name}.sh".replace("'", "\\'"), "/app/scripts/"]
-    assert [json.loads(f"[{words}") for words in copied].count(wanted) == 2
+    assert [json.loads(f"[{words}") for words in copied].count(wanted) == 1
+    (layer,) = re.findall(r"^for file in entrypoint.sh (.*); do$", dockerfile, re.MULTILINE)
+    assert shlex.split(layer) == [f"scripts/{name}.sh"]
     assert instructions(dockerfile) == instructions(usual["with a script"])
 
 
