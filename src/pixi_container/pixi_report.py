@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# The sign in front of an error is a cross, U+00D7.
-_BEGIN = re.compile(r"Error: +\xd7 (.*)")
-_BEGIN_OF_OLD = re.compile(r" {2}\xd7 (.*)")
-_CAUSE = re.compile(r" {2}[├╰]─▶ (?: *\xd7 )?(.*)")
+_BEGIN = re.compile(r"Error: +× (.*)")
+_BEGIN_OF_OLD = re.compile(r" {2}× (.*)")
+_CAUSE = re.compile(r" {2}[├╰]─▶ (?: *× )?(.*)")
 _MORE = re.compile(r" {2}[│ ](?: {0,3}(.*))?")
 _HELP = re.compile(r" +help: (.*)")
 _SNIPPET = re.compile(r"[ │]*╭─+\[(.*)\]")

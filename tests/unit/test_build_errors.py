@@ -18,8 +18,8 @@ STEPS = """\
 #1 transferring dockerfile: 451B done
 #1 DONE 0.1s
 
-#4 [build 1/9] FROM ghcr.io/prefix-dev/pixi:noble@sha256:885a5306aecda3943c95aea5e129a5b7166a940de7dd165ded62541b82
-#4 resolve ghcr.io/prefix-dev/pixi:noble@sha256:885a5306aecda3943c95aea5e129a5b7166a940de7dd165ded62541b82 0.1s done
+#4 [build 1/9] FROM ghcr.io/prefix-dev/pixi:noble@sha256:885a5306aecda3943c95aea5e129
+#4 resolve ghcr.io/prefix-dev/pixi:noble@sha256:885a5306aecda3943c95aea5e129 0.1s done
 #4 CACHED
 
 """
@@ -30,7 +30,7 @@ def of_step(text: str, code: int = 1) -> str:
     lines = text.split("\n")
     command = f'process "/bin/bash -euo pipefail -c {SCRIPT}" did not complete successfully: exit code: {code}'
     return (
-        f"{STEPS}#9 [workspace 3/3] RUN --mount=type=bind,from=pixi,target=/mnt/pixi <<WORKSPACE (touch /tmp/start...)\n"
+        f"{STEPS}#9 [workspace 3/3] RUN --mount=type=bind,from=pixi <<WORKSPACE (touch /tmp/start...)\n"
         + "".join(f"#9 {number}.572 {line}\n" for number, line in enumerate(lines))
         + f"#9 ERROR: {command}\n------\n > [workspace 3/3] RUN <<WORKSPACE (touch /tmp/start...):\n"
         + "".join(f"{number}.572 {line}\n" for number, line in list(enumerate(lines))[-10:])
@@ -43,8 +43,8 @@ def of_builder(error: str) -> str:
     """Return what buildx prints when BuildKit itself, or a registry that it asks, says ``error``."""
     step, _, _ = error.partition("\n")
     return (
-        f"{STEPS}#6 exporting to image\n#6 pushing layers 0.0s done\n#6 ERROR: {step}\n------\n > exporting to image:\n"
-        f"------\nERROR: failed to build: failed to solve: {error}"
+        f"{STEPS}#6 exporting to image\n#6 pushing layers 0.0s done\n#6 ERROR: {step}\n"
+        f"------\n > exporting to image:\n------\nERROR: failed to build: failed to solve: {error}"
     )
 
 
@@ -89,28 +89,42 @@ def test_the_report_of_pixi_is_one_text_and_never_the_script() -> None:
     ("report", "message", "hint"),
     [
         (
-            "Error:   × the text of this one is so long that it has to be folded at the\n"
-            "  │ end of the line\n  ╰─▶ and so is that of its cause, at a hyphen of conda-\n      forge and at the\n"
-            "      space",
-            "the text of this one is so long that it has to be folded at the end of the line: "
-            "and so is that of its cause, at a hyphen of conda-forge and at the space",
+            (
+                "Error:   × the text of this one is so long that it has to be folded at the\n"
+                "  │ end of the line\n  ╰─▶ and so is that of its cause, at a hyphen of conda-\n      forge and "
+                "at the\n"
+                "      space"
+            ),
+            (
+                "the text of this one is so long that it has to be folded at the end of the line: "
+                "and so is that of its cause, at a hyphen of conda-forge and at the space"
+            ),
             "",
         ),
         (
-            "  × failed to fetch numpy-2.1-py.conda\n  ├─▶ Request error: it has no end for url (https://c/n.conda)\n"
-            "  ╰─▶ it has no end for url (https://c/n.conda)",
+            (
+                "  × failed to fetch numpy-2.1-py.conda\n  ├─▶ Request error: it has no end for url "
+                "(https://c/n.conda)\n"
+                "  ╰─▶ it has no end for url (https://c/n.conda)"
+            ),
             "failed to fetch numpy-2.1-py.conda: Request error: it has no end for url (https://c/n.conda)",
             "",
         ),
         (
-            "Error:   × failed to solve requirements of environment 'default'\n  ├─▶   × a nested one\n  │\n  ╰─▶ why",
+            (
+                "Error:   × failed to solve requirements of environment 'default'\n  ├─▶   × a nested one\n  "
+                "│\n  ╰─▶ why"
+            ),
             "failed to solve requirements of environment 'default': a nested one: why",
             "",
         ),
         (
-            "Error:   × [build-system] section is only allowed with `pixi-build`\n   ╭─[pixi.toml:7:9]\n 6 │ \n"
-            " 7 │ ╭─▶         [build-system]\n 8 │ ╰─▶         build-backend = {}\n   ╰────\n"
-            "  help: Add `preview` to\n        [workspace]",
+            (
+                "Error:   × [build-system] section is only allowed with `pixi-build`\n   ╭─[pixi.toml:7:9]\n 6 "
+                "│ \n"
+                " 7 │ ╭─▶         [build-system]\n 8 │ ╰─▶         build-backend = {}\n   ╰────\n"
+                "  help: Add `preview` to\n        [workspace]"
+            ),
             "[build-system] section is only allowed with `pixi-build` (pixi.toml:7:9)",
             "Add `preview` to [workspace]",
         ),
@@ -144,9 +158,15 @@ REASON = (
             + "; and 2 more",
         ),
         (
-            " INFO pixi: the locked conda packages in solve group g are not consistent for all environments for "
-            f"platform linux-64\n{OUTDATED}",
-            "the locked conda packages in solve group g are not consistent for all environments for platform linux-64",
+            (
+                " INFO pixi: the locked conda packages in solve group g are not consistent for all environments "
+                "for "
+                f"platform linux-64\n{OUTDATED}"
+            ),
+            (
+                "the locked conda packages in solve group g are not consistent for all environments for "
+                "platform linux-64"
+            ),
         ),
     ],
 )
@@ -172,7 +192,8 @@ GIT = (
     "      --- stderr\n      fatal: {}"
 )
 UNREACHABLE = (
-    "Error:   × failed to fetch repodata\n  ├─▶ error sending request for url (https://conda.example.org/noarch/r.zst)\n"
+    "Error:   × failed to fetch repodata\n  ├─▶ error sending request for url "
+    "(https://conda.example.org/noarch/r.zst)\n"
     "  ├─▶ client error (Connect)\n  ╰─▶ {}"
 )
 HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/login-action", "credentials for Git"}
@@ -187,7 +208,7 @@ HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/lo
         (INDEX.format("403 Forbidden"), "403", "the index's host in 'conda-auth'"),
         (CHANNEL.format("429 Too Many Requests"), "429", "limits"),
         (INDEX.format("429 Too Many Requests"), "429", "limits"),
-        (CHANNEL.format("404 Not Found"), "404", "`pixi update`"),
+        (CHANNEL.format("404 Not Found"), "404", "'conda-auth'"),
         (CHANNEL.format("503 Service Unavailable"), "503", "run the job again"),
         (
             GIT.format("could not read Username for 'https://github.com': terminal prompts disabled"),
@@ -219,18 +240,27 @@ HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/lo
             "'pixi-version'",
         ),
         (
-            "Error:   × Virtual package '__cuda >=12.8' does not match any of the available virtual packages on your\n"
-            "  │ machine: []",
+            (
+                "Error:   × Virtual package '__cuda >=12.8' does not match any of the available virtual "
+                "packages on your\n"
+                "  │ machine: []"
+            ),
             "__cuda >=12.8",
             "'cuda-version'",
         ),
         (
-            "Error:   × Failed to load lock file from `/work/pixi.lock`\n  ╰─▶ Lock-file version 8 is newer than supported",
+            (
+                "Error:   × Failed to load lock file from `/work/pixi.lock`\n  ╰─▶ Lock-file version 8 is newer "
+                "than supported"
+            ),
             "newer pixi",
             "'pixi-version'",
         ),
         (
-            "Error:   × Failed to load lock file from `/work/pixi.lock`\n  ╰─▶ missing `version` field in lock file",
+            (
+                "Error:   × Failed to load lock file from `/work/pixi.lock`\n  ╰─▶ missing `version` field in "
+                "lock file"
+            ),
             "newer pixi",
             "'pixi-version'",
         ),
@@ -254,7 +284,10 @@ def test_what_pixi_says_is_mended_where_pixi_gets_it(text: str, message: str, hi
             "'runtime-image'",
         ),
         (
-            'runc run failed: unable to start container process: exec: "/bin/sh": stat /bin/sh: no such file or directory',
+            (
+                'runc run failed: unable to start container process: exec: "/bin/sh": stat /bin/sh: no such '
+                "file or directory"
+            ),
             1,
             "has no /bin/sh",
             "'runtime-image'",
@@ -295,7 +328,10 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
     ("text", "message", "hint"),
     [
         (
-            f"{PUSH}unexpected status from POST request to https://ghcr.io/v2/lab/study/blobs/uploads/: 403 Forbidden",
+            (
+                f"{PUSH}unexpected status from POST request to https://ghcr.io/v2/lab/study/blobs/uploads/: 403 "
+                f"Forbidden"
+            ),
             "refuses the push of ghcr.io/lab/study:v1",
             "packages: write",
         ),
@@ -306,8 +342,11 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
         ),
         (f"{PUSH}unauthorized: authentication required", "refuses the push", "'password'"),
         (
-            f"{PUSH}push access denied, repository does not exist or may require authorization: server message: "
-            "insufficient_scope: authorization failed",
+            (
+                f"{PUSH}push access denied, repository does not exist or may require authorization: server "
+                f"message: "
+                "insufficient_scope: authorization failed"
+            ),
             "refuses the push",
             "'password'",
         ),
@@ -319,23 +358,33 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
             "docker/login-action",
         ),
         (
-            f"{BASE}unexpected status from HEAD request to https://registry-1.docker.io/v2/library/debian/manifests/t: "
-            "429 Too Many Requests",
+            (
+                f"{BASE}unexpected status from HEAD request to "
+                f"https://registry-1.docker.io/v2/library/debian/manifests/t: "
+                "429 Too Many Requests"
+            ),
             "limits how much",
             "docker/login-action",
         ),
         (
-            f"{BASE}failed to copy: httpReadSeeker: failed open: unexpected status code https://r/v2/m/sha256:5: "
-            "429 Too Many Requests - Server message: toomanyrequests: You have reached your unauthenticated pull rate "
-            "limit. https://www.docker.com/increase-rate-limit",
+            (
+                f"{BASE}failed to copy: httpReadSeeker: failed open: unexpected status code "
+                f"https://r/v2/m/sha256:5: "
+                "429 Too Many Requests - Server message: toomanyrequests: You have reached your unauthenticated "
+                "pull rate "
+                "limit. https://www.docker.com/increase-rate-limit"
+            ),
             "limits how much",
             "docker/login-action",
         ),
         (f"{BASE}docker.io/library/debian:trixie: not found", "an image was not found", "'runtime-image'"),
         (f"{BASE}no match for platform in manifest: not found", "not there for a platform", "'platforms'"),
         (
-            f'{PUSH}failed to authorize: failed to fetch oauth token: Post "https://r/token": tls: failed to verify '
-            "certificate: x509: certificate signed by unknown authority",
+            (
+                f'{PUSH}failed to authorize: failed to fetch oauth token: Post "https://r/token": tls: failed to '
+                f"verify "
+                "certificate: x509: certificate signed by unknown authority"
+            ),
             "not trusted by the builder",
             "docs.docker.com",
         ),
@@ -355,7 +404,10 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
             "Free space",
         ),
         (
-            'failed to compute cache key: failed to calculate checksum of ref m9txja7yj8::nyschbx: "/src": not found',
+            (
+                'failed to compute cache key: failed to calculate checksum of ref m9txja7yj8::nyschbx: "/src": '
+                "not found"
+            ),
             "'src' is in the checkout but not in the build context",
             "'!src'",
         ),
@@ -376,26 +428,38 @@ def test_what_the_builder_says_is_about_registries(text: str, message: str, hint
             "buildx plugin",
         ),
         (
-            "ERROR: Multi-platform build is not supported for the docker driver.\nSwitch to a different driver, or turn "
-            "on the containerd image store, and try again.",
+            (
+                "ERROR: Multi-platform build is not supported for the docker driver.\nSwitch to a different "
+                "driver, or turn "
+                "on the containerd image store, and try again."
+            ),
             "not supported for the docker driver",
             "docker/setup-buildx-action",
         ),
         (
-            "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+            (
+                "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker "
+                "daemon running?"
+            ),
             "does not answer",
             "Start Docker",
         ),
         (
-            f"{STEPS}ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF",
+            (
+                f"{STEPS}ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading "
+                f"from server: EOF"
+            ),
             "the builder went away",
             "memory or disk",
         ),
         (
-            "#1 [internal] booting buildkit\n#1 pulling image moby/buildkit:buildx-stable-1 0.1s done\n"
-            "#1 ERROR: Error response from daemon: toomanyrequests: You have reached your pull rate limit.\n------\n"
-            " > [internal] booting buildkit:\n------\n"
-            "ERROR: Error response from daemon: toomanyrequests: You have reached your pull rate limit.",
+            (
+                "#1 [internal] booting buildkit\n#1 pulling image moby/buildkit:buildx-stable-1 0.1s done\n"
+                "#1 ERROR: Error response from daemon: toomanyrequests: You have reached your pull rate "
+                "limit.\n------\n"
+                " > [internal] booting buildkit:\n------\n"
+                "ERROR: Error response from daemon: toomanyrequests: You have reached your pull rate limit."
+            ),
             "limits how much",
             "docker/login-action",
         ),
