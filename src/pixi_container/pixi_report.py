@@ -20,7 +20,9 @@ _CAUSE = re.compile(r" {2}[├╰]─▶ (?: *× )?(.*)")
 _MORE = re.compile(r" {2}[│ ](?: {0,3}(.*))?")
 _HELP = re.compile(r" +help: (.*)")
 _SNIPPET = re.compile(r"[ │]*╭─+\[(.*)\]")
-_SNIPPET_END = re.compile(r"[ │]*╰─{2,}")
+_SNIPPET_END = re.compile(r"[ │]*╰─+$")
+# In front of a folded line of a report within the report.
+_BAR = re.compile(r"^ *│")
 # Folded after a hyphen or a slash within a word, as in a URL.
 _WITHIN_A_WORD = re.compile(r"\w-$|\S/$")
 # As tracing writes it without colours and time: level, spans, module, which has had other names.
@@ -58,7 +60,7 @@ def outdated_reasons(lines: Iterable[str]) -> tuple[str, ...]:
 
     Source: crates/pixi_core/src/lock_file/outdated.rs
     """
-    return tuple(dict.fromkeys(match[1] for line in lines if (match := _REASON.match(line))))
+    return tuple(dict.fromkeys(match[1].rstrip(".") for line in lines if (match := _REASON.match(line))))
 
 
 def _report(begin: str, lines: Sequence[str]) -> PixiReport:
@@ -99,6 +101,7 @@ def _report(begin: str, lines: Sequence[str]) -> PixiReport:
 
 def _unfolded(lines: Iterable[str]) -> str:
     text = ""
-    for line in map(str.strip, lines):
-        text += line if not text or _WITHIN_A_WORD.search(text) else f" {line}"
+    for line in lines:
+        words = _BAR.sub("", line).strip()
+        text += words if not text or _WITHIN_A_WORD.search(text) else f" {words}"
     return text.strip()
