@@ -127,8 +127,8 @@ def checked_path(context: Path, path: str, *, source: str) -> str:
             else f"does not exist in '{context}'"
         )
     if problem:
-        hint = HOW_TO_BE_INSIDE if ".." in normal.parts else "Paths are relative to 'context'."
-        raise UserError(f"{source}: '{shortened(path)}' {problem}", hint=hint)
+        hints = ("Paths are relative to 'context'.", *([HOW_TO_BE_INSIDE] if ".." in normal.parts else []))
+        raise UserError(f"{source}: '{shortened(path)}' {problem}", hint=" ".join(hints))
     return str(normal)
 
 

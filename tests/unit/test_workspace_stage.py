@@ -112,7 +112,10 @@ def test_all_say_the_same_of_what_lies_outside(workspace: Workspace) -> None:
     wheels = problems_of(replace(workspace, find_links=("../wheels",)))
     with pytest.raises(UserError) as script:
         checked_path(workspace.context, "../activate.sh", source="activation script")
-    hints = {error.hint for error in (*packages, *wheels, script.value)}
+    hints = {
+        error.hint.removeprefix("Paths are relative to 'context'. ")
+        for error in (*packages, *wheels, script.value)
+    }
     assert len(hints) == 1
     (hint,) = hints
     assert "the manifest's folder, which 'context' names" in hint
