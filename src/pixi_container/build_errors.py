@@ -288,9 +288,10 @@ def explain(output: str, *, purpose: str, code: int) -> UserError:
     last = _last(report.after if report else said.step)
     failed = f"the {purpose} failed with exit code {code}"
     return (
-        _known(_Speaker.SHELL, "\n".join(last[-_LAST_LINES:]), f"{failed}: {{text}}")
+        # Of a step BuildKit tells only how it ended, such as for want of memory, of which the step need not know.
+        _known(_Speaker.BUILDER, said.builder, f"{failed}: {{text}}")
+        or _known(_Speaker.SHELL, "\n".join(last[-_LAST_LINES:]), f"{failed}: {{text}}")
         or (_of_pixi(report, outdated_reasons(said.step)) if report else None)
-        or _known(_Speaker.BUILDER, said.builder, f"{failed}: {{text}}")
         or (
             UserError(f"a step of the {purpose} failed: {last[-1]}", hint="\n".join(last[:-1]))
             if last

@@ -428,6 +428,7 @@ def test_what_the_builder_says_is_about_registries(text: str, message: str, hint
 @pytest.mark.parametrize(
     ("output", "message", "hint"),
     [
+        ('ERROR: no builder "other" found', 'no builder "other" found', "'builder'"),
         (
             "unknown flag: --annotation\n\nUsage:  docker buildx build [OPTIONS] PATH",
             "--annotation",
@@ -510,6 +511,13 @@ def test_only_the_step_that_failed_is_asked() -> None:
 def test_what_goes_wrong_after_a_report_of_pixi_counts() -> None:
     error = explained(of_step(f"{OUTDATED}\n/bin/bash: line 2: ./setup.sh: Permission denied", 126))
     assert "./setup.sh" in error.message
+
+
+def test_a_step_that_had_no_memory_need_not_know_it() -> None:
+    output = of_step(BACKEND).replace("successfully: exit code: 1", "successfully: cannot allocate memory")
+    error = explained(output.replace("solve: process", "solve: ResourceExhausted: process"))
+    assert error.message.startswith("the builder has not enough memory")
+    assert "padding" not in str(error)
 
 
 def test_silence_is_reported_too() -> None:
