@@ -78,7 +78,7 @@ _LOG_IN = (
     "anybody's the build has no credentials."
 )
 _AGAIN = "If it is a passing fault, run the job again."
-_MEMORY = "Use a runner with more memory, or build fewer platforms in one job."
+_MEMORY = "Use a runner, or a builder, with more memory."
 _IMAGES = "Check 'pixi-version', 'pixi-image' and 'runtime-image'."
 _BASH = "Choose a 'runtime-image' with bash, such as debian:bookworm-slim."
 _NEWER_PIXI = "Set 'pixi-version' to the version that wrote the lock, or newer."
@@ -170,7 +170,8 @@ _CAUSES = (
     _Cause(
         _SHELL,
         r"^exec \S+: exec format error$|^standard_init_linux.* exec format error$|^\.buildkit_qemu_emulator: .*",
-        "Put docker/setup-qemu-action before this step, or build for each platform on a runner of its kind.",
+        "Name images of the builder's own architecture: a digest may be of one alone, and DOCKER_DEFAULT_PLATFORM "
+        "asks for another.",
         "the builder cannot run programs of the platform: {match}",
     ),
     _Cause(
@@ -225,7 +226,7 @@ _CAUSES = (
     _Cause(
         _BUILDER,
         r"failed to resolve source metadata for (?P<what>\S+): (?s:.)*no match for platform",
-        "Leave the platform out of 'platforms', or name images that have it.",
+        "Name an image that is there for the builder's platform, or use a runner of one that it is there for.",
         "the image {what} is not there for a platform: {text}",
     ),
     _Cause(
@@ -265,11 +266,6 @@ _CAUSES = (
         r"^unknown (?:shorthand )?flag: |^docker: 'buildx' is not a docker command",
         "Install Docker's buildx plugin, or a newer one: https://docs.docker.com/go/buildx/",
         "docker buildx is missing or too old: {text}",
-    ),
-    _Cause(
-        _BUILDER,
-        r"multi(?:ple |-)platforms? (?:build|feature) is (?:currently )?not supported",
-        "Put docker/setup-buildx-action before this step, or turn on the engine's containerd image store.",
     ),
     _Cause(_BUILDER, r'no builder "', "`docker buildx ls` lists the builders; the input 'builder' names one."),
     _Cause(

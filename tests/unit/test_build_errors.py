@@ -298,12 +298,12 @@ def test_what_pixi_says_is_mended_where_pixi_gets_it(text: str, message: str, hi
             "has no /bin/sh",
             "'runtime-image'",
         ),
-        ("exec /bin/sh: exec format error", 255, "programs of the platform", "docker/setup-qemu-action"),
+        ("exec /bin/sh: exec format error", 255, "programs of the platform", "the builder's own architecture"),
         (
             "standard_init_linux.go:228: exec user process caused: exec format error",
             1,
             "programs of the platform",
-            "docker/setup-qemu-action",
+            "the builder's own architecture",
         ),
         ("/bin/bash: line 12: ./setup.sh: Permission denied", 126, "./setup.sh", "executable bit"),
         ("/bin/sh: 1: ./setup.sh: Permission denied", 126, "./setup.sh", "executable bit"),
@@ -384,7 +384,11 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
             "docker/login-action",
         ),
         (f"{BASE}docker.io/library/debian:trixie: not found", "an image was not found", "'runtime-image'"),
-        (f"{BASE}no match for platform in manifest: not found", "not there for a platform", "'platforms'"),
+        (
+            f"{BASE}no match for platform in manifest: not found",
+            "not there for a platform",
+            "the builder's platform",
+        ),
         (
             (
                 f'{PUSH}failed to authorize: failed to fetch oauth token: Post "https://r/token": tls: failed to '
@@ -440,8 +444,8 @@ def test_what_the_builder_says_is_about_registries(text: str, message: str, hint
                 "driver, or turn "
                 "on the containerd image store, and try again."
             ),
-            "not supported for the docker driver",
-            "docker/setup-buildx-action",
+            "Switch to a different driver, or turn on the containerd image store",
+            "",
         ),
         (
             (
