@@ -40,11 +40,16 @@ class Input:
 
 
 INPUTS = (
-    Input("context", ".", "Workspace folder, which is the build context as well."),
+    Input(
+        "context",
+        ".",
+        "Workspace folder, the one with the manifest. It is the build context as well: of what lies outside of it "
+        "a build has nothing.",
+    ),
     Input(
         "manifest-path",
         "",
-        "Manifest inside `context`. Found when empty: `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, "
+        "Manifest directly in `context`. Found when empty: `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, "
         "`mojoproject.toml`.",
     ),
     Input("environment", "default", "Pixi environment to ship."),

@@ -163,7 +163,7 @@ def test_locked_checks_every_environment_and_says_why_only_with_v(
 ) -> None:
     workspace.replace(old, new)
     done = workspace.pixi("install", "--locked", code=1)
-    assert done.stderr.strip() == "Error:   × lock file not up-to-date with the workspace"  # noqa: RUF001
+    assert done.stderr.strip() == "Error:   × lock file not up-to-date with the workspace"
     assert "INFO pixi_core::lock_file::outdated: " in workspace.pixi("install", "--locked", "-v", code=1).stderr
 
 

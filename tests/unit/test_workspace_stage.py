@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from pixi_container.errors import UserError
 from pixi_container.inputs import Inputs
 from pixi_container.own_source import OwnSource, SourcePlace
+from pixi_container.paths import checked_path
 from pixi_container.problems import problems_of
 from pixi_container.workspace import Workspace, read_workspace
 from pixi_container.workspace_stage import workspace_stage
@@ -159,6 +161,21 @@ def test_what_cannot_be_built_is_said_and_never_rendered(
     assert problem.hint
     stage = workspace_stage(own, PIXI)
     assert stage is None or all(".." not in path and " " not in path for path in (*stage.mounts, *stage.skip))
+
+
+def test_all_say_the_same_of_what_lies_outside(workspace: Workspace) -> None:
+    packages = problems_of(with_own(workspace, ("tools", "pypi-path", "../../libs/tools")))
+    wheels = problems_of(replace(workspace, find_links=("../wheels",)))
+    with pytest.raises(UserError) as script:
+        checked_path(workspace.context, "../activate.sh", source="activation script")
+    hints = {
+        error.hint.removeprefix("Paths are relative to 'context'. ")
+        for error in (*packages, *wheels, script.value)
+    }
+    assert len(hints) == 1
+    (hint,) = hints
+    assert "the manifest's folder, which 'context' names" in hint
+    assert "manifest and lock up to a folder that holds both" in hint
 
 
 def test_an_old_lock_cannot_leave_out_what_conda_builds(workspace: Workspace) -> None:
