@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 NEVER_COPIED = frozenset({".git", ".pixi"})
 """Names at the top of the context that never become part of an image."""
 
+PIXI_CONFIG = ".pixi/config.toml"
+"""What of them a build may see all the same: https://pixi.prefix.dev/latest/reference/pixi_configuration/."""
+
 HOW_TO_BE_INSIDE = (
     "A build has the manifest's folder, which 'context' names, and nothing beside it: move what is outside below "
     "that folder, or manifest and lock up to a folder that holds both."
@@ -80,7 +83,10 @@ def leads_out(context: Path, path: str) -> bool:
     top = context.resolve()
     try:
         target = (context / path).resolve()
-        return not target.is_relative_to(top) or bool(NEVER_COPIED & set(target.relative_to(top).parts))
+        if not target.is_relative_to(top):
+            return True
+        inside = target.relative_to(top)
+        return bool(NEVER_COPIED & set(inside.parts)) and inside.as_posix() != PIXI_CONFIG
     except (OSError, RuntimeError, ValueError):
         # Such as a loop of links.
         return True

@@ -25,6 +25,7 @@ from pixi_container.own_source import (
     source_places,
 )
 from pixi_container.paths import NEVER_COPIED, check_possible, checked_path, exists, is_file, is_folder, read_text
+from pixi_container.pixi_config import PixiConfig, pixi_config
 from pixi_container.platforms import Platform, environment_platforms
 from pixi_container.shortening import listed, shortened
 
@@ -53,6 +54,7 @@ class Workspace:
     ``source_places`` are those of every environment's packages, at which ``pixi install --locked`` looks.
     ``context_entries`` are the names in the context, without those that never become part of an image.
     ``scm_versioned`` tells whether a package of its own takes its version from Git.
+    ``config`` is the workspace's own configuration of Pixi.
     ``missing_files`` are named by the manifest and not there, without which Pixi refuses it.
     ``missing_scripts`` are activation scripts that the context does not have, which Pixi passes over.
     """
@@ -79,6 +81,7 @@ class Workspace:
     scm_versioned: bool
     unknown_environments: tuple[str, ...]
     install_files: tuple[str, ...]
+    config: PixiConfig
     activation_scripts: tuple[str, ...]
     missing_files: tuple[str, ...]
     missing_scripts: tuple[str, ...]
@@ -90,6 +93,11 @@ class Workspace:
         """What the first install takes from the context beside its files: conda packages, folders of wheels."""
         files = (package.path for package in self.own_source if package.kind == "conda-file")
         return tuple(dict.fromkeys(path for path in (*files, *self.find_links) if is_inside(path)))
+
+    @property
+    def config_files(self) -> tuple[str, ...]:
+        """The configuration where it is used: no part of the image, and of what it is made by."""
+        return (self.config.path,) if self.config.path else ()
 
     def as_json(self) -> dict[str, Any]:
         """Give all that is known as JSON values, each derived one with its reason."""
@@ -119,6 +127,7 @@ class Workspace:
             "source_places": [asdict(place) for place in self.source_places],
             "unknown_environments": self.unknown_environments,
             "install_files": self.install_files,
+            "config": self.config.path,
             "activation": {
                 "scripts": self.activation_scripts,
                 "missing_scripts": self.missing_scripts,
@@ -194,6 +203,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
             for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
             if path not in missing_files
         ),
+        config=pixi_config(context, inputs.dockerfile),
         activation_scripts=tuple(
             checked_path(context, path, source="activation script") for path in scripts if path not in missing
         ),

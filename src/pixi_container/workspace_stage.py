@@ -63,6 +63,7 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     checked = check or LockCheck()
     whole = "." in needed
     mounts = workspace.context_entries if whole else sorted({*needed, *checked.files})
+    mounts = (*mounts, *workspace.config_files)
     taken = set(workspace.install_files)
     return WorkspaceStage(
         skip=tuple(package.name for package in own),

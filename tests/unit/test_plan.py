@@ -301,3 +301,18 @@ def test_the_report_names_what_was_pushed(folder: Folder) -> None:
     for text in (report.text(), report.summary()):
         assert outputs["image"] in text
         assert "1.5 MB compressed in 2 layers" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ('["python", "src/main.py"]', "/app/src/main.py"),
+        ('["./src/main.py"]', "/app/src/main.py"),
+        ('["python", "/app/src/main.py"]', ""),
+        ('["python", "-m", "main"]', ""),
+        ('["src-tool"]', ""),
+    ],
+)
+def test_a_file_of_the_command_is_named_from_the_root(folder: Folder, command: str, file: str) -> None:
+    notes = [note for note in plan_of(folder, PUSH, command=command).notes if "Apptainer starts elsewhere" in note]
+    assert [f"write '{file}'" in note for note in notes] == ([True] if file else [])
