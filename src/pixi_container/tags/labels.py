@@ -33,8 +33,9 @@ def labels_of(
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Give the labels by key, sorted, and notes; entries of the input ``name`` win over what the facts say.
 
-    Facts that are not known, or of white space and control characters alone, give no label. An entry without ``=`` gives none either, and a note: the original
-    drops it in silence. Raises ``UserError`` for a key that no label can have.
+    Facts that are not known, or of white space and control characters alone, give no label. An entry without
+    ``=`` gives none either, and a note: the original drops it in silence. Raises ``UserError`` for a key that no
+    label can have.
     """
     repository = facts.repository
     known = {
