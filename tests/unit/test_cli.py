@@ -96,6 +96,13 @@ def test_tags_reads_a_workflows_variables(tmp_path: Path, capsys: pytest.Capture
     assert result["annotations"][-1] == "index:org.opencontainers.image.description=d"
 
 
+def test_images_that_are_all_disabled_leave_no_tags(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["tags", "--json", "--tags", "a", "--images", "org/app,enable=false"]
+    assert main(arguments, {"PATH": "/usr/bin"}) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["tag-names"], result["tags"]) == (["a"], [])
+
+
 def test_starting_imports_nothing_heavy() -> None:
     script = (
         "import sys; from pixi_container.cli import main; main(['tags', '--tags', 'a', '--images', 'r.io/a'], {});"
