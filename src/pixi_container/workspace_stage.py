@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pixi_container.own_source import OwnSource
     from pixi_container.workspace import Workspace
 
-_EDITABLE_FROM_MANIFEST = "0.62.0"
+EDITABLE_FROM_MANIFEST = "0.62.0"
 _MOUNTABLE = re.compile(r"[A-Za-z0-9_.@+-]+(/[A-Za-z0-9_.@+-]+)*")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _METADATA_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -56,7 +56,7 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     ]
     if not own:
         return None
-    release = version_key(pixi_version) >= version_key(_EDITABLE_FROM_MANIFEST)
+    release = version_key(pixi_version) >= version_key(EDITABLE_FROM_MANIFEST)
     stay = [package for package in own if package.kind == "pypi-editable" and not release]
     own_paths = {package.path for package in own}
     others = [path for path in workspace.local_paths if path not in own_paths]

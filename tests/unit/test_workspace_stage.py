@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.inputs import Inputs
 from pixi_container.own_source import OwnSource
 from pixi_container.problems import problems_of
 from pixi_container.workspace import Workspace, read_workspace
 from pixi_container.workspace_stage import workspace_stage
 from tests.unit.conftest import Folder
-
-PIXI = "0.76.1"
 
 
 @pytest.fixture
@@ -36,13 +35,13 @@ def with_own(workspace: Workspace, *packages: tuple[str, str, str], local: tuple
 
 
 def test_without_own_packages_there_is_no_stage(workspace: Workspace) -> None:
-    assert workspace_stage(workspace, PIXI) is None
-    assert workspace_stage(with_own(workspace, ("a", "conda-file", "wheels/a.conda")), PIXI) is None
+    assert workspace_stage(workspace, DEFAULT_PIXI) is None
+    assert workspace_stage(with_own(workspace, ("a", "conda-file", "wheels/a.conda")), DEFAULT_PIXI) is None
 
 
 def test_only_what_is_needed_is_mounted(workspace: Workspace) -> None:
     own = with_own(workspace, ("tools", "pypi-path", "packages/tools"), ("a", "wheel", "wheels/a.whl"))
-    stage = workspace_stage(own, PIXI)
+    stage = workspace_stage(own, DEFAULT_PIXI)
     assert stage
     assert stage.skip == ("tools", "a")
     assert stage.mounts == ("packages/tools", "wheels/a.whl")
@@ -53,15 +52,15 @@ def test_only_what_is_needed_is_mounted(workspace: Workspace) -> None:
 
 
 def test_the_workspace_itself_needs_its_whole_folder_but_manifest_and_lock(workspace: Workspace) -> None:
-    stage = workspace_stage(with_own(workspace, ("study", "pypi-path", ".")), PIXI)
+    stage = workspace_stage(with_own(workspace, ("study", "pypi-path", ".")), DEFAULT_PIXI)
     assert stage
     assert stage.mounts == ("packages", "src", "wheels")
 
 
 def test_the_check_of_the_lock_sees_the_metadata_of_other_environments_packages(workspace: Workspace) -> None:
     own = ("tools", "pypi-path", "packages/tools")
-    inside = workspace_stage(with_own(workspace, own, local=("packages/other",)), PIXI)
-    outside = workspace_stage(with_own(workspace, own, local=("../elsewhere",)), PIXI)
+    inside = workspace_stage(with_own(workspace, own, local=("packages/other",)), DEFAULT_PIXI)
+    outside = workspace_stage(with_own(workspace, own, local=("../elsewhere",)), DEFAULT_PIXI)
     assert inside
     assert inside.mounts == ("packages/other/pyproject.toml", "packages/tools")
     assert inside.locked
@@ -71,7 +70,7 @@ def test_the_check_of_the_lock_sees_the_metadata_of_other_environments_packages(
 
 def test_editable_packages_are_released_where_pixi_allows_it(workspace: Workspace) -> None:
     own = with_own(workspace, ("tools", "pypi-editable", "packages/tools"))
-    released, kept = workspace_stage(own, PIXI), workspace_stage(own, "0.61.0")
+    released, kept = workspace_stage(own, DEFAULT_PIXI), workspace_stage(own, "0.61.0")
     assert released
     assert (released.release_manifest, released.copies) == (True, ())
     assert kept
@@ -79,7 +78,7 @@ def test_editable_packages_are_released_where_pixi_allows_it(workspace: Workspac
 
 
 def test_conda_source_packages_are_counted_out_of_the_first_install(workspace: Workspace) -> None:
-    stage = workspace_stage(with_own(workspace, ("tools", "conda-source", "packages/tools")), PIXI)
+    stage = workspace_stage(with_own(workspace, ("tools", "conda-source", "packages/tools")), DEFAULT_PIXI)
     assert stage
     assert (stage.skipped_records, stage.distributions) == (1, ())
 
@@ -101,7 +100,7 @@ def test_what_cannot_be_built_is_said_and_never_rendered(
     (problem,) = problems_of(own)
     assert message in problem.message
     assert problem.hint
-    stage = workspace_stage(own, PIXI)
+    stage = workspace_stage(own, DEFAULT_PIXI)
     assert stage is None or all(".." not in path and " " not in path for path in (*stage.mounts, *stage.skip))
 
 
