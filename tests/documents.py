@@ -17,9 +17,9 @@ ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "docs/inputs.md", "docs/pixi-versions.md", "docs/reuse.md")
 PIXI_VERSIONS = {
     OLDEST_PIXI: "The oldest that is supported: the first with every option that the Dockerfile uses.",
-    "0.55.0": "Variables of `[activation.env]` are set after activation scripts have run; before, scripts see them.",
-    EDITABLE_FROM_MANIFEST: "Editable packages of the workspace are installed into the image like any other; before, "
-    "they stay editable, and their sources are in the image.",
+    "0.55.0": "Variables of `[activation.env]` are set after the activation scripts; before, scripts see them.",
+    EDITABLE_FROM_MANIFEST: "Editable packages of the workspace are installed like any other; before, they stay "
+    "editable, and their sources are in the image.",
     "0.64.0": "A builder that comes back keeps downloaded packages; before, each build downloads them anew.",
     "0.67.2": "`pixi run` in the image never installs, as it heeds `PIXI_NO_INSTALL`; before, call it as "
     "`pixi run --as-is`.",
