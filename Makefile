@@ -18,7 +18,7 @@ real: $(READY) ## the example, event by event, on the services that tests/real/s
 
 example: $(READY) ## the example for this machine in dist/example, with a lock
 	rm -rf dist/example
-	$(BIN)/python -m tests.real dist/example
+	PYTHONPATH=src $(BIN)/python -m tests.real dist/example
 
 unit: $(READY) ## the tests that need nothing but Python
 	$(BIN)/pytest tests/unit tests/security -m "not engine and not slow"
