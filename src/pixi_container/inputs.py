@@ -283,7 +283,7 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         password=text["password"],
         credentials=_credentials(text["registry-auth"]),
         pixi_version=_optional(
-            "pixi-version", text["pixi-version"], r"v?\d+\.\d+\.\d+", "a version such as 0.76.1"
+            "pixi-version", text["pixi-version"], r"v?\d+\.\d+\.\d+", "a version such as 0.77.0"
         ).removeprefix("v"),
         pixi_image=text["pixi-image"],
         runtime_image=text["runtime-image"],

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from pixi_container.base_images import choose_base_images
+from pixi_container.base_images import DEFAULT_PIXI, choose_base_images
 from pixi_container.build_commands import BuilderKind, Command
 from pixi_container.changes import not_consulted
 from pixi_container.credentials import push_credentials
@@ -198,7 +198,7 @@ def test_expressions_of_the_workspace_are_known(folder: Folder) -> None:
     plan = plan_of(
         folder, PUSH, environment="gpu", tags="type=raw,value={{environment}}-{{base}}-cuda-{{cuda}}-{{pixi}}"
     )
-    assert plan.tags == ("ghcr.io/lab/study:gpu-noble-cuda-12-0.76.1",)
+    assert plan.tags == (f"ghcr.io/lab/study:gpu-noble-cuda-12-{DEFAULT_PIXI}",)
 
 
 def test_no_tag_on_a_pushing_event_is_an_error(folder: Folder) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.dockerfile import TEMPLATE
 
 ROOT = Path(__file__).parents[2]
@@ -185,7 +186,7 @@ def test_what_is_not_known_is_one_layer_and_is_said(prefix: Prefix, name: str, t
     [
         ("0.63.2", "linked", "linked"),
         ("0.64.0", "linked", "kept"),
-        ("0.76.1", "linked", "kept"),
+        (DEFAULT_PIXI, "linked", "kept"),
         ("1.0.0", "linked", "kept"),
     ],
 )
