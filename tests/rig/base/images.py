@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.rig.base import layers, rootfs
-from tests.rig.base.stand_in import VERSION
 from tests.rig.base.stand_in.manifest import CONDA_FORGE
 from tests.rig.errors import RigError
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.rig.base.layers import Layer
+    from tests.rig.base.pixi import Pixi
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INDEX = "application/vnd.oci.image.index.v1+json"
@@ -63,21 +63,21 @@ class Image:
     path: str
 
 
-def push(cache: Path, *, registry: str, mirror: str, say: Callable[[str], None]) -> None:
-    """Puts the builder image (stand-in pixi) and the slim runtime image into `registry` (`host:port`, plain HTTP).
+def push(cache: Path, *, pixi: Pixi, registry: str, mirror: str, say: Callable[[str], None]) -> None:
+    """Puts the builder image with `pixi` and the slim runtime image into `registry` (`host:port`, plain HTTP).
 
     `mirror` is the URL at which build containers reach the rig's channel. What is there already is not sent again.
     Raises RigError when the registry refuses.
     """
     debian = _of_layer(rootfs.rootfs(cache, say), "mmdebstrap --variant=minbase bookworm")
-    pixi = _of_layer(rootfs.stand_in(cache, say), f"stand-in for pixi {VERSION}")
+    program = _of_layer(rootfs.pixi(cache, pixi, say), str(pixi))
     config = _config_layer(mirror)
     images = (
         Image("library/debian", ("bookworm-slim",), (debian,), _PATH),
         Image(
             "prefix-dev/pixi",
-            (f"{VERSION}-noble", VERSION, "noble", "latest"),
-            (debian, pixi, config),
+            (f"{pixi.version}-noble", pixi.version, "noble", "latest"),
+            (debian, program, config),
             f"/root/.pixi/bin:{_PATH}",
         ),
     )

@@ -1,4 +1,4 @@
-"""The layers of the base images: a minimal Debian, and the stand-in pixi with the Python that it runs on."""
+"""The layers of the base images: a minimal Debian, and pixi, or its stand-in with the Python that it runs on."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.rig.base.layers import Layer
+    from tests.rig.base.pixi import Pixi
 
 SUITE = "bookworm"
 HOME = Path("/usr/libexec/pixi-stand-in")
@@ -78,7 +79,25 @@ def rootfs(cache: Path, say: Callable[[str], None]) -> Layer:
     return layers.cached(cache / "base", f"rootfs-{hashlib.sha256(recipe).hexdigest()[:16]}", make)
 
 
-def stand_in(cache: Path, say: Callable[[str], None]) -> Layer:
+def pixi(cache: Path, chosen: Pixi, say: Callable[[str], None]) -> Layer:
+    """The layer with /usr/local/bin/pixi: the program with the official image's mode, or the stand-in."""
+    program = chosen.program
+    if program is None:
+        return _stand_in(cache, say)
+
+    def make(tar: IO[bytes]) -> None:
+        say(f"base image: packing {chosen}")
+        with tempfile.TemporaryDirectory() as name, tarfile.open(fileobj=tar, mode="w") as archive:
+            target = Path(name, "usr/local/bin/pixi")
+            target.parent.mkdir(parents=True)
+            shutil.copyfile(program, target)
+            target.chmod(0o555)
+            layers.add_tree(archive, Path(name))
+
+    return layers.cached(cache / "base", f"pixi-{chosen.version}-{chosen.sha256}", make)
+
+
+def _stand_in(cache: Path, say: Callable[[str], None]) -> Layer:
     """The stand-in pixi: /usr/local/bin/pixi and its hidden Python."""
     channel = conda_packages.build(cache, say)
 
