@@ -8,20 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.rig import conda_packages, solve
+from tests.rig import solve
 from tests.rig.base import rootfs
-from tests.rig.channel import Server
 from tests.rig.folders import Folders
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -51,16 +45,6 @@ process = "python -c 'import os; print(os.getpid())'"
 [activation.env]
 WHERE = "$CONDA_PREFIX/data"
 """
-
-
-@pytest.fixture(scope="session")
-def channel() -> Iterator[str]:
-    folder = conda_packages.build(Folders.from_environment(os.environ).cache, lambda _: None)
-    server = Server(("127.0.0.1", 0), folder)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/conda-forge/"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(scope="session")
@@ -289,7 +273,7 @@ scripts = {{ study = "study_tools:main" }}
     spec = f'study-tools = {{ path = ".", editable = {str(editable).lower()} }}'
     workspace.replace("[feature.gpu]", f"[pypi-dependencies]\n{spec}\n\n[feature.gpu]")
     solve.lock(workspace.manifest, channel=channel)
-    own = "- pypi: ./\n  name: study-tools\n  requires_dist:\n  - tqdm>=4\n  requires_python: '>=3.10'\n"
+    own = "- pypi: .\n  name: study-tools\n  requires_dist:\n  - tqdm>=4\n  requires_python: '>=3.10'\n"
     assert own in workspace.lock.read_text(encoding="utf-8")
     workspace.environment["PIXI_STAND_IN_BACKENDS"] = str(
         rootfs.backends(Folders.from_environment(os.environ).cache)

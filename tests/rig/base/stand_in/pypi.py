@@ -95,7 +95,7 @@ def _install_from_index(target: _Target, package: PypiLockedPackage, present: Pa
         if present.name.split("-")[1] == f"{package.version}.dist-info":
             return
         wheels.remove(present)
-    url = package.location.partition("#")[0]
+    url = package.location.removeprefix("direct+").partition("#")[0]
     if not url.endswith(".whl"):
         raise NotProvidedError(f"building {package.name} from {url}")
     sha256 = locks.sha256_of(package)
