@@ -46,9 +46,18 @@ def load(path: Path) -> LockFile | None:
 
 
 def row(locked: LockedEnvironment | None, platform: Platform) -> LockPlatform | None:
-    """The lock's platform for one of the manifest's; they agree in the subdir, under whatever name."""
-    rows = [] if locked is None else locked.platforms()
-    return next((found for found in rows if str(found.subdir) == platform.subdir), None)
+    """The lock's platform for one of the manifest's: the same by its subdir and by what it asks beyond it.
+
+    Else the row that is named as the subdir, if it has no virtual packages or all that are declared.
+    """
+    rows = [] if locked is None else [each for each in locked.platforms() if str(each.subdir) == platform.subdir]
+    usual = set(manifests.Platform(platform.subdir).virtual_packages)
+    declared = set(platform.virtual_packages)
+    for found in rows:
+        if set(found.virtual_packages) - usual == declared - usual:
+            return found
+    by_name = (found for found in rows if found.name == platform.subdir)
+    return next((each for each in by_name if declared <= set(each.virtual_packages or declared)), None)
 
 
 def packages(locked: LockedEnvironment | None, platform: Platform) -> Sequence[LockedPackage]:
