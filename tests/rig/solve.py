@@ -13,16 +13,12 @@ import posixpath
 import re
 import tempfile
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email import message_from_bytes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-import tomli
-from packaging import version as versions
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from rattler import (
     Gateway,
     GenericVirtualPackage,
@@ -39,6 +35,7 @@ from rattler.package import BuildString
 
 from tests.rig.base.stand_in import manifest as manifests
 from tests.rig.base.stand_in.errors import NotProvidedError, PixiError
+from tests.rig.base.stand_in.metadata import Metadata, read, requirement_parts
 from tests.rig.errors import RigError
 from tests.rig.folders import Folders
 
@@ -48,23 +45,20 @@ if TYPE_CHECKING:
     from rattler import RepoDataRecord
 
 _PYPI = "https://pypi.org/simple"
-_PYPI_PACKAGE = re.compile(r"^- pypi: (?P<place>\S+)\n  name: \S+\n(?P<version>  version: .*\n)", re.MULTILINE)
+_PYPI_PACKAGE = re.compile(r"^- pypi: (?P<place>\S+)\n  name: \S+\n  version: .*\n", re.MULTILINE)
 _CHANNELS = re.compile(r"^  (?P<environment>[a-z0-9-]+):\n    channels:\n(?:    - .*\n)+", re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _PypiPackage:
     """A package that pixi takes for one from PyPI: a folder of the workspace, or a wheel by its URL."""
 
     name: str
     place: str
     """As a lock has it: relative to the workspace, or `direct+https://…`."""
+    metadata: Metadata
     version: str = ""
     """Empty for a folder, whose version a lock does not have."""
-    requires: tuple[Requirement, ...] = ()
-    requires_python: str = ""
-    folders: Mapping[str, str] = field(default_factory=dict)
-    """Where requirements are in the workspace that `[tool.uv.sources]` gives a path, by normalised name."""
 
 
 def lock(manifest: Path, *, channel: str, channel_name_in_lock: str = manifests.CONDA_FORGE) -> None:
@@ -128,11 +122,17 @@ async def _lock(manifest: manifests.Manifest, channel: str, name_in_lock: str) -
                 with_pypi.add(environment.name)
     found.to_path(manifest.lock)
     text = manifest.lock.read_text(encoding="utf-8")
-    text = _PYPI_PACKAGE.sub(lambda entry: _describe(pypi[entry["place"]], entry), text)
+    text = _PYPI_PACKAGE.sub(lambda entry: _entry(pypi[entry["place"]]), text)
     text = _CHANNELS.sub(
         lambda entry: entry[0] + f"    indexes:\n    - {_PYPI}\n" * (entry["environment"] in with_pypi), text
     )
     manifest.lock.write_text(text, encoding="utf-8")
+    # Once more through the library, which writes requirements as it does for pixi.
+    LockFile.from_path(manifest.lock).to_path(manifest.lock)
+
+
+def _entry(package: _PypiPackage) -> str:
+    return package.metadata.entry(package.name, package.place, package.version)
 
 
 def _pypi_packages(
@@ -149,7 +149,7 @@ def _pypi_packages(
             packages[name] = _wheel(name, spec["url"], served)
         elif isinstance(spec, dict) and "path" in spec:
             packages[name] = _folder(root, name, posixpath.normpath(spec["path"]))
-            todo |= {each: {"path": path} for each, path in packages[name].folders.items()}
+            todo |= {each: {"path": path} for each, path in packages[name].metadata.folders.items()}
         else:
             raise RigError(
                 f"{name} comes from PyPI, which the rig cannot resolve: use a wheel's URL or a conda package"
@@ -165,39 +165,14 @@ def _wheel(name: str, url: str, served: Callable[[str], str]) -> _PypiPackage:
         raise RigError(f"the wheel of {name} cannot be read: {error}") from error
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         file = next(each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
-        metadata = message_from_bytes(archive.read(file))
-    return _PypiPackage(
-        name=name,
-        place=f"direct+{url}",
-        version=metadata["Version"],
-        requires=tuple(Requirement(text) for text in metadata.get_all("Requires-Dist", ())),
-        requires_python=metadata.get("Requires-Python", ""),
-    )
+        headers = message_from_bytes(archive.read(file))
+    requires = tuple(headers.get_all("Requires-Dist", ()))
+    read = Metadata(requires, headers.get("Requires-Python", ""))
+    return _PypiPackage(name, f"direct+{url}", read, headers["Version"])
 
 
 def _folder(root: Path, name: str, path: str) -> _PypiPackage:
-    """Read what a folder's pyproject.toml says; a lock keeps of it what does not depend on a build."""
-    project = root / path / "pyproject.toml"
-    document = tomli.loads(project.read_text(encoding="utf-8")) if project.exists() else {}
-    table = document.get("project", {})
-    texts = [*table.get("dependencies", ())]
-    for extra, requirements in table.get("optional-dependencies", {}).items():
-        for text in requirements:
-            requirement, _, marker = text.partition(";")
-            texts.append(f"{requirement};{f'({marker}) and' if marker else ''} extra == '{extra}'")
-    sources = document.get("tool", {}).get("uv", {}).get("sources", {})
-    if any("path" not in source for source in sources.values()):
-        raise RigError(f"{project} has sources without a path, which the rig cannot resolve")
-    return _PypiPackage(
-        name=name,
-        place=path if path.startswith(".") else f"./{path}",
-        requires=tuple(map(Requirement, texts)),
-        requires_python=table.get("requires-python", ""),
-        folders={
-            manifests.normalised(each): posixpath.normpath(posixpath.join(path, source["path"]))
-            for each, source in sources.items()
-        },
-    )
+    return _PypiPackage(name, path if path.startswith(".") else f"./{path}", read(root, path) or Metadata())
 
 
 def _check_requirements(packages: Iterable[_PypiPackage], conda: Collection[str]) -> None:
@@ -205,38 +180,10 @@ def _check_requirements(packages: Iterable[_PypiPackage], conda: Collection[str]
     packages = list(packages)
     there = {*conda, *(package.name for package in packages)}
     for package in packages:
-        for requirement in package.requires:
-            needed = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-            if needed and manifests.normalised(requirement.name) not in there:
-                raise RigError(
-                    f"{package.name} needs {requirement.name}, which comes from PyPI: add it as a conda package"
-                )
-
-
-def _describe(package: _PypiPackage, entry: re.Match[str]) -> str:
-    """A package in a lock of version 7, as the rattler_lock crate writes it (models/v7/pypi_package_data.rs)."""
-    text = entry[0] if package.version else entry[0].removesuffix(entry["version"])
-    if package.requires:
-        lines = (f"  - {_written(requirement, package.folders)}\n" for requirement in package.requires)
-        text += "  requires_dist:\n" + "".join(lines)
-    if package.requires_python:
-        text += f"  requires_python: '{_in_order(SpecifierSet(package.requires_python))}'\n"
-    return text
-
-
-def _written(requirement: Requirement, folders: Mapping[str, str]) -> str:
-    """A requirement as the pep508_rs crate writes it; one with a source is relative to the workspace."""
-    folder = folders.get(manifests.normalised(requirement.name))
-    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    what = f" @ ./{folder}" if folder else _in_order(requirement.specifier)
-    marker = f" ; {requirement.marker}".replace('"', "'") if requirement.marker else ""
-    return f"{manifests.normalised(requirement.name)}{extras}{what}{marker}"
-
-
-def _in_order(specifiers: SpecifierSet) -> str:
-    """By version, as the pep440_rs crate writes them."""
-    ordered = sorted(specifiers, key=lambda each: versions.Version(each.version.removesuffix(".*")))
-    return ",".join(map(str, ordered))
+        for text in package.metadata.requires:
+            name, _, marker = requirement_parts(text)
+            if "extra" not in marker and manifests.normalised(name) not in there:
+                raise RigError(f"{package.name} needs {name}, which comes from PyPI: add it as a conda package")
 
 
 async def _solve(

@@ -58,7 +58,7 @@ OWN = """\
   - numpy>=1,<3
   - core @ ./packages/core
   - matplotlib>=3 ; extra == 'plot'
-  - tqdm ; python_version < '3.12' and extra == 'plot'
+  - tqdm ; python_full_version < '3.12' and extra == 'plot'
   requires_python: '>=3.10,<4'
 - pypi: ./packages/core
   name: core

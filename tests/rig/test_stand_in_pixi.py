@@ -154,6 +154,126 @@ def test_locked_checks_every_environment_and_says_why_only_with_v(
     assert "INFO pixi_core::lock_file::outdated: " in workspace.pixi("install", "--locked", "-v", code=1).stderr
 
 
+OWN = """\
+[feature.own.pypi-dependencies]
+study = { path = "own/study" }
+pygments = { path = "own/pygments-2.18.0-py3-none-any.whl" }
+
+[environments]
+own = ["own"]
+"""
+STUDY = """\
+[project]
+name = "study"
+version = "1.0"
+requires-python = ">=3.10"
+dependencies = ["tqdm", "core"]
+optional-dependencies = { test = ["proj>=1"] }
+
+[tool.uv.sources]
+core = { path = "../core" }
+"""
+
+
+@pytest.fixture
+def own(workspace: Workspace, channel: str) -> Workspace:
+    """With packages of its own in an environment other than the one that tests install."""
+    folder = workspace.root / "own"
+    for name in ("study", "core"):
+        (folder / name).mkdir(parents=True)
+    (folder / "study/pyproject.toml").write_text(STUDY, encoding="utf-8")
+    wheel = httpx.get(f"{channel}wheels/pygments-2.18.0-py3-none-any.whl").content
+    (folder / "pygments-2.18.0-py3-none-any.whl").write_bytes(wheel)
+    workspace.replace("[environments]\n", OWN)
+    solve.lock(workspace.manifest, channel=channel)
+    workspace.pixi("install", "--locked")
+    return workspace
+
+
+def outdated(workspace: Workspace) -> str:
+    """What `pixi install --locked -v` logs of why the lock is out of date."""
+    done = workspace.pixi("install", "--locked", "-v", code=1)
+    lines = [line for line in done.stderr.splitlines() if "pixi_core::lock_file::outdated" in line]
+    return "\n".join(sorted(lines))
+
+
+def test_own_packages_of_other_environments_are_checked_as_well(own: Workspace) -> None:
+    (own.root / "own/core").rmdir()
+    own.pixi("install", "--locked")
+    (own.root / "own/study/pyproject.toml").write_text("no TOML", encoding="utf-8")
+    own.pixi("install", "--locked")
+    (own.root / "own/study/pyproject.toml").unlink()
+    own.pixi("install", "--locked")
+    (own.root / "own/study").rmdir()
+    assert "when converting study into a pep508 requirement" in outdated(own)
+    (own.root / "own/study").mkdir()
+    own.pixi("install", "--locked")
+    next((own.root / "own").glob("*.whl")).unlink()
+    assert "when converting pygments into a pep508 requirement" in outdated(own)
+    own.pixi("install", "--frozen")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('"tqdm",', '"tqdm>=4",', "dependencies changed - added: [tqdm], removed: [tqdm]"),
+        ("proj>=1", "proj>=2", "dependencies changed - added: ["),
+        (">=3.10", ">=3.11", "requires-python changed from '>=3.10' to '>=3.11'"),
+        ('"../core"', '"../other"', "dependencies changed - added: ["),
+        ('version = "1.0"', 'version = "2.0"', ""),
+        ('"tqdm", "core"]', '"core", "tqdm"]', ""),
+        ('version = "1.0"', 'dynamic = ["version"]', ""),
+        ('dependencies = ["tqdm", "core"]', 'dynamic = ["dependencies"]', ""),
+    ],
+)
+def test_what_own_packages_say_must_be_what_is_locked(own: Workspace, old: str, new: str, reason: str) -> None:
+    project = own.root / "own/study/pyproject.toml"
+    text = project.read_text(encoding="utf-8")
+    assert old in text
+    project.write_text(text.replace(old, new), encoding="utf-8")
+    if reason:
+        assert f"metadata for local package 'study' has changed: {reason}" in outdated(own)
+    else:
+        own.pixi("install", "--locked")
+
+
+OUTDATED = [
+    (
+        'tqdm = "4.66.*"',
+        'tqdm = "4.67.*"',
+        "the dependencies of environment 'gpu' for platform linux-64-cuda are out",
+    ),
+    (
+        'tqdm = "4.66.*"',
+        'tqdm = "4.67.*"',
+        "the requirement 'tqdm 4.67.*' could not be satisfied (required by '<env",
+    ),
+    (
+        'gpu = ["gpu"]',
+        "",
+        "environment 'gpu' is out of date because it no longer exists in the manifest but is still",
+    ),
+    (
+        'gpu = ["gpu"]',
+        'more = ["gpu"]',
+        "environment 'more' is out of date because it does not exist in the lock file.",
+    ),
+    ('["conda-forge"]', '["conda-forge", "bioconda"]', "channels were extended with additional lower-priority"),
+    (
+        '["conda-forge"]',
+        '["bioconda", "conda-forge"]',
+        "the channels in the lock file do not match the environments",
+    ),
+    ('proj = "*"', "", "there are more conda packages in the lock file than are used by the environment: "),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "reason"), OUTDATED)
+def test_reasons_are_logged_in_pixis_words(workspace: Workspace, old: str, new: str, reason: str) -> None:
+    workspace.replace(old, new)
+    assert reason in outdated(workspace)
+
+
 def test_frozen_installs_nothing_without_a_row_and_succeeds(workspace: Workspace) -> None:
     text = workspace.lock.read_text(encoding="utf-8")
     start = text.index("      linux-64:\n", text.index("  default:\n"))
@@ -335,8 +455,8 @@ def test_what_is_wrong_is_said_as_pixi_says_it(workspace: Workspace) -> None:
     workspace.lock.unlink()
     assert "not up-to-date with requested environment" in workspace.pixi("install", "--frozen", code=1).stderr
     workspace.replace('name = "study"', 'name = "study"\nreadme = "README.md"')
-    said = workspace.pixi("install", "--frozen", code=1).stderr.replace("\n  │ ", "")
-    assert f"'{workspace.root}/README.md' does not exist" in said
+    said = workspace.pixi("install", "--frozen", code=1).stderr
+    assert f"'{workspace.root}/README.md'doesnotexist" in re.sub(r"[\s│]", "", said)
 
 
 def test_the_channel_serves_ranges_and_no_listing(channel: str) -> None:

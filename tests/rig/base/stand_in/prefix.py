@@ -88,18 +88,18 @@ def load_lock(manifest: Manifest, *, frozen: bool, locked: bool, verbose: bool) 
     if lock is None:
         if frozen and not locked:
             raise PixiError("the lock file is not up-to-date with requested environment: 'default'")
-        reason: str | None = "there is no lock file"
+        reasons = ["there is no lock file"]
     elif frozen and not locked:
         return lock
     else:
-        reason = locks.why_not_up_to_date(manifest, lock)
-    if reason is None and lock is not None:
+        reasons = locks.why_not_up_to_date(manifest, lock)
+    if lock is not None and not reasons:
         return lock
-    if verbose:
+    for reason in reasons if verbose else ():
         print(f" INFO pixi_core::lock_file::outdated: {reason}", file=sys.stderr)
     if locked:
         raise PixiError("lock file not up-to-date with the workspace")
-    raise NotProvidedError(f"solving, which is needed because {reason}")
+    raise NotProvidedError(f"solving, which is needed because {reasons[0]}")
 
 
 @dataclass(frozen=True, kw_only=True)
