@@ -17,6 +17,7 @@ import pytest
 from tests.rig import solve
 from tests.rig.base import given, rootfs
 from tests.rig.base.stand_in import VERSION, activation
+from tests.rig.channel import mirrors
 from tests.rig.folders import Folders
 
 REPOSITORY = Path(__file__).parents[2]
@@ -99,8 +100,7 @@ def workspace(locked: Path, channel: str, tmp_path: Path, package_cache: Path) -
     root = tmp_path / "study"
     shutil.copytree(locked, root)
     (root / ".pixi").mkdir()
-    mirrors = f'[mirrors]\n"https://conda.anaconda.org/conda-forge" = ["{channel.rstrip("/")}"]\n'
-    (root / ".pixi/config.toml").write_text(mirrors, encoding="utf-8")
+    (root / ".pixi/config.toml").write_text(mirrors(channel), encoding="utf-8")
     return Workspace(root, package_cache)
 
 
@@ -511,7 +511,7 @@ scripts = {{ study = "study_tools:main" }}
     dist_info = site_packages / "study_tools-1.2.3.dist-info"
     assert (dist_info / "INSTALLER").read_text() == "uv-pixi"
     direct = json.loads((dist_info / "direct_url.json").read_text())
-    assert direct == {"url": workspace.root.as_uri(), "dir_info": {"editable": True} if editable else {}}
+    assert direct == {"url": workspace.root.as_uri(), "dir_info": {"editable": editable}}
     before = (dist_info / "RECORD").stat().st_ino
     workspace.pixi("install", "--locked")
     assert (dist_info / "RECORD").stat().st_ino == before, "unchanged sources are not installed again"

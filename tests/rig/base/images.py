@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.rig import channel
 from tests.rig.base import layers, rootfs
-from tests.rig.base.stand_in.manifest import CONDA_FORGE
 from tests.rig.errors import RigError
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ def _of_layer(layer: Layer, made_by: str) -> tuple[Blob, str, str]:
 
 
 def _config_layer(mirror: str) -> tuple[Blob, str, str]:
-    """/etc/pixi/config.toml, which sends requests for conda-forge to the rig's channel."""
-    text = f'[mirrors]\n"{CONDA_FORGE.rstrip("/")}" = ["{mirror.rstrip("/")}"]\n'.encode()
+    """/etc/pixi/config.toml, which sends requests for conda-forge and PyPI to the rig's channel."""
+    text = channel.mirrors(mirror).encode()
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as tar:
         folder = tarfile.TarInfo("etc/pixi")
@@ -142,7 +142,7 @@ def _config_layer(mirror: str) -> tuple[Blob, str, str]:
         file.size, file.mode, file.mtime = len(text), 0o644, layers.CREATED
         tar.addfile(file, io.BytesIO(text))
     diff_id = f"sha256:{hashlib.sha256(plain.getvalue()).hexdigest()}"
-    return Blob.of(gzip.compress(plain.getvalue(), mtime=0)), diff_id, "mirror of conda-forge"
+    return Blob.of(gzip.compress(plain.getvalue(), mtime=0)), diff_id, "mirrors of conda-forge and PyPI"
 
 
 def _image_config(image: Image) -> Mapping[str, object]:
