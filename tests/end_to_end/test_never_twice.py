@@ -14,7 +14,6 @@ from tests.end_to_end.conftest import Outcome, image_name
 from tests.end_to_end.project import Project
 from tests.end_to_end.test_own_source import FILES as OWN_PACKAGES
 from tests.rig import solve
-from tests.rig.base.stand_in import VERSION
 from tests.rig.github import NOTHING, Repository, github_for
 from tests.rig.rig import Rig
 
@@ -485,7 +484,7 @@ def moved_base(rig: Rig, empty: Project) -> Callable[[], None]:
 
     def move() -> None:
         tag = f"{rig.pixi_image}:moving-{empty.image.rpartition('-')[2]}"
-        text = f"FROM {rig.pixi_image}:{VERSION}-noble\nLABEL number={len(made)}\n"
+        text = f"FROM {rig.pixi_image}:noble\nLABEL number={len(made)}\n"
         folder = empty.folder / f"base {len(made)}"
         folder.mkdir(parents=True)
         (folder / "Dockerfile").write_text(text)

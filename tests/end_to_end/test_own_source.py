@@ -252,8 +252,10 @@ def test_the_version_from_git_is_given_to_the_build(own: Step) -> None:
     manifest.write_text(dynamic.replace('["hatchling"]', '["hatchling", "hatch-vcs"]'))
     own.repository.commit()
     own.repository.git("tag", "v2.5.0")
-    plan = own.run(push="false")
-    assert "SETUPTOOLS_SCM_PRETEND_VERSION=2.5.0" in plan.log
+    ask = """python -c 'import importlib.metadata as m; print("study is", m.version("study"))'"""
+    outcome = own.run(push="false", test_command=ask)
+    assert outcome.code == 0, outcome.log
+    assert "study is 2.5.0" in outcome.log
 
 
 def test_a_dockerfile_of_ones_own(step: Step) -> None:
