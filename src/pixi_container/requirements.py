@@ -229,7 +229,8 @@ def _conda_requirement(table: TomlTable, key: str) -> CondaRequirement:
     if {"when", "workspace"} & value.keys():
         return CondaRequirement(name, table, key, from_source=None, applies=False)
     if places := [value[kind] for kind in ("git", "path", "url") if isinstance(value.get(kind), str)]:
-        return CondaRequirement(name, table, key, from_source=not places[0].endswith(_CONDA_FILE))
+        file = re.split(r"[?#]", places[0], maxsplit=1)[0]
+        return CondaRequirement(name, table, key, from_source=not file.endswith(_CONDA_FILE))
     version, build = value.get("version", "*"), value.get("build", "")
     if not isinstance(version, str) or not isinstance(build, str):
         return CondaRequirement(name, table, key)

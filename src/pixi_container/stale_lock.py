@@ -8,6 +8,7 @@ conditions of requirements is left to it: every reason given here is one that Pi
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -59,28 +60,26 @@ _OPTIONS = (
 """An option's key in manifest and lock, its values there and there, and the one that is not written."""
 
 
-def stale_reasons(
-    manifest: Manifest, lock: Lock, text: str = "", pixi: tuple[int, ...] = ()
-) -> Iterator[UserError]:
+def stale_reasons(manifest: Manifest, lock: Lock, pixi: tuple[int, ...] = ()) -> Iterator[UserError]:
     """Give why Pixi would refuse the lock, each reason once, with the manifest's line where there is one.
 
-    ``text`` is that of the lock, without which its options and indexes are not compared. ``pixi`` is the version
-    that installs, empty for the newest. Raises ``UserError`` for a manifest that Pixi does not accept.
+    ``pixi`` is the version that installs, empty for the newest. There are none for the environments that follow
+    one whose part of the manifest cannot be read.
     """
     seen: set[str] = set()
     is_newest = not pixi or pixi >= _RICH_PLATFORMS
-    comparison = _Comparison(manifest, lock, text, is_newest, Requirements(manifest, _MOST_REQUIREMENTS))
-    for reason in comparison.reasons():
-        if str(reason) not in seen:
-            seen.add(str(reason))
-            yield reason
+    comparison = _Comparison(manifest, lock, is_newest, Requirements(manifest, _MOST_REQUIREMENTS))
+    with suppress(UserError):
+        for reason in comparison.reasons():
+            if str(reason) not in seen:
+                seen.add(str(reason))
+                yield reason
 
 
 @dataclass
 class _Comparison:
     manifest: Manifest
     lock: Lock
-    text: str
     is_newest: bool
     requirements: Requirements
     packages: PackageComparison = field(default_factory=lambda: PackageComparison(_MOST_STEPS))
@@ -185,10 +184,13 @@ class _Comparison:
             for feature in environment.features
         ]
         for key, key_in_lock, values, default in _OPTIONS:
-            table = next((table for table in tables if key in table), self.manifest.workspace)
-            wanted, locked = values.get(table.string(key) or default), options.get(key_in_lock, default)
-            if wanted and wanted != locked:
-                yield self._changed(environment, key, [locked], [wanted], table)
+            with_it = [table for table in tables if key in table]
+            written = {table.string(key) for table in with_it} or {default}
+            wanted, locked = values.get(written.pop()), options.get(key_in_lock, default)
+            if not written and wanted and wanted != locked:
+                yield self._changed(
+                    environment, key, [locked], [wanted], next(iter(with_it), self.manifest.workspace)
+                )
         if self.requirements.pypi(environment):
             yield from self._of_indexes(environment, head)
 
@@ -196,28 +198,28 @@ class _Comparison:
         found = _INDEXES.search(head)
         if found is None:
             return
-        locked = [line.removeprefix("    - ").strip("'\"").rstrip("/") for line in found[1].splitlines()]
+        locked = [line.removeprefix("    - ").strip("'\"") for line in found[1].splitlines()]
         group = self._groups[environment.solve_group] if environment.solve_group else [environment]
         features = [feature.table for member in group for feature in member.features]
         self.packages.steps -= len(features)
         tables = [table.table("pypi-options") for table in (self.manifest.workspace, *features)]
         primary = dict.fromkeys(url for table in tables if (url := table.string("index-url")))
         more = [url for table in tables for url in table.strings("extra-index-urls")]
-        wanted = list(dict.fromkeys(url.rstrip("/") for url in (*(primary or [_DEFAULT_INDEX]), *more)))
+        wanted = list(dict.fromkeys([*(primary or [_DEFAULT_INDEX]), *more]))
         if len(primary) > 1 or not all(_PLAIN_URL.fullmatch(url) for url in (*wanted, *locked)):
             return
-        if {url.lower() for url in wanted} != {url.lower() for url in locked}:
+        if set(map(_index, wanted)) != set(map(_index, locked)):
             table = next(filter(None, tables), self.manifest.workspace)
             yield self._changed(environment, "index-url", locked, wanted, table)
 
     @cached_property
     def _heads(self) -> dict[str, str]:
         """What the lock says of each environment before its packages."""
-        start = self.text.find("\nenvironments:\n")
+        start = self.lock.text.find("\nenvironments:\n")
         if start < 0 or self.lock.version < 4:
             return {}
-        end = max(self.text.find("\npackages:\n", start), start)
-        return {head[1].strip("'\""): head[2] for head in _HEAD.finditer(self.text, start, end)}
+        end = max(self.lock.text.find("\npackages:\n", start), start)
+        return {head[1].strip("'\""): head[2] for head in _HEAD.finditer(self.lock.text, start, end)}
 
     def _of_platforms(
         self, environment: Environment, platforms: Sequence[Platform], rows: Sequence[LockRow]
@@ -316,6 +318,11 @@ def _row_name(
     covered = [row for row in bare if not row.virtual_packages or row.promises >= platform.promises]
     names = (row.name for row in (*named, *same, *covered) if packages.get(row.name))
     return next(names, None if any(packages.get(row.name) for row in of_subdir) else "")
+
+
+def _index(url: str) -> str:
+    """Write the URL of an index in one spelling; a slash at the end makes it another one, but for a host alone."""
+    return f"{url.lower()}/" if url.count("/") == 2 else url.lower()
 
 
 def _channel_url(channel: str) -> str | None:

@@ -287,7 +287,7 @@ def _may_be_version(specifier: str, package: Package) -> bool:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.version import InvalidVersion, Version
 
-    if specifier.strip() in {"", "*"} or len(specifier) > _LONGEST_DEPENDENCY or is_local(package.location):
+    if specifier.strip() in {"", "*"} or len(specifier) > _LONGEST_DEPENDENCY:
         return True
     try:
         wanted, version = SpecifierSet(specifier), Version(package.version)
