@@ -116,6 +116,9 @@ class _Comparison:
             groups.setdefault(environment.solve_group, []).append(environment)
         return groups
 
+    def _group(self, environment: Environment) -> list[Environment]:
+        return self._groups[environment.solve_group] if environment.solve_group else [environment]
+
     def _of_environment(self, environment: Environment) -> Iterator[UserError]:
         rattler = self.lock.rattler.environment(environment.name)
         if rattler is None or self.packages.steps < 0:
@@ -199,8 +202,7 @@ class _Comparison:
         if found is None:
             return
         locked = [line.removeprefix("    - ").strip("'\"") for line in found[1].splitlines()]
-        group = self._groups[environment.solve_group] if environment.solve_group else [environment]
-        features = [feature.table for member in group for feature in member.features]
+        features = [feature.table for member in self._group(environment) for feature in member.features]
         self.packages.steps -= len(features)
         tables = [table.table("pypi-options") for table in (self.manifest.workspace, *features)]
         primary = dict.fromkeys(url for table in tables if (url := table.string("index-url")))
@@ -246,6 +248,7 @@ class _Comparison:
             conda=self.requirements.conda(environment, names),
             constraints=self.requirements.constraints(environment, names) if self.is_newest else (),
             pypi=self.requirements.pypi(environment, names),
+            is_alone=self.is_newest and len(self._group(environment)) == 1,
             has_more=has_dev_dependencies(environment, names),
             has_overrides=any("dependency-overrides" in table.table("pypi-options") for table in tables),
         )

@@ -60,6 +60,7 @@ class Asked:
     """What the manifest asks for: conda packages, constraints on them, packages of PyPI.
 
     ``has_more`` holds for conda packages, and ``has_overrides`` for versions of PyPI, that cannot be told from it.
+    ``is_alone`` holds for an environment that is not solved together with others.
     """
 
     conda: Sequence[CondaRequirement] = ()
@@ -67,6 +68,7 @@ class Asked:
     pypi: Sequence[PypiRequirement] = ()
     has_more: bool = False
     has_overrides: bool = False
+    is_alone: bool = False
 
 
 @dataclass
@@ -195,13 +197,18 @@ class PackageComparison:
             return
         left = dict(conda)
         self._take(left, [requirement.name for requirement in asked.conda])
-        if left and asked.pypi:
+        needed = {name for package in left.values() for name in package.needs if name != package.name}
+        unneeded = left.keys() - needed if asked.is_alone else set()
+        if unneeded:
+            # Also what meets a requirement of PyPI has to come from there, unless conda asks for it.
+            left = {name: package for name, package in left.items() if name in unneeded}
+        elif left and asked.pypi:
             # A conda package that has the name on PyPI meets a requirement of it.
             names = {requirement.name for requirement in asked.pypi}
             names.update(*(package.needs for package in pypi.values()))
             self._take(left, [name for name, package in left.items() if self._may_be(package, names)])
         if left and self.steps >= 0:
-            yield Problem(f"it has conda packages that nothing requires: {listed(left)}")
+            yield Problem(f"it has conda packages that no requirement of conda asks for: {listed(left)}")
 
     def _take(self, left: dict[str, Package], todo: list[str]) -> None:
         """Take the named packages and all that they need out of what is left."""
