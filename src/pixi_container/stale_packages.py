@@ -111,8 +111,12 @@ class PackageComparison:
         self, asked: Asked, pypi: Mapping[str, Package], conda: Mapping[str, Package]
     ) -> Iterator[Problem]:
         for requirement in () if asked.has_overrides else asked.pypi:
-            message = _of_pypi(requirement, pypi.get(requirement.name)) if requirement.applies else ""
-            if message and not self._may_be_conda(requirement.name, conda):
+            if not requirement.applies:
+                continue
+            message = _of_pypi(requirement, pypi.get(requirement.name))
+            if not message or self._may_be_conda(requirement.name, conda):
+                message = self._of_conda_for_pypi(requirement, conda)
+            if message:
                 yield Problem(message, requirement)
         if not asked.has_more:
             yield from self._unneeded_conda(asked, conda, pypi)
@@ -120,6 +124,11 @@ class PackageComparison:
         self._take(left, [requirement.name for requirement in asked.pypi])
         if left and self.steps >= 0:
             yield Problem(f"it has PyPI packages that nothing requires: {listed(left)}")
+        binary = [package for package in conda.values() if package.kind == "conda"]
+        if asked.pypi and not pypi and self.steps > len(binary) and not any(map(self._has_purls, binary)):
+            yield Problem(
+                "it does not have PyPI's names of its conda packages, as the manifest required none of PyPI"
+            )
         if pypi and asked.pypi and not any(name.startswith(_PYTHONS) for name in conda):
             yield Problem("it has PyPI packages and no Python")
 
@@ -217,6 +226,25 @@ class PackageComparison:
                 todo += package.needs
                 self.steps -= len(package.needs)
 
+    def _of_conda_for_pypi(self, requirement: PypiRequirement, conda: Mapping[str, Package]) -> str:
+        """Say what is wrong with the version of conda packages that meet a requirement of PyPI."""
+        name = requirement.name
+        package = conda.get(name)
+        if requirement.source != "index" or package is None or not self._is_certainly(name, package):
+            return ""
+        same = [other for other in conda.values() if self._may_be(other, {name})]
+        if any(not self._is_certainly(name, one) or _may_be_version(requirement.location, one) for one in same):
+            return ""
+        return f"it has {shortened(name)} {package.version} of conda; the manifest requires {requirement.location}"
+
+    def _has_purls(self, package: Package) -> bool:
+        return self._purls(package) is not None
+
+    def _is_certainly(self, name: str, package: Package) -> bool:
+        """Tell whether a conda package has the name on PyPI, and its own version there."""
+        purls = self._purls(package) or ()
+        return name in purls and "@" not in purls
+
     def _may_be_conda(self, name: str, conda: Mapping[str, Package]) -> bool:
         return any(self._may_be(package, {name}) for package in conda.values())
 
@@ -228,14 +256,18 @@ class PackageComparison:
         return self.steps < 0 or (normal_name(package.name) in names if purls is None else bool(names & purls))
 
     def _purls(self, package: Package) -> frozenset[str] | None:
-        """Give the normal names that a conda package has on PyPI; None when the lock does not say."""
+        """Give the normal names that a conda package has on PyPI; None when the lock does not say.
+
+        ``@`` is among them where it has another version there.
+        """
         self.steps -= 1
         if package.record is None or self.steps < 0:
             return None
         if package.location not in self.purls:
             self.steps -= 50
             purls = json.loads(package.record.to_json()).get("purls")
-            names = (re.split(r"[@?#]", purl.rpartition("pypi/")[2], maxsplit=1)[0] for purl in purls or ())
+            names = {re.split(r"[?#]", purl.partition("pypi/")[2], maxsplit=1)[0] for purl in purls or ()}
+            names |= {mark for name in names for mark in (name.partition("@")[0], *("@" if "@" in name else ""))}
             self.purls[package.location] = None if purls is None else frozenset(map(normal_name, names))
         return self.purls[package.location]
 

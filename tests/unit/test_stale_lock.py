@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,12 @@ def test_a_lock_that_is_up_to_date_is_not_stale(tmp_path: Path) -> None:
         ('tqdm = ">=4,<5"', 'Foo_Bar = "*"', 10, "it has no PyPI package foo-bar, which the manifest requires"),
         ('tqdm = ">=4,<5"\n', "", None, "it has PyPI packages that nothing requires: colorama, tqdm"),
         ('tqdm = ">=4,<5"', 'tqdm = { path = "tqdm" }', 10, "the manifest requires tqdm"),
+        (
+            'tqdm = ">=4,<5"',
+            'tqdm = "*"\nninja = ">=2"',
+            11,
+            "it has ninja 1.12.1 of conda; the manifest requires >=2",
+        ),
         ("org/tool", "org/fork", 11, "the manifest requires https://github.com/org/fork"),
         ('rev = "0123456"', 'rev = "abcdef0"', 11, "tool of rev 0123456; the manifest requires rev abcdef0"),
         ("page-1.0", "page-2.0", 12, "the manifest requires https://example.org/page-2.0-py3-none-any.whl"),
@@ -270,6 +277,15 @@ def test_environments_that_are_solved_together_have_the_same_packages(tmp_path: 
     assert [reason.message for reason in reasons(tmp_path, manifest, lock)] == [
         "the lock is not up to date: the environments of solve group 'g' have different packages ninja on linux-64"
     ]
+
+
+def test_the_first_requirement_of_pypi_needs_a_lock_with_the_names_of_pypi(tmp_path: Path) -> None:
+    conda = MANIFEST.partition("[pypi-dependencies]")[0]
+    lock = "\n".join(line for line in LOCK.split("\n") if "purls:" not in line and "pkg:" not in line)
+    lock = re.sub(r" *- pypi: .*\n(?:  .*\n)*", "", lock)
+    assert reasons(tmp_path, conda, lock) == []
+    with_pypi = conda + '[pypi-dependencies]\nninja = "*"\n'
+    assert "it does not have PyPI's names of its conda packages" in reasons(tmp_path, with_pypi, lock)[0].message
 
 
 def test_a_conda_package_that_only_pypi_requires_has_to_be_of_pypi(tmp_path: Path) -> None:
