@@ -201,13 +201,15 @@ def test_a_change_of_the_manifest_makes_the_lock_stale(
         pytest.param("[pypi-d", '[constraints]\ncmake = "1.*"\n[pypi-d', id="constraint of what is not there"),
         pytest.param(
             "[pypi-d",
-            '[target.linux.dependencies]\nninja = "2.*"\n[target.unix.dependencies]\nninja = "1.*"\n[pypi-d',
+            '[target.linux.dependencies]\nninja = "1.*"\n[target.unix.dependencies]\nninja = "2.*"\n[pypi-d',
             id="two targets, of which Pixi takes one",
         ),
         pytest.param('ninja = ">=1.11"', 'ninja = "*"\n__glibc = ">=9"', id="a virtual package"),
         pytest.param('tqdm = ">=4,<5"', 'TQDM = ">=4"\nninja = "*"', id="a conda package for one of PyPI"),
         pytest.param(
-            "[pypi-d", '[pypi-options.dependency-overrides]\ntqdm = "5"\n[pypi-d', id="overrides of versions"
+            '[pypi-dependencies]\ntqdm = ">=4,<5"',
+            '[pypi-options.dependency-overrides]\ntqdm = "4.*"\n[pypi-dependencies]\ntqdm = ">=5"',
+            id="overrides of versions",
         ),
         pytest.param('">=4,<5"', '{ version = ">=5", env-markers = "os_name == \'nt\'" }', id="a condition"),
         pytest.param("https://github.com/org/tool", "ssh://git@github.com/Org/tool.git", id="same repository"),
@@ -216,17 +218,20 @@ def test_a_change_of_the_manifest_makes_the_lock_stale(
         pytest.param('"conda-forge"', f'"{CHANNEL}/"', id="same channel by its URL"),
         pytest.param('"conda-forge"', '"./channel"', id="a channel in a folder"),
         pytest.param("[dependencies]", '[feature.a]\nchannels = ["b"]\n[dependencies]', id="an unused feature"),
-        pytest.param(
-            "[dependencies]",
-            '[feature.a]\nchannels = ["conda-forge"]\n'
-            '[environments]\ndefault = { features = ["a"] }\n[dependencies]',
-            id="the same channel by a feature",
-        ),
     ],
 )
 def test_what_pixi_may_accept_is_no_reason(tmp_path: Path, old: str, new: str) -> None:
     assert old in MANIFEST
     assert reasons(tmp_path, MANIFEST.replace(old, new)) == []
+
+
+def test_an_environment_without_content_of_its_own_adds_no_channels(tmp_path: Path) -> None:
+    feature = '[feature.a]\nchannels = ["other"]\n[environments]\ndefault = { features = ["a"] }\n'
+    first = "    - url: https://conda.anaconda.org/other/\n"
+    lock = LOCK.replace("    channels:\n", f"    channels:\n{first}")
+    assert reasons(tmp_path, MANIFEST + feature, lock) == []
+    with_content = feature.replace("{ features", "{ activation = { env = { A = 'b' } }, features")
+    assert "was solved with the channels" in reasons(tmp_path, MANIFEST + with_content, lock)[0].message
 
 
 @pytest.mark.parametrize(
