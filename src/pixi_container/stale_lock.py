@@ -220,8 +220,9 @@ class _Comparison:
         start = self.lock.text.find("\nenvironments:\n")
         if start < 0 or self.lock.version < 4:
             return {}
-        end = max(self.lock.text.find("\npackages:\n", start), start)
-        return {head[1].strip("'\""): head[2] for head in _HEAD.finditer(self.lock.text, start, end)}
+        end = self.lock.text.find("\npackages:", start)
+        heads = _HEAD.finditer(self.lock.text, start, len(self.lock.text) if end < 0 else end)
+        return {head[1].strip("'\""): head[2] for head in heads}
 
     def _of_platforms(
         self, environment: Environment, platforms: Sequence[Platform], rows: Sequence[LockRow]

@@ -80,6 +80,7 @@ class PackageComparison:
 
     steps: int
     packages: dict[tuple[type, str], Package] = field(default_factory=dict)
+    dependencies: dict[str, tuple[str, bool]] = field(default_factory=dict)
     met: set[tuple[str, str]] = field(default_factory=set)
     specs: dict[str, MatchSpec | None] = field(default_factory=dict)
     purls: dict[str, frozenset[str] | None] = field(default_factory=dict)
@@ -136,11 +137,37 @@ class PackageComparison:
         key = (type(package), package.location)
         known = self.packages.get(key)
         if known is None:
-            known = _package(package)
+            known = self._read(package)
             self.steps -= 5 * len(known.needs)
             # Several packages may be built from one folder, each for several platforms.
             if known.kind != "source":
                 self.packages[key] = known
+        return known
+
+    def _read(self, package: RattlerPackage) -> Package:
+        from rattler.lock import CondaLockedSourcePackage, PypiLockedPackage
+
+        location = package.location
+        if isinstance(package, PypiLockedPackage):
+            needs = tuple(filter(None, map(requirement_name, package.requires_dist)))
+            name = normal_name(package.name)
+            return Package(name, package.version, location, "pypi", None, needs, (), is_readable=True)
+        name = package.name.lower()
+        record = package.package_record  # type: ignore[attr-defined]
+        if isinstance(package, CondaLockedSourcePackage) or record is None:
+            # What the lock has of it, its backend may say otherwise.
+            return Package(name, "", location, "source", None, (), (), is_readable=False)
+        depends = [(spec, *self._dependency(spec)) for spec in record.depends]
+        extras = [self._dependency(spec)[0] for group in record.extra_depends.values() for spec in group]
+        names = (*(needed for _, needed, _ in depends), *extras)
+        specs = tuple((needed, spec) for spec, needed, is_sure in depends if is_sure)
+        version = str(record.version)
+        return Package(name, version, location, "conda", record, names, specs, is_readable="" not in names)
+
+    def _dependency(self, spec: str) -> tuple[str, bool]:
+        known = self.dependencies.get(spec)
+        if known is None:
+            known = self.dependencies[spec] = _dependency(spec)
         return known
 
     def _of_conda(self, requirement: CondaRequirement, conda: Mapping[str, Package]) -> str:
@@ -165,18 +192,12 @@ class PackageComparison:
 
     def _is_met(self, spec: str, package: Package) -> bool:
         """Tell whether a package may meet a specification; one that cannot be read is taken to be met."""
-        from rattler import MatchSpec
-        from rattler.exceptions import InvalidMatchSpecError
-
         key = (spec, package.location)
         if key in self.met or package.record is None:
             return True
         self.steps -= 5
         if spec not in self.specs:
-            try:
-                self.specs[spec] = MatchSpec(spec)
-            except InvalidMatchSpecError:
-                self.specs[spec] = None
+            self.specs[spec] = _parsed(spec)
         parsed = self.specs[spec]
         if parsed is None or parsed.matches(package.record):
             self.met.add(key)
@@ -272,31 +293,21 @@ class PackageComparison:
         return self.purls[package.location]
 
 
-def _package(package: RattlerPackage) -> Package:
-    from rattler.lock import CondaLockedSourcePackage, PypiLockedPackage
+def _parsed(spec: str) -> MatchSpec | None:
+    from rattler import MatchSpec
+    from rattler.exceptions import InvalidMatchSpecError
 
-    location = package.location
-    if isinstance(package, PypiLockedPackage):
-        needs = tuple(filter(None, map(requirement_name, package.requires_dist)))
-        return Package(
-            normal_name(package.name), package.version, location, "pypi", None, needs, (), is_readable=True
-        )
-    name = package.name.lower()
-    record = package.package_record  # type: ignore[attr-defined]
-    if isinstance(package, CondaLockedSourcePackage) or record is None:
-        # What the lock has of it, its backend may say otherwise.
-        return Package(name, "", location, "source", None, (), (), is_readable=False)
-    named = [(_DEPENDENCY_NAME.match(spec), spec) for spec in record.depends]
-    extras = [_DEPENDENCY_NAME.match(spec) for group in record.extra_depends.values() for spec in group]
-    names = [found[1].lower() if found else "" for found in (*(found for found, _ in named), *extras)]
-    specs = tuple(
-        (found[1].lower(), spec)
-        for found, spec in named
-        if found and spec[:2] != "__" and len(spec) <= _LONGEST_DEPENDENCY and not _CONDITION.search(spec)
-    )
-    return Package(
-        name, str(record.version), location, "conda", record, tuple(names), specs, is_readable="" not in names
-    )
+    try:
+        return MatchSpec(spec)
+    except InvalidMatchSpecError:
+        return None
+
+
+def _dependency(spec: str) -> tuple[str, bool]:
+    """Give the name of a dependency, empty where it cannot be told, and whether it is sure to hold as it reads."""
+    found = _DEPENDENCY_NAME.match(spec)
+    name = found[1].lower() if found else ""
+    return name, len(spec) <= _LONGEST_DEPENDENCY and name[:2] not in {"", "__"} and not _CONDITION.search(spec)
 
 
 def _of_pypi(requirement: PypiRequirement, package: Package | None) -> str:
