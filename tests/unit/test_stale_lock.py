@@ -293,6 +293,28 @@ def test_the_first_requirement_of_pypi_needs_a_lock_with_the_names_of_pypi(tmp_p
     assert "it does not have PyPI's names of its conda packages" in reasons(tmp_path, with_pypi, lock)[0].message
 
 
+def test_pypi_packages_without_python_are_stale(tmp_path: Path) -> None:
+    python = f"      - conda: {CHANNEL}/linux-64/python-3.11.9-h3_0.conda\n"
+    libzlib = f"      - conda: {CHANNEL}/linux-64/libzlib-1.3.1-h1_0.conda\n"
+    manifest = MANIFEST.replace('python = "3.11.*"\n', "")
+    lock = LOCK.replace(python, "").replace(libzlib, "")
+    assert "on linux-64: it has PyPI packages and no Python" in reasons(tmp_path, manifest, lock)[0].message
+
+
+def test_a_package_that_is_locked_twice_is_stale(tmp_path: Path) -> None:
+    old = f"      - conda: {CHANNEL}/linux-64/ninja-1.12.1-h2_0.conda\n"
+    lock = LOCK.replace(old, old + old.replace("h2_0", "h9_0"))
+    lock += f"- conda: {CHANNEL}/linux-64/ninja-1.12.1-h9_0.conda\n  purls: []\n"
+    assert "on linux-64: it has a package twice" in reasons(tmp_path, MANIFEST, lock)[0].message
+
+
+def test_an_environment_with_nothing_locked_has_options_too(tmp_path: Path) -> None:
+    manifest = MANIFEST.partition("[dependencies]")[0] + 'solve-strategy = "lowest"\n'
+    lock = f"version: 6\nenvironments:\n  default:\n    channels:\n    - url: {CHANNEL}/\n    packages: {{}}\n"
+    known = reasons(tmp_path, manifest, f"{lock}packages: []\n")
+    assert ["solve-strategy" in reason.message for reason in known] == [True]
+
+
 def test_a_conda_package_that_only_pypi_requires_has_to_be_of_pypi(tmp_path: Path) -> None:
     manifest = MANIFEST.replace('ninja = ">=1.11"\n', "") + 'ninja = "*"\n'
     assert "that no requirement of conda asks for: ninja" in reasons(tmp_path, manifest)[0].message
