@@ -126,6 +126,8 @@ def _real(registry: str) -> Rig:
         username="",
         password="",
         pixi_image=PIXI_IMAGE,
+        pixi="pixi of its official image",
+        pixi_sha256=None,
         slim_image="docker.io/library/debian:bookworm-slim",
         pixi_is_stand_in=False,
         channel=CONDA_FORGE,
