@@ -244,6 +244,34 @@ def test_what_the_builder_image_and_docker_are_set_up_with_reaches_the_build(own
     assert "'CONDA_PREFIX': None, 'SECRET': None" in outcome.log
 
 
+LITTER = """\
+import os, pathlib, setuptools
+
+for folder in ("bld/tools", "artifacts-v0", "meta-v0", "scratch-v0", "something-new"):
+    pathlib.Path("/app/.pixi", folder).mkdir(parents=True)
+    pathlib.Path("/app/.pixi", folder, "large").write_bytes(os.urandom(1000))
+wide = pathlib.Path("/app/.pixi/envs/default/share/wide")
+wide.mkdir(parents=True)
+(wide / "file").touch()
+wide.chmod(0o777)
+(wide / "file").chmod(0o666)
+setuptools.setup()
+"""
+
+
+def test_nothing_of_a_build_from_source_stays_and_nobody_can_write_what_does(own: Step) -> None:
+    """Pixi keeps what it needs to build a package again, beside the environments."""
+    (own.repository.study / "packages/tools/setup.py").write_text(LITTER)
+    own.repository.commit()
+    look = "find /app/.pixi -mindepth 1 -maxdepth 1 -printf '%f ' ; find /app ! -type l -perm /022"
+    outcome = own.run(push="false", test_command=f"echo kept: $({look})")
+    assert outcome.code == 0, outcome.log
+    (kept,) = [line.removeprefix("kept: ") for line in outcome.log.splitlines() if line.startswith("kept: ")]
+    assert set(kept.split()) == {
+        *(".condapackageignore", ".gitignore", "activate.sh", "envs", "hook.sh", "task-cache-v0"),
+    }
+
+
 def test_the_version_from_git_is_given_to_the_build(own: Step) -> None:
     manifest = own.repository.study / "pyproject.toml"
     dynamic = (
