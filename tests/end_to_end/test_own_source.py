@@ -200,7 +200,7 @@ def test_another_environments_packages_are_not_needed(own: Step) -> None:
 SETUP = """\
 import os, pathlib, setuptools
 
-wanted = ("HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "PIP_INDEX_URL", "UV_INDEX_URL", "CONDA_PREFIX", "SECRET")
+wanted = ("HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "PIP_INDEX_URL", "UV_INDEX_URL", "BASH_ENV", "SECRET")
 pathlib.Path("tools.py").write_text(f"SEEN = {({name: os.environ.get(name) for name in wanted})}")
 setuptools.setup()
 """
@@ -241,7 +241,7 @@ def test_what_the_builder_image_and_docker_are_set_up_with_reaches_the_build(own
     assert "'HTTPS_PROXY': 'http://127.0.0.1:9', 'no_proxy': '127.0.0.1,localhost'" in outcome.log
     assert "'SSL_CERT_FILE': '/mnt/pixi/etc/corporate.pem'" in outcome.log
     assert "'PIP_INDEX_URL': 'https://index.example.org/simple', 'UV_INDEX_URL': None" in outcome.log
-    assert "'CONDA_PREFIX': None, 'SECRET': None" in outcome.log
+    assert "'BASH_ENV': None, 'SECRET': None" in outcome.log
 
 
 LITTER = """\
