@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from rattler import LockFile
@@ -16,9 +16,6 @@ from pixi_container.own_source import is_inside, local_path
 from pixi_container.platforms import Platform, parse_virtual_packages
 from pixi_container.source_records import source_records
 from pixi_container.workspace import Workspace, read_workspace
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHA = "fe51de6107f9edc7aa4f786a70f4a883943bc9d39b3bb7307c04c41410990726"
 MD5 = "d7c89558ba9fa0495403155b64376d81"
@@ -686,3 +683,37 @@ def test_inputs_of_inputs_are_followed_once(tmp_path: Path) -> None:
         "p1": ("p0", "p2"),
         "p2": ("p0", "p1"),
     }
+
+
+RELATIVE = """\
+version: 7
+platforms:
+- name: linux-64
+environments:
+  default:
+    channels:
+    - url: https://conda.anaconda.org/conda-forge/
+    packages:
+      linux-64:
+      - pypi: ./packages/app
+      - pypi: ./packages/core
+packages:
+- pypi: ./packages/app
+  name: app
+  requires_dist:
+  - core @ ./packages/core
+- pypi: ./packages/core
+  name: core
+"""
+
+
+def test_own_packages_that_require_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the context is named relative to the working folder, as `--context .` does."""
+    (tmp_path / "pixi.lock").write_text(RELATIVE)
+    monkeypatch.chdir(tmp_path)
+    for context in (Path(), Path("..", tmp_path.name), tmp_path):
+        lock = read_lock(context)
+        assert [package.name for package in lock.read("default", lock.rows("default")[0]).packages] == [
+            "app",
+            "core",
+        ]
