@@ -119,8 +119,8 @@ INPUTS = (
     Input(
         "compression",
         "gzip",
-        "How layers are compressed, `gzip` or `zstd`. Apptainer built with umoci 0.4.7, as its releases up to "
-        "1.4.3 are, cannot pull the latter; Debian's 1.4.5, with umoci 0.6, can. See docs/using-images.md.",
+        "How layers are compressed, `gzip` or `zstd`. Apptainer up to 1.4, which has umoci 0.4.7, cannot pull "
+        "the latter; 1.5 and Debian's package of 1.4.5, which have umoci 0.6, can. See docs/using-images.md.",
     ),
     Input(
         "test-command",
