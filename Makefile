@@ -5,13 +5,20 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: demo test unit check bench lock clean help
+.PHONY: demo test real example unit check bench lock clean help
 
 demo: $(READY) ## a workspace to a tested image on a registry, on real components, and run it
 	$(BIN)/python -m tests.demo
 
 test: $(READY) check ## everything: checks, unit tests, end to end on real components
 	$(BIN)/pytest
+
+real: $(READY) ## the example, event by event, on the services that tests/real/services.py tells of; else on the rig
+	$(BIN)/pytest tests/real
+
+example: $(READY) ## the example for this machine in dist/example, with a lock
+	rm -rf dist/example
+	PYTHONPATH=src $(BIN)/python -m tests.real dist/example
 
 unit: $(READY) ## the tests that need nothing but Python
 	$(BIN)/pytest tests/unit tests/security -m "not engine and not slow"

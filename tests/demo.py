@@ -48,7 +48,7 @@ def _demo(components: rig.Rig, temporary: Path) -> None:
     if components.channel_is_stand_in:
         _say("\nconda-forge cannot be reached from here: the example is locked against the rig's own channel.")
     if components.pixi_is_stand_in:
-        _say("ghcr.io cannot be reached from here: the builder image holds a stand-in for pixi.")
+        _say(f"ghcr.io cannot be reached from here: the builder image holds a {components.pixi}.")
     if not (workspace / "pixi.lock").exists():
         solve.lock(workspace / "pixi.toml", channel=components.channel)
     sha = _commit(workspace, env)

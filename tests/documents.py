@@ -6,13 +6,31 @@ import json
 import re
 from pathlib import Path
 
+from pixi_container.base_images import DEFAULT_PIXI, LOCK_NEEDS, OLDEST_PIXI, RICH_PLATFORMS_NEED
 from pixi_container.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS
 from pixi_container.inputs import INPUTS
 from pixi_container.report import OUTPUTS
+from pixi_container.workspace_stage import EDITABLE_FROM_MANIFEST
 from tests.markers import between
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "docs/inputs.md", "docs/reuse.md")
+FILES = ("README.md", "docs/inputs.md", "docs/pixi-versions.md", "docs/reuse.md")
+PIXI_VERSIONS = {
+    OLDEST_PIXI: "The oldest that is supported: the first with every option that the Dockerfile uses.",
+    "0.55.0": "Variables of `[activation.env]` are set after the activation scripts; before, scripts see them.",
+    EDITABLE_FROM_MANIFEST: "Editable packages of the workspace are installed like any other; before, they stay "
+    "editable, and their sources are in the image.",
+    "0.64.0": "A builder that comes back keeps downloaded packages; before, each build downloads them anew.",
+    "0.67.2": "`pixi run` in the image never installs, as it heeds `PIXI_NO_INSTALL`; before, call it as "
+    "`pixi run --as-is`.",
+    LOCK_NEEDS[7]: "Locks of version 7, in which packages that are built from source can be skipped.",
+    "0.69.0": "Two builds of one lock give the same layers, and each package's record is in its package's layer; "
+    "before, Pixi writes records in random order, and all are in the last layer.",
+    "0.70.0": "Pixi itself dates its files by `SOURCE_DATE_EPOCH`, which the build sets.",
+    RICH_PLATFORMS_NEED: 'Platforms given as tables, such as `{ platform = "linux-64", cuda = "12" }`.',
+    DEFAULT_PIXI: "The default: the newest that was tested.",
+}
+"""What a version of Pixi changes for a user, beside what its own change log says."""
 
 
 def with_tables(text: str) -> str:
@@ -26,7 +44,8 @@ def with_tables(text: str) -> str:
     for marker, parts in (("environment-parts", ENVIRONMENT_PARTS), ("image-parts", IMAGE_PARTS)):
         rows = [f"| {name} | {meaning} |" for name, meaning in parts.items()]
         text = between(text, marker, ["| part | what it is |", "|---|---|", *rows])
-    return text
+    versions = [f"| {version} | {meaning} |" for version, meaning in PIXI_VERSIONS.items()]
+    return between(text, "pixi-versions", ["| since | what changes |", "|---|---|", *versions])
 
 
 def with_action_tables(text: str) -> str:

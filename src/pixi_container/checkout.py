@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from pixi_container.checked_out import CheckedOut
 from pixi_container.errors import UserError
 from pixi_container.event import LOCAL, Event
 from pixi_container.git import run_git
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _GITHUB_REMOTE = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:](?P<repository>[^/]+/[^/]+?)(?:\.git)?/?")
+_ANY_REMOTE = re.compile(r"[/:](?P<repository>[^/:]+/[^/:]+?)(?:\.git)?/?$")
 _COMMITTER = re.compile(
     r"^committer .*> (?P<seconds>[0-9]{1,11}) (?P<sign>[+-])(?P<hours>\d\d)(?P<minutes>\d\d)$", re.MULTILINE
 )
@@ -100,6 +102,23 @@ def local_event(folder: Path, env: Mapping[str, str]) -> Event:
         repository=named["repository"] if named else "",
         payload={"repository": {"default_branch": default or "main"}},
     )
+
+
+def what_is_checked_out(folder: Path, event: Event, env: Mapping[str, str]) -> CheckedOut:
+    """Return the commit that is checked out around ``folder``, and what it is to the event's.
+
+    A commit that a job made itself, before this step, descends from the event's.
+    """
+    checkout = checkout_around(folder)
+    if checkout is None or not _COMMIT_ID.fullmatch(event.sha):
+        return CheckedOut()
+    with _repository(checkout, env) as git:
+        sha = git("rev-parse", "--verify", "--quiet", "HEAD")
+        is_later = sha != event.sha and git("merge-base", event.sha, sha) == event.sha
+        configuration = _text(checkout.common_dir, "config")
+        remote = git("config", "--file", "-", "--get", "remote.origin.url", given=configuration)
+    named = _ANY_REMOTE.search(remote)
+    return CheckedOut(sha, named["repository"] if named else "", is_later=is_later)
 
 
 def commit_date(folder: Path, sha: str, env: Mapping[str, str]) -> datetime | None:

@@ -135,7 +135,7 @@ def render_dockerfile(
         "proxy_variables": PROXY_VARIABLES,
         "manifest_copies": manifest_copies,
         "install_copies": [
-            *_copies((*workspace.install_files, *workspace.activation_scripts), workdir),
+            *_copies((*workspace.install_files, *workspace.config_files, *workspace.activation_scripts), workdir),
             *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),
         ],
         "activation_scripts": workspace.activation_scripts,

@@ -18,7 +18,7 @@ from pixi_container.fingerprint import (
 from pixi_container.lock import LOCK_NAME
 from pixi_container.manifest import MANIFEST_NAMES
 from pixi_container.metadata import compute_metadata
-from pixi_container.paths import exists, leads_out
+from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace_stage import workspace_stage
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> t
         *MANIFEST_NAMES,
         LOCK_NAME,
         ".dockerignore",
+        PIXI_CONFIG,
         *workspace.install_files,
         *workspace.missing_files,
         *workspace.activation_scripts,
@@ -184,7 +185,7 @@ def file_digests(workspace: Workspace, inputs: Inputs, pixi_version: str) -> dic
     paths = {
         "activation scripts": workspace.activation_scripts,
         "local packages": workspace.local_channels,
-        "manifest and lock": workspace.install_files,
+        "manifest and lock": (*workspace.install_files, *workspace.config_files),
         "own packages": _own_files(workspace, pixi_version),
     }
     digests = {name: digest_of(context, wanted, ignore) for name, wanted in paths.items()}

@@ -40,11 +40,16 @@ class Input:
 
 
 INPUTS = (
-    Input("context", ".", "Workspace folder, which is the build context as well."),
+    Input(
+        "context",
+        ".",
+        "Workspace folder, the one with the manifest. It is the build context as well: of what lies outside of it "
+        "a build has nothing.",
+    ),
     Input(
         "manifest-path",
         "",
-        "Manifest inside `context`. Found when empty: `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, "
+        "Manifest directly in `context`. Found when empty: `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, "
         "`mojoproject.toml`.",
     ),
     Input("environment", "default", "Pixi environment to ship."),
@@ -280,7 +285,7 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         password=text["password"],
         credentials=_credentials(text["registry-auth"]),
         pixi_version=_optional(
-            "pixi-version", text["pixi-version"], r"v?\d+\.\d+\.\d+", "a version such as 0.76.1"
+            "pixi-version", text["pixi-version"], r"v?\d+\.\d+\.\d+", "a version such as 0.77.0"
         ).removeprefix("v"),
         pixi_image=text["pixi-image"],
         runtime_image=text["runtime-image"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -115,13 +115,17 @@ class LockRow:
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock of any version from 1 to 7, with what its parser does not tell as ``source_records``."""
+    """A lock of any version from 1 to 7, with its ``text``, and what its parser does not tell of it.
+
+    That are the ``source_records``, and the names of the packages that are ``editable``.
+    """
 
     file: str
     version: int
     source_records: tuple[SourceRecord, ...]
     editable: frozenset[str]
     rattler: LockFile
+    text: str = field(default="", repr=False)
 
     @cached_property
     def environment_names(self) -> tuple[str, ...]:
@@ -216,9 +220,8 @@ def read_lock(context: Path) -> Lock:
     check_lock_text(text, str(path))
     rattler = _parsed(path)
     records = source_records(text)
-    return Lock(
-        str(path), version, records, frozenset(record.name for record in records if record.editable), rattler
-    )
+    editable = frozenset(record.name for record in records if record.editable)
+    return Lock(str(path), version, records, editable, rattler, text)
 
 
 def _parsed(path: Path) -> LockFile:

@@ -57,9 +57,11 @@ def compute_metadata(
     event: Event, inputs: Inputs, facts: Facts, published: Collection[str] | None = None
 ) -> Metadata:
     """Compute what the inputs say for these facts. Raises ``UserError`` for a malformed entry or name."""
+    names = "\n".join(name.name for name in published_names(inputs.images, event.repository))
     return compute(
         facts,
-        images="\n".join(name.name for name in published_names(inputs.images, event.repository)),
+        # Images that are all disabled are not the same as no images, whose tags stand alone.
+        images=names or inputs.images,
         tags=inputs.tags,
         flavor=inputs.flavor,
         labels=inputs.labels,

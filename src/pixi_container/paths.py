@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 NEVER_COPIED = frozenset({".git", ".pixi"})
 """Names at the top of the context that never become part of an image."""
 
+PIXI_CONFIG = ".pixi/config.toml"
+"""What of them a build may see all the same: https://pixi.prefix.dev/latest/reference/pixi_configuration/."""
+
+HOW_TO_BE_INSIDE = (
+    "A build has the manifest's folder, which 'context' names, and nothing beside it: move what is outside below "
+    "that folder, or manifest and lock up to a folder that holds both."
+)
+"""What to do about a workspace's files outside of the context; no input makes another folder the context."""
+
 SMALL_FILE_BYTES = 4 * 1024 * 1024
 """The most that a file may hold which a person writes: a manifest, a Dockerfile, a template, ``.dockerignore``."""
 
@@ -74,7 +83,10 @@ def leads_out(context: Path, path: str) -> bool:
     top = context.resolve()
     try:
         target = (context / path).resolve()
-        return not target.is_relative_to(top) or bool(NEVER_COPIED & set(target.relative_to(top).parts))
+        if not target.is_relative_to(top):
+            return True
+        inside = target.relative_to(top)
+        return bool(NEVER_COPIED & set(inside.parts)) and inside.as_posix() != PIXI_CONFIG
     except (OSError, RuntimeError, ValueError):
         # Such as a loop of links.
         return True
@@ -132,7 +144,8 @@ def checked_path(context: Path, path: str, *, source: str) -> str:
             else f"does not exist in '{context}'"
         )
     if problem:
-        raise UserError(f"{source}: '{shortened(path)}' {problem}", hint="Paths are relative to 'context'.")
+        hints = ("Paths are relative to 'context'.", *([HOW_TO_BE_INSIDE] if ".." in normal.parts else []))
+        raise UserError(f"{source}: '{shortened(path)}' {problem}", hint=" ".join(hints))
     return str(normal)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from pixi_container.fingerprint import SHORT
 from pixi_container.fingerprint_labels import fingerprint_labels
 from pixi_container.image_reference import name_of
 from pixi_container.metadata import published_names
+from pixi_container.paths import is_below
+from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
     from pixi_container.base_images import BaseImages
@@ -208,7 +211,7 @@ def make_plan(event: Event, inputs: Inputs, found: Findings, decision: Decision,
         labels=order.labels,
         annotations=order.annotations,
         json=json.dumps(metadata.as_json()["json"]),
-        notes=metadata.notes,
+        notes=(*metadata.notes, *_notes_on_command(inputs, workspace)),
         published_tags=order.tags if push else (),
         existing_images=tuple(str(image) for image in decision.images),
         new_tags=decision.new_tags,
@@ -223,6 +226,17 @@ def make_plan(event: Event, inputs: Inputs, found: Findings, decision: Decision,
         dockerfile=draft.dockerfile,
         commands=commands,
         workspace=workspace.as_json(),
+    )
+
+
+def _notes_on_command(inputs: Inputs, workspace: Workspace) -> tuple[str, ...]:
+    """Tell of files in the command that are there only for who starts in the working folder."""
+    copied = (*workspace.include, *workspace.install_files, *workspace.activation_scripts)
+    return tuple(
+        f"input 'command': '{shortened(word)}' is relative to {inputs.workdir}, and Apptainer starts elsewhere; "
+        f"write '{inputs.workdir}/{shortened(posixpath.normpath(word))}'"
+        for word in inputs.command
+        if not word.startswith(("/", "-")) and is_below(posixpath.normpath(word), copied)
     )
 
 

@@ -10,7 +10,8 @@ from pixi_container.base_images import choose_base_images
 from pixi_container.build_commands import BuilderKind
 from pixi_container.change_detection import find_changes, known, running_workflow, workspace_prefix
 from pixi_container.changes import Changes, Relevance, assumed, comparison_for, not_consulted
-from pixi_container.checkout import compare_revisions, source_version
+from pixi_container.checked_out import event_to_speak_of
+from pixi_container.checkout import compare_revisions, source_version, what_is_checked_out
 from pixi_container.decision import BUILD, Published, decide, may_push, nothing_to_do
 from pixi_container.draft import Texts, draft_image, file_digests, relevant_paths
 from pixi_container.engine import builder_kind, native_platform
@@ -36,6 +37,7 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
 
     A ``tolerant`` plan only warns of what would keep the build from starting; else that is a ``UserError``.
     """
+    request, differs = _as_checked_out(request, log, tolerant=tolerant)
     event, inputs = request.event, request.inputs
     if not event.is_known:
         log.warning(f"{may_push(event, inputs)[1]}: the image is built and tested only")
@@ -49,7 +51,11 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
         if not tolerant:
             raise problem
         log.warning(str(problem))
+    if workspace.config.unused:
+        log.warning(workspace.config.unused)
     changes = _ask_for_changes(request, log) if registry else not_consulted("nobody was asked")
+    if differs and changes.consulted:
+        changes = assumed(differs, base=changes.base, head=changes.head)
     relevant = _relevant(request, workspace, changes)
     skip = nothing_to_do(event, inputs, changes, relevant)
     asked = None if skip else registry
@@ -64,6 +70,17 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
     for note in plan.notes:
         log.warning(note)
     return plan
+
+
+def _as_checked_out(request: Request, log: Log, *, tolerant: bool) -> tuple[Request, str]:
+    checkout = what_is_checked_out(request.context, request.event, request.env)
+    spoken = event_to_speak_of(request.event, checkout, may_push=request.may_push)
+    if spoken.problem and not tolerant:
+        raise spoken.problem
+    note = str(spoken.problem or spoken.note)
+    if note:
+        log.warning(note)
+    return replace(request, event=spoken.event), note
 
 
 def changes_of(request: Request, log: Log) -> tuple[Changes, tuple[str, ...]]:

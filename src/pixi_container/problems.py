@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from pixi_container.errors import UserError
 from pixi_container.lock import LOCK_NAME
 from pixi_container.own_source import is_inside
-from pixi_container.paths import can_be_mounted, exists
+from pixi_container.paths import HOW_TO_BE_INSIDE, can_be_mounted, exists
 from pixi_container.shortening import shortened
+from pixi_container.workspace import MOST_PROBLEMS
 from pixi_container.workspace_stage import is_name
 
 if TYPE_CHECKING:
@@ -18,19 +19,22 @@ if TYPE_CHECKING:
     from pixi_container.own_source import OwnSource
     from pixi_container.workspace import Workspace
 
-_MOST = 20
-
 
 def problems_of(workspace: Workspace) -> tuple[UserError, ...]:
     """Give an error for each file and package that the build would miss; none when it can start.
 
     Of very many there are the first, and one that says so.
     """
-    first = tuple(islice(_problems(workspace), _MOST + 1))
-    return first if len(first) <= _MOST else (*first[:_MOST], UserError("there are more problems of this kind"))
+    first = tuple(islice(_problems(workspace), MOST_PROBLEMS + 1))
+    return (
+        first
+        if len(first) <= MOST_PROBLEMS
+        else (*first[:MOST_PROBLEMS], UserError("there are more problems of this kind"))
+    )
 
 
 def _problems(workspace: Workspace) -> Iterator[UserError]:
+    yield from workspace.stale
     manifest = str(workspace.context / workspace.manifest.file)
     for path in workspace.missing_files:
         yield UserError(
@@ -43,7 +47,7 @@ def _problems(workspace: Workspace) -> Iterator[UserError]:
             yield UserError(
                 f"the environment's packages are in '{shortened(path)}', outside of the context",
                 file=manifest,
-                hint="Set 'context' to a folder that holds them as well.",
+                hint=HOW_TO_BE_INSIDE,
             )
         elif not exists(workspace.context, path):
             yield UserError(
@@ -62,8 +66,7 @@ def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
     place = f"comes from '{shortened(package.path)}'"
     if not package.is_inside:
         outside = next(path for path in (package.path, *package.inputs) if not is_inside(path))
-        problem = f"comes from '{shortened(outside)}', outside of the context"
-        hint = "Set 'context' to a folder that holds the workspace and all of its packages."
+        problem, hint = f"comes from '{shortened(outside)}', outside of the context", HOW_TO_BE_INSIDE
     elif not exists(workspace.context, package.path):
         problem = f"{place}, which does not exist"
         hint = "Is it a Git submodule, or generated? It must be in the checkout before this step."

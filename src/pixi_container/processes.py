@@ -13,6 +13,7 @@ import time
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from pixi_container.child_environment import child_environment
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-_KEPT_LINES = 400
+# Enough for the report of a package that a compiler of C++ gives up on, which quotes all that was said.
+_KEPT_LINES = 5000
 _STOP_SECONDS = 10
 _STOP_AGAIN_SECONDS = 0.2
 
@@ -146,8 +148,9 @@ def stream(
                 group_file.write_text(str(process.pid))
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
         for line in process.stdout:
-            last.append(line.rstrip("\n"))
-            show(last[-1])
+            last.append(line.rstrip("\r\n"))
+            for part in last[-1].split("\r"):
+                show(part)
         code = process.wait()
     except BaseException:
         if process and stop:
@@ -165,7 +168,7 @@ def stream(
 
 def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             list(argv),
             env=env,
             stdin=subprocess.DEVNULL,
@@ -177,6 +180,10 @@ def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]
         )
     except OSError as error:
         raise _not_started(argv, error) from error
+    # A carriage return ends no line, or what a build step prints after it would pass for the builder's own line.
+    assert isinstance(process.stdout, TextIOWrapper)  # noqa: S101 - a pipe of text was asked for
+    process.stdout.reconfigure(newline="\n")
+    return process
 
 
 def _stop_by(stop: Callable[[], object], process: subprocess.Popen[str]) -> None:

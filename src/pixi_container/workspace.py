@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,10 @@ from pixi_container.own_source import (
     source_places,
 )
 from pixi_container.paths import NEVER_COPIED, check_possible, checked_path, exists, is_file, is_folder, read_text
+from pixi_container.pixi_config import PixiConfig, pixi_config
 from pixi_container.platforms import Platform, environment_platforms
 from pixi_container.shortening import listed, shortened
+from pixi_container.stale_lock import stale_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 _BUILD_DESCRIPTIONS = ("pyproject.toml", "setup.py", "setup.cfg")
 _SCM_PLUGINS = re.compile(r"setuptools[-_]scm|hatch-vcs|poetry-dynamic-versioning|source *= *[\"']scm[\"']")
 
+MOST_PROBLEMS = 20
+"""How many problems of one kind are told."""
 
 _MOST_COMPARED = 500
 _LONGEST_COMPARED = 60
@@ -53,6 +58,8 @@ class Workspace:
     ``source_places`` are those of every environment's packages, at which ``pixi install --locked`` looks.
     ``context_entries`` are the names in the context, without those that never become part of an image.
     ``scm_versioned`` tells whether a package of its own takes its version from Git.
+    ``config`` is the workspace's own configuration of Pixi.
+    ``stale`` says why Pixi would refuse the lock, as far as manifest and lock alone tell.
     ``missing_files`` are named by the manifest and not there, without which Pixi refuses it.
     ``missing_scripts`` are activation scripts that the context does not have, which Pixi passes over.
     """
@@ -79,6 +86,8 @@ class Workspace:
     scm_versioned: bool
     unknown_environments: tuple[str, ...]
     install_files: tuple[str, ...]
+    config: PixiConfig
+    stale: tuple[UserError, ...]
     activation_scripts: tuple[str, ...]
     missing_files: tuple[str, ...]
     missing_scripts: tuple[str, ...]
@@ -90,6 +99,11 @@ class Workspace:
         """What the first install takes from the context beside its files: conda packages, folders of wheels."""
         files = (package.path for package in self.own_source if package.kind == "conda-file")
         return tuple(dict.fromkeys(path for path in (*files, *self.find_links) if is_inside(path)))
+
+    @property
+    def config_files(self) -> tuple[str, ...]:
+        """The configuration where it is used: no part of the image, and of what it is made by."""
+        return (self.config.path,) if self.config.path else ()
 
     def as_json(self) -> dict[str, Any]:
         """Give all that is known as JSON values, each derived one with its reason."""
@@ -119,6 +133,7 @@ class Workspace:
             "source_places": [asdict(place) for place in self.source_places],
             "unknown_environments": self.unknown_environments,
             "install_files": self.install_files,
+            "config": self.config.path,
             "activation": {
                 "scripts": self.activation_scripts,
                 "missing_scripts": self.missing_scripts,
@@ -194,6 +209,8 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
             for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
             if path not in missing_files
         ),
+        config=pixi_config(context, inputs.dockerfile),
+        stale=_stale(manifest, lock, inputs),
         activation_scripts=tuple(
             checked_path(context, path, source="activation script") for path in scripts if path not in missing
         ),
@@ -202,6 +219,13 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         activation_env=tuple(sorted(manifest.activation_env(environment.name, names).items())),
         include=_included(inputs, context),
     )
+
+
+def _stale(manifest: Manifest, lock: Lock, inputs: Inputs) -> tuple[UserError, ...]:
+    """Give the first reasons; a Dockerfile of the user's own may install whatever the manifest says."""
+    if inputs.dockerfile:
+        return ()
+    return tuple(islice(stale_reasons(manifest, lock, version_key(inputs.pixi_version)), MOST_PROBLEMS))
 
 
 def _entries(context: Path) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pixi_container.own_source import OwnSource
     from pixi_container.workspace import Workspace
 
-_EDITABLE_FROM_MANIFEST = "0.62.0"
+EDITABLE_FROM_MANIFEST = "0.62.0"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _FROM_FILES = {"wheel", "sdist", "pypi-path", "pypi-editable"}
 
@@ -55,7 +55,7 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     ]
     if not own:
         return None
-    release = version_key(pixi_version) >= version_key(_EDITABLE_FROM_MANIFEST)
+    release = version_key(pixi_version) >= version_key(EDITABLE_FROM_MANIFEST)
     stay = [package for package in own if package.kind == "pypi-editable" and not release]
     needed = {path for package in own for path in (package.path, *package.inputs)}
     needed |= {path for path in workspace.find_links if is_inside(path)}
@@ -63,6 +63,7 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     checked = check or LockCheck()
     whole = "." in needed
     mounts = workspace.context_entries if whole else sorted({*needed, *checked.files})
+    mounts = (*mounts, *workspace.config_files)
     taken = set(workspace.install_files)
     return WorkspaceStage(
         skip=tuple(package.name for package in own),

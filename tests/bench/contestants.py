@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from pixi_container.base_images import DEFAULT_PIXI
 from tests.rig import buildkit
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _KINDS = ", ".join(
         "docker.distribution.manifest.list.v2",
     )
 )
-_PIXI_TAG = "0.76.1-noble"
+_PIXI_TAG = f"{DEFAULT_PIXI}-noble"
 
 
 class BenchError(Exception):

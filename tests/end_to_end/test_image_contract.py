@@ -29,6 +29,7 @@ scripts = ["scripts/activate.sh"]
 [activation.env]
 LIVELY_PLAIN = "it's \\"plain\\" \\\\ and #1"
 LIVELY_DATA = "$CONDA_PREFIX/share/lively"
+LIVELY_PRICE = "5 \\\\$"
 LIVELY_LINES = \"\"\"first
 
 pixi() {
@@ -127,7 +128,7 @@ def active_variables(image: Image) -> dict[str, str]:
         "CONDA_SHLVL": "1",
         "MEANS_COLUMNS": "3",
         "PIXI_ENVIRONMENT_NAME": image.environment,
-        "PIXI_ENVIRONMENT_PLATFORMS": "linux-64-cuda-12" if image.environment == "gpu" else "linux-64",
+        "PIXI_ENVIRONMENT_PLATFORMS": "linux-64-cuda" if image.environment == "gpu" else "linux-64,linux-64-cuda",
         "PIXI_IN_SHELL": "1",
         "PIXI_PROJECT_MANIFEST": "/app/pixi.toml",
         "PIXI_PROJECT_NAME": "example",
@@ -278,6 +279,7 @@ def test_packages_scripts_and_variables_take_part(lively: Image, shell: str) -> 
         "LIVELY_DATA": "/app/.pixi/envs/default/share/lively",
         "LIVELY_LINES": "first\n\npixi() {\nexport PIXI_IN_SHELL=no\nlast",
         "LIVELY_PLAIN": 'it\'s "plain" \\ and #1',
+        "LIVELY_PRICE": "5 $",
         "LIVELY_SCRIPT": "1",
         "PROJ_DATA": "/app/.pixi/envs/default/share/proj",
         "PROJ_NETWORK": "ON",

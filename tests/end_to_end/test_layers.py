@@ -156,6 +156,9 @@ def test_what_cannot_be_split_is_one_layer_and_is_said(layered: Step) -> None:
     outcome = built(layered, template="odd.template", test_command="python -c 'import numpy, tqdm'")
     assert "::warning::one layer: a file name has a line break" in outcome.log
     assert "one layer: a file name has a line break" in outcome.summary
+    again = built(layered, template="odd.template", reuse_environment="false", promote="false")
+    assert "pixi install" not in again.log.partition("CACHED")[0]
+    assert "one layer: a file name has a line break" in again.summary
 
 
 def test_compiled_modules_stay_valid(layered: Step) -> None:

@@ -484,7 +484,7 @@ def moved_base(rig: Rig, empty: Project) -> Callable[[], None]:
 
     def move() -> None:
         tag = f"{rig.pixi_image}:moving-{empty.image.rpartition('-')[2]}"
-        text = f"FROM {rig.pixi_image}:0.76.1-noble\nLABEL number={len(made)}\n"
+        text = f"FROM {rig.pixi_image}:noble\nLABEL number={len(made)}\n"
         folder = empty.folder / f"base {len(made)}"
         folder.mkdir(parents=True)
         (folder / "Dockerfile").write_text(text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,8 +158,90 @@ def test_a_change_of_the_packages_source_leaves_the_environment_alone(own: Step)
     outcome = own.run(push="false", test_command="study")
     assert "result 100" in outcome.log
     assert outcome.outputs["fingerprint"] == before
-    installs = outcome.log.partition("pixi install --frozen")[2].partition("DONE")[0]
+    installs = outcome.log.partition("install.sh --frozen")[2].partition("DONE")[0]
     assert "CACHED" in installs
+
+
+OTHER = """\
+[workspace]
+name = "study"
+channels = ["conda-forge"]
+platforms = ["linux-64"]
+
+[dependencies]
+python = "3.11.*"
+
+[feature.tools.pypi-dependencies]
+tools = { path = "packages/tools" }
+
+[environments]
+tools = ["tools"]
+"""
+
+
+def test_another_environments_packages_are_not_needed(own: Step) -> None:
+    """Pixi checks the lock of all environments, and has the source of this one's packages only."""
+    for name in ("pyproject.toml", "src/study/__init__.py"):
+        (own.repository.study / name).unlink()
+    (own.repository.study / "pixi.toml").write_text(OTHER)
+    solve.lock(own.repository.study / "pixi.toml", channel=own.rig.channel)
+    own.repository.commit()
+    outcome = own.run(push="false")
+    assert outcome.code == 0, outcome.log
+    assert "install.sh --locked" in outcome.log
+    # No file of these packages is a part of it, so that a change of them builds nothing.
+    (own.repository.study / "packages/tools/tools.py").write_text("DOUBLE = 50\n")
+    (own.repository.study / "packages/tools/pyproject.toml").write_text(TOOLS.replace("1.0", "1.1"))
+    own.repository.commit()
+    again = own.run(push="false")
+    assert again.outputs["image-fingerprint"] == outcome.outputs["image-fingerprint"]
+
+
+SETUP = """\
+import os, pathlib, setuptools
+
+wanted = ("HTTPS_PROXY", "no_proxy", "SSL_CERT_FILE", "PIP_INDEX_URL", "UV_INDEX_URL", "CONDA_PREFIX", "SECRET")
+pathlib.Path("tools.py").write_text(f"SEEN = {({name: os.environ.get(name) for name in wanted})}")
+setuptools.setup()
+"""
+
+SET_UP = """\
+FROM {image}
+RUN cp /etc/ssl/certs/ca-certificates.crt /etc/corporate.pem
+ENV SSL_CERT_FILE=/etc/corporate.pem PIP_INDEX_URL=https://index.example.org/simple SECRET=not-for-builds
+"""
+
+
+def test_what_the_builder_image_and_docker_are_set_up_with_reaches_the_build(own: Step, tmp_path: Path) -> None:
+    """Proxies, certificates and indexes, and nothing of the environment's or anything else."""
+    (own.repository.study / "packages/tools/setup.py").write_text(SETUP)
+    (own.repository.study / "src/study/__init__.py").write_text("import tools\nprint(tools.SEEN)\n")
+    own.repository.commit()
+    corporate = f"{own.rig.registry}/corporate/pixi:own"
+    (tmp_path / "Dockerfile").write_text(SET_UP.format(image=own.rig.pixi_image))
+    own.docker("buildx", "build", "--output", "type=registry", "--tag", corporate, str(tmp_path))
+    inputs = {"pixi_image": corporate, "test_command": "python -c 'import study'"}
+    env = own.environment("push", "refs/heads/main", {}, inputs)
+    config = tmp_path / "docker"
+    shutil.copytree(env["DOCKER_CONFIG"], config, symlinks=True)
+    proxies = {"httpsProxy": "http://127.0.0.1:9", "noProxy": "127.0.0.1,localhost"}
+    settings = json.loads((config / "config.json").read_text()) if (config / "config.json").exists() else {}
+    (config / "config.json").write_text(json.dumps({**settings, "proxies": {"default": proxies}}))
+    done = subprocess.run(
+        [sys.executable, "-m", "pixi_container", "run"],
+        env={**env, "DOCKER_CONFIG": str(config)},
+        cwd=own.repository.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    outcome = own.outcome(done.returncode, done.stdout)
+    assert outcome.code == 0, outcome.log
+    assert "'HTTPS_PROXY': 'http://127.0.0.1:9', 'no_proxy': '127.0.0.1,localhost'" in outcome.log
+    assert "'SSL_CERT_FILE': '/mnt/pixi/etc/corporate.pem'" in outcome.log
+    assert "'PIP_INDEX_URL': 'https://index.example.org/simple', 'UV_INDEX_URL': None" in outcome.log
+    assert "'CONDA_PREFIX': None, 'SECRET': None" in outcome.log
 
 
 def test_the_version_from_git_is_given_to_the_build(own: Step) -> None:
@@ -168,8 +252,10 @@ def test_the_version_from_git_is_given_to_the_build(own: Step) -> None:
     manifest.write_text(dynamic.replace('["hatchling"]', '["hatchling", "hatch-vcs"]'))
     own.repository.commit()
     own.repository.git("tag", "v2.5.0")
-    plan = own.run(push="false")
-    assert "SETUPTOOLS_SCM_PRETEND_VERSION=2.5.0" in plan.log
+    ask = """python -c 'import importlib.metadata as m; print("study is", m.version("study"))'"""
+    outcome = own.run(push="false", test_command=ask)
+    assert outcome.code == 0, outcome.log
+    assert "study is 2.5.0" in outcome.log
 
 
 def test_a_dockerfile_of_ones_own(step: Step) -> None:

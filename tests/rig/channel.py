@@ -1,6 +1,7 @@
 """The HTTP server of the rig's conda channel: `python -m tests.rig.channel --folder F --bind IP:PORT …`.
 
-Serves the channel below /conda-forge/, with Last-Modified, HEAD and single byte ranges (RFC 9110, section 14).
+Serves the channel and its index of Python packages below /conda-forge/, with Last-Modified, HEAD and single byte
+ranges (RFC 9110, section 14).
 """
 
 from __future__ import annotations
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 MOUNT = "/conda-forge"
 
 
+def mirrors(channel: str) -> str:
+    """The part of pixi's config.toml that puts the channel at this URL in the place of conda-forge and PyPI."""
+    url = channel.rstrip("/")
+    return (
+        f'[mirrors]\n"https://conda.anaconda.org/conda-forge" = ["{url}"]\n'
+        f'"https://pypi.org/simple" = ["{url}/simple"]\n'
+    )
+
+
 class Handler(SimpleHTTPRequestHandler):
     """Answers GET and HEAD for the files of one channel folder; everything else is a 404."""
 
@@ -29,6 +39,8 @@ class Handler(SimpleHTTPRequestHandler):
 
     def translate_path(self, path: str) -> str:
         inside = path.removeprefix(MOUNT) if path.startswith(f"{MOUNT}/") else "/absent"
+        if re.fullmatch(r"/simple/[a-z0-9-]+/", inside):
+            inside += "index.html"
         return super().translate_path(inside)
 
     def send_head(self) -> BinaryIO | None:

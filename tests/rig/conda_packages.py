@@ -1,6 +1,7 @@
 """The rig's conda channel: real packages, made from Debian's packages and PyPI's wheels (see conda_recipes).
 
-The wheels themselves are there as well, in a folder `wheels`, for dependencies from PyPI by URL.
+The wheels themselves are there as well, in a folder `wheels`, for dependencies from PyPI by URL, and an index of
+build backends in a folder `simple`, for builds that take them from PyPI.
 """
 
 from __future__ import annotations
@@ -30,7 +31,15 @@ from rattler.package import BuildString
 
 from tests.rig import conda_archive, conda_recipes, debian
 from tests.rig.conda_archive import PREFIX_PLACEHOLDER, Package
-from tests.rig.conda_recipes import ARCHITECTURES, FROM_DEBIAN, FROM_WHEELS, METAPACKAGES, SUITE, TRIPLETS
+from tests.rig.conda_recipes import (
+    ARCHITECTURES,
+    BACKENDS,
+    FROM_DEBIAN,
+    FROM_WHEELS,
+    METAPACKAGES,
+    SUITE,
+    TRIPLETS,
+)
 from tests.rig.errors import RigError
 
 if TYPE_CHECKING:
@@ -73,7 +82,19 @@ def _build(cache: Path, channel: Path, say: Callable[[str], None], recipes: Sequ
         (work / "channel/wheels").mkdir()
         for wheel in (wheels[sha256] for recipe in recipes for sha256 in recipe.sha256.values()):
             (work / "channel/wheels" / wheel.name).hardlink_to(wheel)
+        _write_index(fetch_wheels(BACKENDS, cache / "wheels"), work / "channel/simple")
         (work / "channel").rename(channel)
+
+
+def _write_index(wheels: Sequence[Path], folder: Path) -> None:
+    """A repository of PyPI's simple API: https://packaging.python.org/en/latest/specifications/simple-repository-api/"""
+    for wheel in wheels:
+        project = folder / re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower()
+        project.mkdir(parents=True)
+        (project / wheel.name).hardlink_to(wheel)
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        link = f'<!DOCTYPE html><a href="{wheel.name}#sha256={digest}">{wheel.name}</a>\n'
+        (project / "index.html").write_text(link, encoding="ascii")
 
 
 def _forget_when_indexed(repodata: Path) -> None:
@@ -306,6 +327,18 @@ def _download_wheels(folder: Path, recipes: Sequence[FromWheel]) -> Mapping[str,
         for architecture, lines in each.items():
             download_wheels(lines, folder, architecture)
     return by_digest(folder)
+
+
+def fetch_wheels(requirements: Sequence[str], folder: Path) -> list[Path]:
+    """The wheels of `name==version --hash=sha256:…` in `folder`; those that are not there are downloaded."""
+    folder.mkdir(parents=True, exist_ok=True)
+    digests = [requirement.rpartition(":")[2] for requirement in requirements]
+    found = by_digest(folder)
+    missing = [text for text, digest in zip(requirements, digests, strict=True) if digest not in found]
+    if missing:
+        download_wheels(missing, folder, "x86_64")
+        found = by_digest(folder)
+    return [found[digest] for digest in digests]
 
 
 def download_wheels(requirements: Sequence[str], folder: Path, architecture: str) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +23,13 @@ from tests.rig import base, buildkit, conda_packages, daemon, engine, registry
 from tests.rig.errors import RigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.rig.folders import Folders
 
 T = TypeVar("T")
 
+_OFFICIAL = "pixi of its official image"
 _CONDA_FORGE = "https://conda.anaconda.org/conda-forge/"
 _CHANNEL_PORT = 8317
 _CHANNEL_READY_SECONDS = 15
@@ -55,6 +57,10 @@ class Rig:
     """Repository of the builder image, without a tag."""
     slim_image: str
     """A small Debian image, with its tag."""
+    pixi: str
+    """What is in the builder image, for people."""
+    pixi_sha256: str | None
+    """Of the program that was given for it; None for the stand-in and for the official image."""
     pixi_is_stand_in: bool
     channel: str
     """The conda channel as this machine reaches it."""
@@ -91,15 +97,15 @@ def up(folders: Folders, say: Callable[[str], None]) -> Rig:
     if sys.platform != "linux":
         msg = "the rig needs Linux; elsewhere run it in a Linux virtual machine"
         raise RigError(msg)
+    given = base.given(os.environ)
     with _locked(folders, say):
         rig = _recorded(folders)
-        fits = rig is not None and (rig.pixi_is_stand_in or not _is_offline())
-        if rig and fits and all(component.healthy for component in _components(rig, folders)):
+        if rig and _fits(rig, given) and all(component.healthy for component in _components(rig, folders)):
             return rig
         _clean(folders)
         try:
             folders.state.mkdir(parents=True, mode=0o700)
-            rig = _start(folders, say)
+            rig = _start(folders, given, say)
             _record(folders).write_text(rig.to_json(), encoding="utf-8")
         except BaseException:
             _clean(folders)
@@ -146,10 +152,27 @@ def running(folders: Folders) -> Rig:
     return rig
 
 
-def _start(folders: Folders, say: Callable[[str], None]) -> Rig:
+def pixi_for_people(folders: Folders, environ: Mapping[str, str]) -> str:
+    """Which pixi the builder image has, or will have in the next rig that is brought up. Raises RigError."""
+    given = base.given(environ)
+    rig = _recorded(folders)
+    if rig and _fits(rig, given):
+        return rig.pixi
+    return str(given or f"{_OFFICIAL} where it can be reached, or {base.STAND_IN}")
+
+
+def _fits(rig: Rig, given: base.Pixi | None) -> bool:
+    """Whether the rig has the pixi that is given, and, with none given, what it needs of the internet."""
+    if given or rig.pixi_sha256:
+        return given is not None and (rig.pixi, rig.pixi_sha256) == (str(given), given.sha256)
+    return rig.pixi_is_stand_in or not _is_offline()
+
+
+def _start(folders: Folders, given: base.Pixi | None, say: Callable[[str], None]) -> Rig:
     machine_docker = engine.of_machine()
     # An engine of the rig sets no firewall rules, so its containers reach this machine and nothing beyond.
-    stand_ins = machine_docker is None or not _internet_serves_images_and_packages()
+    stand_ins = given is not None or machine_docker is None or not _internet_serves_images_and_packages()
+    pixi = given or base.STAND_IN
     cache, state = folders.cache, folders.state
     password = secrets.token_urlsafe(12)
     with ThreadPoolExecutor() as pool:
@@ -162,11 +185,11 @@ def _start(folders: Folders, say: Callable[[str], None]) -> Rig:
             channel, mirror = _start_channel(packages, engine_started.result(), state=state)
             image_made.result()
             open_registry, _ = registries_started.result()
-            push = partial(base.push, cache, registry=open_registry, mirror=mirror, say=say)
+            push = partial(base.push, cache, pixi=pixi, registry=open_registry, mirror=mirror, say=say)
             _timed(say, "base image pushed", push)
     docker = engine_started.result()
     open_registry, password_registry = registries_started.result()
-    return Rig(
+    rig = Rig(
         docker_host=docker.docker_host,
         docker_config=docker.docker_config,
         path=docker.path,
@@ -176,10 +199,30 @@ def _start(folders: Folders, say: Callable[[str], None]) -> Rig:
         password=password,
         pixi_image=f"{open_registry if stand_ins else 'ghcr.io'}/prefix-dev/pixi",
         slim_image=f"{open_registry if stand_ins else 'docker.io'}/library/debian:bookworm-slim",
-        pixi_is_stand_in=stand_ins,
+        pixi=str(pixi) if stand_ins else _OFFICIAL,
+        pixi_sha256=pixi.sha256,
+        pixi_is_stand_in=stand_ins and given is None,
         channel=channel,
         channel_is_stand_in=stand_ins,
     )
+    if given:
+        _timed(say, f"{given} runs in the builder image", lambda: _check_that_it_runs(rig, given))
+    return rig
+
+
+def _check_that_it_runs(rig: Rig, pixi: base.Pixi) -> None:
+    """A program that is linked to newer libraries than Debian's runs on this machine and not in the image."""
+    image = f"{rig.pixi_image}:{pixi.version}"
+    done = subprocess.run(
+        ["docker", "run", "--rm", image, "pixi", "--version"],
+        env={**os.environ, **rig.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        msg = f"{pixi} does not run in the builder image: {done.stderr.strip()}"
+        raise RigError(msg)
 
 
 def _start_engine(cache: Path, state: Path, say: Callable[[str], None]) -> engine.Engine:
@@ -222,9 +265,8 @@ def _components(rig: Rig, folders: Folders) -> Sequence[ComponentStatus]:
     if rig.channel_is_stand_in:
         answers = _answers(f"{rig.channel}noarch/repodata.json")
         components.append(ComponentStatus("channel (stand-in)", answers, rig.channel))
-    if rig.pixi_is_stand_in:
         answers = _answers(f"http://{rig.registry}/v2/prefix-dev/pixi/tags/list")
-        components.append(ComponentStatus("builder image (stand-in)", answers, rig.pixi_image))
+        components.append(ComponentStatus(f"builder image ({rig.pixi})", answers, rig.pixi_image))
     for name, address in buildkit.started(folders.state).items():
         components.append(ComponentStatus(name, buildkit.healthy(address), address))
     return components

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import os
 import posixpath
 import re
 import tempfile
-from functools import partial
+import zipfile
+from dataclasses import dataclass
+from email import message_from_bytes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tomli
+import httpx
 from rattler import (
     Gateway,
     GenericVirtualPackage,
@@ -32,15 +35,30 @@ from rattler.package import BuildString
 
 from tests.rig.base.stand_in import manifest as manifests
 from tests.rig.base.stand_in.errors import NotProvidedError, PixiError
+from tests.rig.base.stand_in.metadata import Metadata, read, requirement_parts
 from tests.rig.errors import RigError
 from tests.rig.folders import Folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from rattler import RepoDataRecord
 
-_OWN_PACKAGE = re.compile(r"^- pypi: (?P<path>\.\S*)\n  name: (?P<name>\S+)\n  version: .*\n", re.MULTILINE)
+_PYPI = "https://pypi.org/simple"
+_PYPI_PACKAGE = re.compile(r"^- pypi: (?P<place>\S+)\n  name: \S+\n  version: .*\n", re.MULTILINE)
+_CHANNELS = re.compile(r"^  (?P<environment>[a-z0-9-]+):\n    channels:\n(?:    - .*\n)+", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class _PypiPackage:
+    """A package that pixi takes for one from PyPI: a folder of the workspace, or a wheel by its URL."""
+
+    name: str
+    place: str
+    """As a lock has it: relative to the workspace, or `direct+https://…`."""
+    metadata: Metadata
+    version: str = ""
+    """Empty for a folder, whose version a lock does not have."""
 
 
 def lock(manifest: Path, *, channel: str, channel_name_in_lock: str = manifests.CONDA_FORGE) -> None:
@@ -57,6 +75,10 @@ def lock(manifest: Path, *, channel: str, channel_name_in_lock: str = manifests.
 
 async def _lock(manifest: manifests.Manifest, channel: str, name_in_lock: str) -> None:
     rows = [(env, platform) for env in manifest.environments.values() for platform in env.platforms]
+
+    def served(url: str) -> str:
+        return channel + url.removeprefix(name_in_lock) if url.startswith(name_in_lock) else url
+
     # A lock has a row name for each distinct platform: the subdir itself, or p1, p2 … with declared packages.
     names: dict[manifests.Platform, str] = {}
     for _, platform in rows:
@@ -71,6 +93,8 @@ async def _lock(manifest: manifests.Manifest, channel: str, name_in_lock: str) -
         found.set_channels(environment.name, [LockChannel(url) for url in environment.channels])
     with tempfile.TemporaryDirectory() as cache:
         gateway = Gateway(cache_dir=Path(cache))
+        pypi: dict[str, _PypiPackage] = {}
+        with_pypi: set[str] = set()
         groups: dict[tuple[str, manifests.Platform], list[RepoDataRecord]] = {}
         for environment, platform in rows:
             members = [
@@ -83,40 +107,83 @@ async def _lock(manifest: manifests.Manifest, channel: str, name_in_lock: str) -
                 specs = [spec for env in members for spec in env.specs(platform.subdir)]
                 groups[key] = await _solve(specs, platform, channel, gateway)
             wanted = [name for name, _ in environment.specs(platform.subdir)]
-            for record in sorted(_reachable(groups[key], wanted), key=lambda record: record.url):
+            records = sorted(_reachable(groups[key], wanted), key=lambda record: record.url)
+            for record in records:
                 if record.url.startswith(channel):
                     record.url = name_in_lock + record.url.removeprefix(channel)
                     record.channel = name_in_lock
                 found.add_conda_package(environment.name, platforms[platform], record)
-            for name, spec in environment.pypi_specs(platform.subdir).items():
-                found.add_pypi_package(environment.name, platforms[platform], name, *_pypi_place(name, spec))
+            packages = _pypi_packages(manifest.root, environment.pypi_specs(platform.subdir), served)
+            _check_requirements(packages.values(), {record.name.normalized for record in records})
+            for package in packages.values():
+                place = (package.name, package.version or "0", package.place)
+                found.add_pypi_package(environment.name, platforms[platform], *place)
+                pypi[package.place] = package
+                with_pypi.add(environment.name)
     found.to_path(manifest.lock)
     text = manifest.lock.read_text(encoding="utf-8")
-    manifest.lock.write_text(_OWN_PACKAGE.sub(partial(_describe, manifest.root), text), encoding="utf-8")
+    text = _PYPI_PACKAGE.sub(lambda entry: _entry(pypi[entry["place"]]), text)
+    text = _CHANNELS.sub(
+        lambda entry: entry[0] + f"    indexes:\n    - {_PYPI}\n" * (entry["environment"] in with_pypi), text
+    )
+    manifest.lock.write_text(text, encoding="utf-8")
+    # Once more through the library, which writes requirements as it does for pixi.
+    LockFile.from_path(manifest.lock).to_path(manifest.lock)
 
 
-def _pypi_place(name: str, spec: manifests.Value) -> tuple[str, str]:
-    """Version and place of a wheel by its URL, or of a folder, whose version is not looked at."""
-    if isinstance(spec, dict) and spec.get("url", "").endswith(".whl"):
-        return posixpath.basename(spec["url"]).split("-")[1], spec["url"]
-    if not isinstance(spec, dict) or "path" not in spec:
-        raise RigError(
-            f"{name} comes from PyPI, which the rig cannot resolve: use a wheel's URL or a conda package"
-        )
-    path = posixpath.normpath(spec["path"])
-    return "0", path if path.startswith("..") else "./" if path == "." else f"./{path}"
+def _entry(package: _PypiPackage) -> str:
+    return package.metadata.entry(package.name, package.place, package.version)
 
 
-def _describe(root: Path, entry: re.Match[str]) -> str:
-    """A package from a folder as lock version 7 has it: no version, but its declared requirements."""
-    project = root / entry["path"] / "pyproject.toml"
-    table = tomli.loads(project.read_text(encoding="utf-8"))["project"] if project.exists() else {}
-    text = f"- pypi: {entry['path']}\n  name: {entry['name']}\n"
-    if table.get("dependencies"):
-        text += "  requires_dist:\n" + "".join(f"  - {requirement}\n" for requirement in table["dependencies"])
-    if table.get("requires-python"):
-        text += f"  requires_python: '{table['requires-python']}'\n"
-    return text
+def _pypi_packages(
+    root: Path, specs: Mapping[str, manifests.Value], served: Callable[[str], str]
+) -> dict[str, _PypiPackage]:
+    """The packages that an environment asks for, by normalised name, and the folders that those name in turn."""
+    packages: dict[str, _PypiPackage] = {}
+    todo = dict(specs)
+    while todo:
+        name, spec = todo.popitem()
+        if name in packages:
+            continue
+        if isinstance(spec, dict) and spec.get("url", "").endswith(".whl"):
+            packages[name] = _wheel(name, spec["url"], served)
+        elif isinstance(spec, dict) and "path" in spec:
+            packages[name] = _folder(root, name, posixpath.normpath(spec["path"]))
+            todo |= {each: {"path": path} for each, path in packages[name].metadata.folders.items()}
+        else:
+            raise RigError(
+                f"{name} comes from PyPI, which the rig cannot resolve: use a wheel's URL or a conda package"
+            )
+    return packages
+
+
+def _wheel(name: str, url: str, served: Callable[[str], str]) -> _PypiPackage:
+    """Read a wheel's own metadata, from the channel where it stands in for the URL."""
+    try:
+        answer = httpx.get(served(url), trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        raise RigError(f"the wheel of {name} cannot be read: {error}") from error
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        file = next(each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        headers = message_from_bytes(archive.read(file))
+    requires = tuple(headers.get_all("Requires-Dist", ()))
+    read = Metadata(requires, headers.get("Requires-Python", ""))
+    return _PypiPackage(name, f"direct+{url}", read, headers["Version"])
+
+
+def _folder(root: Path, name: str, path: str) -> _PypiPackage:
+    return _PypiPackage(name, path if path.startswith(".") else f"./{path}", read(root, path) or Metadata())
+
+
+def _check_requirements(packages: Iterable[_PypiPackage], conda: Collection[str]) -> None:
+    """Raises RigError for what would come from PyPI: no conda package has it, nor does the workspace."""
+    packages = list(packages)
+    there = {*conda, *(package.name for package in packages)}
+    for package in packages:
+        for text in package.metadata.requires:
+            name, _, marker = requirement_parts(text)
+            if "extra" not in marker and manifests.normalised(name) not in there:
+                raise RigError(f"{package.name} needs {name}, which comes from PyPI: add it as a conda package")
 
 
 async def _solve(

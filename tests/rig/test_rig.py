@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from tests.rig import buildkit, daemon, engine, rig
+from tests.rig.errors import RigError
 from tests.rig.folders import Folders
 
 if TYPE_CHECKING:
@@ -59,6 +61,37 @@ def test_a_killed_rig_is_cleaned_by_the_next_up(folders: Folders) -> None:
     if fresh.docker_host:
         assert _docker(fresh, "ps", "--all", "--quiet") == ""
         assert _docker(fresh, "images", "--all", "--quiet") == ""
+
+
+def test_a_given_pixi_is_in_the_builder_image_until_it_is_given_no_more(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "pixi"
+    program.write_text("#!/bin/sh\necho pixi 9.9.9\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PIXI_CONTAINER_PIXI", str(program))
+    running = rig.up(folders, print)
+    assert (running.pixi, running.pixi_is_stand_in) == (f"pixi 9.9.9 at {program}", False)
+    look = "pixi --version; stat --format %a /usr/local/bin/pixi; cat /etc/pixi/config.toml"
+    said = _docker(running, "run", "--rm", f"{running.pixi_image}:9.9.9-noble", "sh", "-c", look).splitlines()
+    assert said[:3] == ["pixi 9.9.9", "555", "[mirrors]"]
+    assert rig.up(folders, print) == running
+    monkeypatch.delenv("PIXI_CONTAINER_PIXI")
+    other = rig.up(folders, print)
+    assert "9.9.9" not in other.pixi
+    with pytest.raises(subprocess.CalledProcessError):
+        _docker(other, "run", "--rm", f"{other.pixi_image}:9.9.9-noble", "pixi", "--version")
+
+
+def test_a_given_pixi_that_needs_newer_libraries_is_refused(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "pixi"
+    program.write_text(f"#!{sys.executable}\nprint('pixi 9.9.9')\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PIXI_CONTAINER_PIXI", str(program))
+    with pytest.raises(RigError, match=r"pixi 9\.9\.9 at .* does not run in the builder image"):
+        rig.up(folders, print)
 
 
 def test_down_leaves_nothing(folders: Folders) -> None:

@@ -1,4 +1,4 @@
-"""The stand-in pixi against the rig's own channel, without Docker."""
+"""The stand-in pixi against the rig's own channel, without Docker; with PIXI_CONTAINER_PIXI, pixi itself."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.rig import conda_packages, solve
-from tests.rig.base import rootfs
-from tests.rig.channel import Server
+from tests.rig import solve
+from tests.rig.base import given, rootfs
+from tests.rig.base.stand_in import VERSION, activation
+from tests.rig.channel import mirrors
 from tests.rig.folders import Folders
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 REPOSITORY = Path(__file__).parents[2]
+GIVEN = given(os.environ)
+PIXI = [str(GIVEN.program)] if GIVEN else [sys.executable, "-m", "tests.rig.base.stand_in"]
 
 MANIFEST = """\
 [workspace]
 name = "study"
 version = "0.1.0"
 channels = ["conda-forge"]
-platforms = ["linux-64", "linux-aarch64"]
+platforms = ["linux-64", "linux-aarch64", { name = "linux-64-cuda", platform = "linux-64", cuda = "12" }]
 
 [dependencies]
 python = "3.11.*"
@@ -38,8 +37,7 @@ tqdm = "4.66.*"
 proj = "*"
 
 [feature.gpu]
-platforms = ["linux-64"]
-system-requirements = { cuda = "12" }
+platforms = ["linux-64-cuda"]
 dependencies = { cuda-cudart = ">=12" }
 
 [environments]
@@ -51,16 +49,6 @@ process = "python -c 'import os; print(os.getpid())'"
 [activation.env]
 WHERE = "$CONDA_PREFIX/data"
 """
-
-
-@pytest.fixture(scope="session")
-def channel() -> Iterator[str]:
-    folder = conda_packages.build(Folders.from_environment(os.environ).cache, lambda _: None)
-    server = Server(("127.0.0.1", 0), folder)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/conda-forge/"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +74,7 @@ class Workspace:
 
     def pixi(self, *arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.rig.base.stand_in", *arguments],
+            [*PIXI, *arguments],
             cwd=self.root,
             env={**self.environment, **environment},
             capture_output=True,
@@ -112,8 +100,7 @@ def workspace(locked: Path, channel: str, tmp_path: Path, package_cache: Path) -
     root = tmp_path / "study"
     shutil.copytree(locked, root)
     (root / ".pixi").mkdir()
-    mirrors = f'[mirrors]\n"https://conda.anaconda.org/conda-forge" = ["{channel.rstrip("/")}"]\n'
-    (root / ".pixi/config.toml").write_text(mirrors, encoding="utf-8")
+    (root / ".pixi/config.toml").write_text(mirrors(channel), encoding="utf-8")
     return Workspace(root, package_cache)
 
 
@@ -151,10 +138,10 @@ def test_install_gives_a_working_environment_and_pixis_own_files(workspace: Work
         ('tqdm = "4.66.*"', 'tqdm = "4.67.*"'),
         ('proj = "*"', 'proj = "*"\nscipy = "*"'),
         ('proj = "*"\n', ""),
-        ('cuda = "12" }', 'cuda = "13" }'),
+        ('cuda = "12" }]', 'cuda = "13" }]'),
         ('gpu = ["gpu"]', ""),
         ('gpu = ["gpu"]', 'gpu = ["gpu"]\nmore = ["gpu"]'),
-        ('"linux-aarch64"]', '"linux-aarch64", "osx-arm64"]'),
+        ('"linux-aarch64", {', '"linux-aarch64", "osx-arm64", {'),
         ('["conda-forge"]', '["conda-forge", "bioconda"]'),
     ],
 )
@@ -163,8 +150,128 @@ def test_locked_checks_every_environment_and_says_why_only_with_v(
 ) -> None:
     workspace.replace(old, new)
     done = workspace.pixi("install", "--locked", code=1)
-    assert done.stderr.strip() == "Error:   × lock file not up-to-date with the workspace"  # noqa: RUF001
+    assert done.stderr.endswith("Error:   × lock file not up-to-date with the workspace\n\n")
     assert "INFO pixi_core::lock_file::outdated: " in workspace.pixi("install", "--locked", "-v", code=1).stderr
+
+
+OWN = """\
+[feature.own.pypi-dependencies]
+study = { path = "own/study" }
+pygments = { path = "own/pygments-2.18.0-py3-none-any.whl" }
+
+[environments]
+own = ["own"]
+"""
+STUDY = """\
+[project]
+name = "study"
+version = "1.0"
+requires-python = ">=3.10"
+dependencies = ["tqdm", "core"]
+optional-dependencies = { test = ["proj>=1"] }
+
+[tool.uv.sources]
+core = { path = "../core" }
+"""
+
+
+@pytest.fixture
+def own(workspace: Workspace, channel: str) -> Workspace:
+    """With packages of its own in an environment other than the one that tests install."""
+    folder = workspace.root / "own"
+    for name in ("study", "core"):
+        (folder / name).mkdir(parents=True)
+    (folder / "study/pyproject.toml").write_text(STUDY, encoding="utf-8")
+    wheel = httpx.get(f"{channel}wheels/pygments-2.18.0-py3-none-any.whl").content
+    (folder / "pygments-2.18.0-py3-none-any.whl").write_bytes(wheel)
+    workspace.replace("[environments]\n", OWN)
+    solve.lock(workspace.manifest, channel=channel)
+    workspace.pixi("install", "--locked")
+    return workspace
+
+
+def outdated(workspace: Workspace) -> str:
+    """What `pixi install --locked -v` logs of why the lock is out of date."""
+    done = workspace.pixi("install", "--locked", "-v", code=1)
+    lines = [line for line in done.stderr.splitlines() if "pixi_core::lock_file::outdated" in line]
+    return "\n".join(sorted(lines))
+
+
+def test_own_packages_of_other_environments_are_checked_as_well(own: Workspace) -> None:
+    (own.root / "own/core").rmdir()
+    own.pixi("install", "--locked")
+    (own.root / "own/study/pyproject.toml").write_text("no TOML", encoding="utf-8")
+    own.pixi("install", "--locked")
+    (own.root / "own/study/pyproject.toml").unlink()
+    own.pixi("install", "--locked")
+    (own.root / "own/study").rmdir()
+    assert "when converting study into a pep508 requirement" in outdated(own)
+    (own.root / "own/study").mkdir()
+    own.pixi("install", "--locked")
+    next((own.root / "own").glob("*.whl")).unlink()
+    assert "when converting pygments into a pep508 requirement" in outdated(own)
+    own.pixi("install", "--frozen")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('"tqdm",', '"tqdm>=4",', "dependencies changed - added: [tqdm], removed: [tqdm]"),
+        ("proj>=1", "proj>=2", "dependencies changed - added: ["),
+        (">=3.10", ">=3.11", "requires-python changed from '>=3.10' to '>=3.11'"),
+        ('"../core"', '"../other"', "dependencies changed - added: ["),
+        ('version = "1.0"', 'version = "2.0"', ""),
+        ('"tqdm", "core"]', '"core", "tqdm"]', ""),
+        ('version = "1.0"', 'dynamic = ["version"]', ""),
+        ('dependencies = ["tqdm", "core"]', 'dynamic = ["dependencies"]', ""),
+    ],
+)
+def test_what_own_packages_say_must_be_what_is_locked(own: Workspace, old: str, new: str, reason: str) -> None:
+    project = own.root / "own/study/pyproject.toml"
+    text = project.read_text(encoding="utf-8")
+    assert old in text
+    project.write_text(text.replace(old, new), encoding="utf-8")
+    if reason:
+        assert f"metadata for local package 'study' has changed: {reason}" in outdated(own)
+    else:
+        own.pixi("install", "--locked")
+
+
+OUTDATED = [
+    (
+        'tqdm = "4.66.*"',
+        'tqdm = "4.67.*"',
+        "the dependencies of environment 'gpu' for platform linux-64-cuda are out",
+    ),
+    (
+        'tqdm = "4.66.*"',
+        'tqdm = "4.67.*"',
+        "the requirement 'tqdm 4.67.*' could not be satisfied (required by '<env",
+    ),
+    (
+        'gpu = ["gpu"]',
+        "",
+        "environment 'gpu' is out of date because it no longer exists in the manifest but is still",
+    ),
+    (
+        'gpu = ["gpu"]',
+        'more = ["gpu"]',
+        "environment 'more' is out of date because it does not exist in the lock file.",
+    ),
+    ('["conda-forge"]', '["conda-forge", "bioconda"]', "channels were extended with additional lower-priority"),
+    (
+        '["conda-forge"]',
+        '["bioconda", "conda-forge"]',
+        "the channels in the lock file do not match the environments",
+    ),
+    ('proj = "*"', "", "there are more conda packages in the lock file than are used by the environment: "),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "reason"), OUTDATED)
+def test_reasons_are_logged_in_pixis_words(workspace: Workspace, old: str, new: str, reason: str) -> None:
+    workspace.replace(old, new)
+    assert reason in outdated(workspace)
 
 
 def test_frozen_installs_nothing_without_a_row_and_succeeds(workspace: Workspace) -> None:
@@ -177,7 +284,10 @@ def test_frozen_installs_nothing_without_a_row_and_succeeds(workspace: Workspace
 
 def test_the_machine_must_have_the_virtual_packages(workspace: Workspace) -> None:
     done = workspace.pixi("install", "--locked", "-e", "gpu", code=1)
-    assert "Virtual package '__cuda >=12' does not match any of the available virtual packages" in done.stderr
+    assert done.stderr.startswith("Error: unsupported-platform\n\n  × Cannot install environment 'gpu'\n")
+    why = "- linux-64-cuda (subdir linux-64): missing virtual packages: __cuda >= 12"
+    assert why in " ".join(done.stderr.split())
+    assert "CONDA_OVERRIDE_CUDA=12\n" in done.stderr
     workspace.pixi("install", "--locked", "-e", "gpu", CONDA_OVERRIDE_CUDA="12.9")
     assert (workspace.root / ".pixi/envs/gpu/lib/libcudart.so.12").exists()
 
@@ -224,23 +334,120 @@ def test_the_hook_has_pixis_lines_and_works(workspace: Workspace) -> None:
     assert found["environment_variables"]["PROJ_DATA"] == f"{workspace.prefix}/share/proj"
 
 
-def test_run_becomes_the_program(workspace: Workspace) -> None:
+def test_run_starts_the_program_and_passes_signals_on(workspace: Workspace) -> None:
     workspace.pixi("install", "--locked")
-    for command in (["process"], ["python", "-c", "import os; print(os.getpid())"]):
+    loop = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+    (workspace.root / "wait.py").write_text(loop, encoding="utf-8")
+    workspace.replace("[tasks]\n", '[tasks]\nwait = "python wait.py"\n')
+    for command in (["wait"], ["python", "wait.py"]):
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.rig.base.stand_in", "run", "--as-is", *command],
+            [*PIXI, "run", "--as-is", *command],
             cwd=workspace.root,
             env=workspace.environment,
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert process.communicate()[0].strip() == str(process.pid)
+        assert process.stdout
+        assert int(process.stdout.readline()) != process.pid
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == -signal.SIGTERM
+        process.stdout.close()
+
+
+TASKS = """\
+[tasks]
+plain = "echo plain"
+table = { cmd = "echo table", description = "in a table" }
+copy = { cmd = "echo copying && cp in.txt o.txt", inputs = ["in.txt"], outputs = ["*.txt"], depends-on = "plain" }
+both = { depends-on = ["copy", "table", "plain"] }
+fails = { cmd = "exit 3", depends-on = ["plain"] }
+"""
+
+
+def test_tasks_with_tables(workspace: Workspace) -> None:
+    workspace.pixi("install", "--locked")
+    (workspace.root / "in.txt").write_text("1", encoding="ascii")
+    workspace.replace("[tasks]\n", TASKS)
+    cache = workspace.root / ".pixi/task-cache-v0"
+    done = workspace.pixi("run", "--as-is", "plain")
+    assert (done.stdout, done.stderr) == ("plain\n", "Pixi task (plain in default): echo plain\n")
+    assert not cache.exists()
+    done = workspace.pixi("run", "--as-is", "table", "more")
+    assert done.stdout == "table more\n"
+    assert done.stderr == "Pixi task (table in default): echo table more: (in a table)\n"
+    assert [path.name.rpartition("-")[0] for path in cache.iterdir()] == ["default-table"]
+    assert workspace.pixi("run", "--as-is", "both").stdout.split() == ["plain", "copying", "table"]
+    again = workspace.pixi("run", "--as-is", "both")
+    assert again.stdout.split() == ["plain", "table"]
+    assert "Task 'copy' can be skipped (cache hit) 🚀" in again.stderr
+    (workspace.root / "in.txt").write_text("2", encoding="ascii")
+    assert workspace.pixi("run", "--as-is", "copy").stdout.split() == ["plain", "copying"]
+    assert workspace.pixi("run", "--as-is", "fails", code=3).stdout == "plain\n"
+
+
+def test_a_task_with_a_table_ends_with_1_where_it_cannot_be_recorded(workspace: Workspace) -> None:
+    workspace.pixi("install", "--locked")
+    workspace.replace("[tasks]\n", TASKS)
+    (workspace.root / ".pixi/task-cache-v0").symlink_to("/proc/cannot")
+    done = workspace.pixi("run", "--as-is", "table", code=1)
+    assert done.stdout == "table\n"
+    assert done.stderr.splitlines()[1] == "Error:   × File exists (os error 17)"
+    assert workspace.pixi("run", "--as-is", "plain").stdout == "plain\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("plain-1.0/x:y@z", "plain-1.0/x:y@z"),
+        ("", "''"),
+        ("a b", "'a b'"),
+        ("it's", '"it\'s"'),
+        ('say "it\'s"', '"say \\"it\'s\\""'),
+        ("back\\slash", '"back\\\\slash"'),
+        ("`tick`", "'`tick`'"),
+        ("it's `tick`", "\"it's \"'`tick`'"),
+        ("a,b=c", "'a,b=c'"),
+        ("café", "'café'"),
+        ("^x", "'^x'"),
+        ("$HOME/x", '"$HOME/x"'),
+        ('"$HOME"', '"\\"$HOME\\""'),
+        ("5 \\$", '"5 \\$"'),
+        ("\\$HOME `tick`", '"\\$HOME `tick`"'),
+    ],
+)
+def test_values_are_quoted_as_rattler_and_shlex_do(value: str, line: str) -> None:
+    assert activation._export("NAME", value) == f"export NAME={line}"
+
+
+def test_list_says_what_it_is_about(workspace: Workspace) -> None:
+    assert workspace.pixi("list", "--frozen").stderr == ""
+    workspace.pixi("install", "--locked")
+    workspace.pixi("install", "--locked", "-e", "gpu", CONDA_OVERRIDE_CUDA="12.9")
+    assert workspace.pixi("list", "--frozen").stderr == "Installed for: linux-64\n"
+    done = workspace.pixi("list", "--frozen", "-e", "gpu", code=1)
+    assert "no platform supported by environment 'gpu' matches the current system" in done.stderr
+    done = workspace.pixi("list", "--frozen", "-e", "gpu", CONDA_OVERRIDE_CUDA="12.9")
+    assert done.stderr == "Environment: gpu\nInstalled for: linux-64\n"
+    assert re.search(r"^python +3\.11\.\d+ .* \d+\.\d\d MiB +conda ", done.stdout, re.MULTILINE)
+
+
+def test_install_says_what_it_did(workspace: Workspace) -> None:
+    def said(*arguments: str) -> list[str]:
+        done = workspace.pixi("install", "--frozen", *arguments, CONDA_OVERRIDE_CUDA="12.9")
+        return done.stderr.splitlines()
+
+    assert said("--all") == ["The following environments have been installed: default, gpu."]
+    assert said("--skip", "tqdm", "--skip", "absent") == [
+        " WARN The skipped arg(s) 'absent' did not match any packages in the lock file",
+        "The default environment has been installed excluding 'tqdm'.",
+    ]
 
 
 def test_what_is_wrong_is_said_as_pixi_says_it(workspace: Workspace) -> None:
-    assert workspace.pixi("--version").stdout == "pixi 0.76.1\n"
-    assert "stand-in" in workspace.pixi("--help").stdout
-    assert "stand-in" in workspace.pixi("global", "install", code=2).stderr
+    assert workspace.pixi("--version").stdout == f"pixi {GIVEN.version if GIVEN else VERSION}\n"
+    if not GIVEN:
+        assert "stand-in" in workspace.pixi("--help").stdout
+        assert "stand-in" in workspace.pixi("global", "install", code=2).stderr
     assert "unknown environment 'nope'" in workspace.pixi("install", "-e", "nope", code=1).stderr
     assert "possible values: true, false" in workspace.pixi("install", PIXI_FROZEN="1", code=2).stderr
     workspace.lock.write_text("version: 99\n", encoding="utf-8")
@@ -248,7 +455,8 @@ def test_what_is_wrong_is_said_as_pixi_says_it(workspace: Workspace) -> None:
     workspace.lock.unlink()
     assert "not up-to-date with requested environment" in workspace.pixi("install", "--frozen", code=1).stderr
     workspace.replace('name = "study"', 'name = "study"\nreadme = "README.md"')
-    assert "'README.md' does not exist" in workspace.pixi("install", "--frozen", code=1).stderr
+    said = workspace.pixi("install", "--frozen", code=1).stderr
+    assert f"'{workspace.root}/README.md'doesnotexist" in re.sub(r"[\s│]", "", said)
 
 
 def test_the_channel_serves_ranges_and_no_listing(channel: str) -> None:
@@ -289,7 +497,7 @@ scripts = {{ study = "study_tools:main" }}
     spec = f'study-tools = {{ path = ".", editable = {str(editable).lower()} }}'
     workspace.replace("[feature.gpu]", f"[pypi-dependencies]\n{spec}\n\n[feature.gpu]")
     solve.lock(workspace.manifest, channel=channel)
-    own = "- pypi: ./\n  name: study-tools\n  requires_dist:\n  - tqdm>=4\n  requires_python: '>=3.10'\n"
+    own = "- pypi: .\n  name: study-tools\n  requires_dist:\n  - tqdm>=4\n  requires_python: '>=3.10'\n"
     assert own in workspace.lock.read_text(encoding="utf-8")
     workspace.environment["PIXI_STAND_IN_BACKENDS"] = str(
         rootfs.backends(Folders.from_environment(os.environ).cache)
@@ -303,7 +511,7 @@ scripts = {{ study = "study_tools:main" }}
     dist_info = site_packages / "study_tools-1.2.3.dist-info"
     assert (dist_info / "INSTALLER").read_text() == "uv-pixi"
     direct = json.loads((dist_info / "direct_url.json").read_text())
-    assert direct == {"url": workspace.root.as_uri(), "dir_info": {"editable": True} if editable else {}}
+    assert direct == {"url": workspace.root.as_uri(), "dir_info": {"editable": editable}}
     before = (dist_info / "RECORD").stat().st_ino
     workspace.pixi("install", "--locked")
     assert (dist_info / "RECORD").stat().st_ino == before, "unchanged sources are not installed again"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.errors import UserError
 from pixi_container.inputs import Inputs
 from pixi_container.paths import checked_path, exists, is_file, is_in_context, leads_out, read_bytes, read_text
@@ -197,7 +198,7 @@ def test_what_leads_out_by_a_link_is_neither_mounted_nor_taken_for_wheels(tmp_pa
         (tmp_path / name).symlink_to("/usr")
     found = read_workspace(Inputs(context=str(tmp_path)))
     assert found.local_channels == ()
-    assert workspace_stage(found, "0.76.1") is None
+    assert workspace_stage(found, DEFAULT_PIXI) is None
     assert [problem.message.rpartition(", ")[2] for problem in problems_of(found)] == [
         "outside of the context"
     ] * 2

@@ -20,6 +20,9 @@ python = "3.11.*"
 [activation.env]
 STUDY_MODE = "fast"
 
+[feature.gpu]
+platforms = ["linux-64"]
+
 [feature.gpu.dependencies]
 cuda-version = "12.9.*"
 

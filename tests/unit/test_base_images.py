@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pixi_container.base_images import DEFAULT_PIXI, choose_pixi
+from pixi_container.base_images import DEFAULT_PIXI, OLDEST_PIXI, choose_base_images, choose_pixi
 from pixi_container.errors import UserError
+from pixi_container.inputs import Inputs
+from pixi_container.workspace import Workspace, read_workspace
+from tests.unit.conftest import Folder
 
 PUBLISHED = ("latest", "noble", "0.78.0-noble", "0.79.1-noble", "0.79.1-jammy", "0.60.0-noble", "0.45.0-noble")
 
@@ -25,8 +28,8 @@ def choose(requires: str = "", lock: int = 6, asked: str = "", *, rich: bool = F
         ("", 7, DEFAULT_PIXI),
         (">=0.50", 6, DEFAULT_PIXI),
         (">=0.70,<0.80", 7, DEFAULT_PIXI),
-        (">=0.77", 7, "0.79.1"),
-        (">=0.77,<0.79", 7, "0.78.0"),
+        (">=0.78", 7, "0.79.1"),
+        (">=0.78,<0.79", 7, "0.78.0"),
         ("<0.70", 6, "0.60.0"),
     ],
 )
@@ -35,8 +38,8 @@ def test_the_version_fits_lock_and_manifest(requires: str, lock: int, chosen: st
 
 
 def test_without_a_registry_a_version_that_the_manifest_names_is_taken() -> None:
-    assert choose(">=0.77.2", online=False) == "0.77.2"
-    assert choose(">=0.77", online=False) == "0.77.0"
+    assert choose(">=0.78.2", online=False) == "0.78.2"
+    assert choose(">=0.78", online=False) == "0.78.0"
 
 
 def test_a_chosen_version_is_checked_against_the_lock() -> None:
@@ -48,10 +51,51 @@ def test_a_chosen_version_is_checked_against_the_lock() -> None:
         choose(lock=7, asked="0.70.0", rich=True)
 
 
-@pytest.mark.parametrize("requires", ["<0.30", ">=99"])
+@pytest.mark.parametrize("requires", ["<0.30", "<0.50", ">=99"])
 def test_nothing_fits(requires: str) -> None:
-    with pytest.raises(UserError, match="no known release of pixi fits"):
-        choose(requires, lock=7)
+    with pytest.raises(UserError, match="no known release of pixi fits") as caught:
+        choose(requires, lock=6)
+    assert OLDEST_PIXI in caught.value.hint
+
+
+def test_no_version_that_lacks_options_of_the_dockerfile() -> None:
+    assert choose(lock=4, asked=OLDEST_PIXI) == OLDEST_PIXI
+    for asked in ("0.40.0", "0.52.0"):
+        with pytest.raises(UserError, match=f"pixi {asked} is too old: {OLDEST_PIXI} is the oldest") as caught:
+            choose(lock=4, asked=asked)
+        assert f"'pixi-version' to {OLDEST_PIXI} or newer" in caught.value.hint
+
+
+@pytest.fixture
+def workspace(folder: Folder) -> Workspace:
+    """A workspace with nothing special."""
+    return read_workspace(Inputs(context=str(folder.path)))
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("ghcr.io/prefix-dev/pixi:0.70.0", "0.70.0"),
+        ("ghcr.io/prefix-dev/pixi:0.70.0-noble-cuda-12.9.1", "0.70.0"),
+        ("mirror.example:5000/hub/prefix-dev/pixi:0.70.0-bookworm", "0.70.0"),
+        ("ghcr.io/prefix-dev/pixi:noble", DEFAULT_PIXI),
+        ("ghcr.io/lab/builder:1.2.3", DEFAULT_PIXI),
+    ],
+)
+def test_the_tag_of_a_chosen_image_tells_its_version(workspace: Workspace, image: str, version: str) -> None:
+    chosen = choose_base_images(Inputs(pixi_image=image), workspace)
+    assert (str(chosen.builder), chosen.pixi_version) == (image, version)
+
+
+def test_a_chosen_image_that_is_too_old(workspace: Workspace) -> None:
+    with pytest.raises(UserError, match="is too old") as caught:
+        choose_base_images(Inputs(pixi_image="ghcr.io/prefix-dev/pixi:0.40.0-noble"), workspace)
+    assert "'pixi-image'" in caught.value.hint
+
+
+def test_a_dockerfile_of_ones_own_may_use_an_older_one(workspace: Workspace) -> None:
+    inputs = Inputs(pixi_version="0.40.0", dockerfile="Dockerfile")
+    assert choose_base_images(inputs, workspace).pixi_version == "0.40.0"
 
 
 def test_a_requirement_that_is_none() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.cli import main
 from tests.unit.conftest import Folder
 
@@ -22,7 +23,7 @@ def test_plan_offline_asks_nobody_and_prints_json(folder: Folder, capsys: pytest
     assert plan["environment"] == "gpu"
     assert plan["cuda"] == "12"
     assert plan["push"] is False
-    assert plan["builder_image"] == "ghcr.io/prefix-dev/pixi:0.76.1-noble"
+    assert plan["builder_image"] == f"ghcr.io/prefix-dev/pixi:{DEFAULT_PIXI}-noble"
 
 
 def test_a_checkout_stands_for_the_event(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +46,7 @@ def test_a_plan_warns_of_what_gives_nothing(folder: Folder, capsys: pytest.Captu
 
 def test_render_prints_the_dockerfile_alone(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "--context", str(folder.path)], {"PATH": "/usr/bin:/bin"}) == 0
-    assert capsys.readouterr().out.splitlines()[3] == "FROM ghcr.io/prefix-dev/pixi:0.76.1-noble AS pixi"
+    assert capsys.readouterr().out.splitlines()[3] == f"FROM ghcr.io/prefix-dev/pixi:{DEFAULT_PIXI}-noble AS pixi"
 
 
 def test_a_users_error_is_one_message_and_exit_code_1(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,6 +95,13 @@ def test_tags_reads_a_workflows_variables(tmp_path: Path, capsys: pytest.Capture
     assert result["tags"][0] == "quay.io/lab/a:1.2.3"
     assert result["labels"]["org.opencontainers.image.description"] == "d"
     assert result["annotations"][-1] == "index:org.opencontainers.image.description=d"
+
+
+def test_images_that_are_all_disabled_leave_no_tags(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["tags", "--json", "--tags", "a", "--images", "org/app,enable=false"]
+    assert main(arguments, {"PATH": "/usr/bin"}) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["tag-names"], result["tags"]) == (["a"], [])
 
 
 def test_starting_imports_nothing_heavy() -> None:

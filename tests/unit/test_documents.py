@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tests.documents import FILES, ROOT, with_tables
+from pixi_container.base_images import DEFAULT_PIXI, OLDEST_PIXI
+from pixi_container.dockerfile import TEMPLATE
+from pixi_container.manifest import version_key
+from tests.documents import FILES, PIXI_VERSIONS, ROOT, with_tables
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_tables_are_current(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     assert text == with_tables(text), "run `python -m tests.documents`"
+
+
+def test_the_versions_of_pixi_are_those_that_the_dockerfile_tells_apart() -> None:
+    minors = re.findall(r'"\$minor" -(?:ge|lt) (\d+)', (ROOT / TEMPLATE).read_text("utf-8"))
+    assert minors
+    assert {f"0.{minor}.0" for minor in minors} <= PIXI_VERSIONS.keys()
+
+
+def test_the_versions_of_pixi_go_from_the_oldest_to_the_default() -> None:
+    versions = list(PIXI_VERSIONS)
+    assert versions == sorted(versions, key=version_key)
+    assert (versions[0], versions[-1]) == (OLDEST_PIXI, DEFAULT_PIXI)

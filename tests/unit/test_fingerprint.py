@@ -84,7 +84,7 @@ def test_each_choice_of_the_user_counts_that_the_environment_depends_on(folder: 
         fingerprint(folder, environment="gpu"),
         fingerprint(folder, "linux/arm64"),
         fingerprint(folder, workdir="/opt/work"),
-        fingerprint(folder, pixi_version="0.77.0"),
+        fingerprint(folder, pixi_version="0.76.0"),
         fingerprint(folder, runtime_image="debian:bookworm-slim"),
     ]
     assert len({base, *others}) == 6
@@ -143,7 +143,7 @@ def test_an_explanation_names_what_differs(
         ({"test_command": "true"}, "test"),
         ({"include": "none"}, "included files"),
         ({"base": "c"}, "builder"),
-        ({"pixi_version": "0.77.0"}, "pixi"),
+        ({"pixi_version": "0.76.0"}, "pixi"),
         ({"workdir": "/work"}, "prefix"),
         ({"compression": "zstd"}, "compression"),
         ({"layers": "1"}, "template"),

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from pixi_container.base_images import choose_base_images
+from pixi_container.base_images import DEFAULT_PIXI, choose_base_images
 from pixi_container.build_commands import BuilderKind, Command
 from pixi_container.changes import not_consulted
 from pixi_container.credentials import push_credentials
@@ -198,7 +198,7 @@ def test_expressions_of_the_workspace_are_known(folder: Folder) -> None:
     plan = plan_of(
         folder, PUSH, environment="gpu", tags="type=raw,value={{environment}}-{{base}}-cuda-{{cuda}}-{{pixi}}"
     )
-    assert plan.tags == ("ghcr.io/lab/study:gpu-noble-cuda-12-0.76.1",)
+    assert plan.tags == (f"ghcr.io/lab/study:gpu-noble-cuda-12-{DEFAULT_PIXI}",)
 
 
 def test_no_tag_on_a_pushing_event_is_an_error(folder: Folder) -> None:
@@ -301,3 +301,18 @@ def test_the_report_names_what_was_pushed(folder: Folder) -> None:
     for text in (report.text(), report.summary()):
         assert outputs["image"] in text
         assert "1.5 MB compressed in 2 layers" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ('["python", "src/main.py"]', "/app/src/main.py"),
+        ('["./src/main.py"]', "/app/src/main.py"),
+        ('["python", "/app/src/main.py"]', ""),
+        ('["python", "-m", "main"]', ""),
+        ('["src-tool"]', ""),
+    ],
+)
+def test_a_file_of_the_command_is_named_from_the_root(folder: Folder, command: str, file: str) -> None:
+    notes = [note for note in plan_of(folder, PUSH, command=command).notes if "Apptainer starts elsewhere" in note]
+    assert [f"write '{file}'" in note for note in notes] == ([True] if file else [])

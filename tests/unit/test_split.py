@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.dockerfile import TEMPLATE
 
 ROOT = Path(__file__).parents[2]
@@ -185,7 +186,7 @@ def test_what_is_not_known_is_one_layer_and_is_said(prefix: Prefix, name: str, t
     [
         ("0.63.2", "linked", "linked"),
         ("0.64.0", "linked", "kept"),
-        ("0.76.1", "linked", "kept"),
+        (DEFAULT_PIXI, "linked", "kept"),
         ("1.0.0", "linked", "kept"),
     ],
 )
@@ -196,7 +197,8 @@ def test_a_builder_that_comes_back_keeps_packages(tmp_path: Path, version: str, 
     pixi = tmp_path / "bin/pixi"
     pixi.write_text(f"#!/bin/sh\necho pixi {version}\n")
     pixi.chmod(0o755)
-    text = re.sub(r"(?m)^\{%.*\n|^export RATTLER.*\n", "", SCRIPTS["START"])
+    text = re.sub(r"(?s)\{% if stage %\}.*?\{% endif %\}\n", "", SCRIPTS["START"])
+    text = re.sub(r"(?m)^\{%.*\n|^export RATTLER.*\n", "", text)
     text = text.replace("/var/cache/pixi", str(tmp_path / "mount")).replace("/split/", f"{tmp_path}/")
     (tmp_path / "start.sh").write_text(text)
     places = {str(tmp_path / "cache"): "linked", str(tmp_path / "mount"): "kept"}
@@ -209,3 +211,58 @@ def test_a_builder_that_comes_back_keeps_packages(tmp_path: Path, version: str, 
             env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
         )
         assert places[done.stdout.strip()] == expected
+
+
+LOCK_WITH_OWN = """\
+version: 7
+packages:
+- pypi: .
+  name: study-tools
+  requires_dist:
+  - study-tools[all] ; extra == 'dev'
+  - numpy>=1.26
+  - Study_Tools[viz] @ . ; extra == 'all'
+  - rich ; extra == 'viz'
+- pypi: ./packages/core
+  name: core
+  requires_dist:
+  - study.tools @ ./
+  requires_python: '>=3.11'
+- pypi: https://files.pythonhosted.org/study_plugin-1.0-py3-none-any.whl
+  name: study-plugin
+  requires_dist:
+  - 'study-tools >=1 ; python_version > "3"'
+  - study-toolset
+- conda_source: built[1a2b] @ recipes/built
+  depends:
+  - python
+  constrains:
+  - core >=1
+"""
+
+
+def test_what_only_a_package_left_out_requires_is_installed(tmp_path: Path) -> None:
+    """Pixi starts at packages that nothing requires, so nothing may require those that are left out, or itself."""
+    (tmp_path / "skip.awk").write_text(SCRIPTS["SKIP"])
+    (tmp_path / "pixi.lock").write_text(LOCK_WITH_OWN)
+    text = subprocess.run(
+        ["awk", "-f", "skip.awk", "study-tools", "core", "built", "pixi.lock"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    dropped = set(LOCK_WITH_OWN.splitlines()) - set(text.splitlines())
+    assert dropped == {
+        "  - study-tools[all] ; extra == 'dev'",
+        "  - Study_Tools[viz] @ . ; extra == 'all'",
+        "  - study.tools @ ./",
+        "  - 'study-tools >=1 ; python_version > \"3\"'",
+    }
+    # A list of which nothing is left is no list to pixi.
+    assert text.count("requires_dist:") == 2
+    assert text.splitlines() == [
+        line
+        for number, line in enumerate(LOCK_WITH_OWN.splitlines())
+        if line not in dropped and number != LOCK_WITH_OWN.splitlines().index("  - study.tools @ ./") - 1
+    ]

@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from pixi_container.base_images import DEFAULT_PIXI
+from pixi_container.errors import UserError
 from pixi_container.inputs import Inputs
 from pixi_container.own_source import OwnSource, SourcePlace
+from pixi_container.paths import checked_path
 from pixi_container.problems import problems_of
 from pixi_container.workspace import Workspace, read_workspace
 from pixi_container.workspace_stage import workspace_stage
 from tests.unit.conftest import Folder
-
-PIXI = "0.76.1"
 
 
 @pytest.fixture
@@ -47,13 +48,13 @@ def with_own(
 
 
 def test_without_own_packages_there_is_no_stage(workspace: Workspace) -> None:
-    assert workspace_stage(workspace, PIXI) is None
-    assert workspace_stage(with_own(workspace, ("a", "conda-file", "wheels/a.conda")), PIXI) is None
+    assert workspace_stage(workspace, DEFAULT_PIXI) is None
+    assert workspace_stage(with_own(workspace, ("a", "conda-file", "wheels/a.conda")), DEFAULT_PIXI) is None
 
 
 def test_only_what_is_needed_is_mounted(workspace: Workspace) -> None:
     own = with_own(workspace, ("tools", "pypi-path", "packages/tools"), ("a", "wheel", "wheels/a.whl"))
-    stage = workspace_stage(own, PIXI)
+    stage = workspace_stage(own, DEFAULT_PIXI)
     assert stage
     assert stage.skip == ("tools", "a")
     assert stage.mounts == ("packages/tools", "wheels/a.whl")
@@ -64,7 +65,7 @@ def test_only_what_is_needed_is_mounted(workspace: Workspace) -> None:
 
 
 def test_the_workspace_itself_needs_its_whole_folder_but_manifest_and_lock(workspace: Workspace) -> None:
-    stage = workspace_stage(with_own(workspace, ("study", "pypi-path", ".")), PIXI)
+    stage = workspace_stage(with_own(workspace, ("study", "pypi-path", ".")), DEFAULT_PIXI)
     assert stage
     assert stage.mounts == ("packages", "src", "wheels")
 
@@ -81,7 +82,7 @@ def test_the_check_of_the_lock_sees_the_metadata_of_other_environments_packages(
                 SourcePlace("wheels/a.whl", "pypi-file"),
             ),
         ),
-        PIXI,
+        DEFAULT_PIXI,
     )
     assert stage
     assert stage.mounts == ("packages/other/pyproject.toml", "packages/tools", "wheels/a.whl")
@@ -101,7 +102,7 @@ def test_the_check_of_the_lock_sees_the_metadata_of_other_environments_packages(
 )
 def test_the_lock_is_not_checked_where_pixi_would_miss_something(workspace: Workspace, place: SourcePlace) -> None:
     own = ("tools", "pypi-path", "packages/tools")
-    stage = workspace_stage(with_own(workspace, own, others=(place,)), PIXI)
+    stage = workspace_stage(with_own(workspace, own, others=(place,)), DEFAULT_PIXI)
     assert stage
     assert (stage.locked, stage.folders) == (False, ())
     assert stage.mounts == ("packages/tools",)
@@ -119,7 +120,7 @@ def test_building_a_package_opens_the_folders_of_wheels(folder: Folder, links: s
         replace(read_workspace(Inputs(context=str(folder.path)), "linux/amd64"), find_links=("wheels",)),
         ("tools", "pypi-path", "packages/tools"),
     )
-    stage = workspace_stage(own, PIXI)
+    stage = workspace_stage(own, DEFAULT_PIXI)
     assert stage
     assert stage.mounts == ("packages/tools", "wheels")
     assert stage.locked is locked
@@ -127,7 +128,7 @@ def test_building_a_package_opens_the_folders_of_wheels(folder: Folder, links: s
 
 def test_editable_packages_are_released_where_pixi_allows_it(workspace: Workspace) -> None:
     own = with_own(workspace, ("tools", "pypi-editable", "packages/tools"))
-    released, kept = workspace_stage(own, PIXI), workspace_stage(own, "0.61.0")
+    released, kept = workspace_stage(own, DEFAULT_PIXI), workspace_stage(own, "0.61.0")
     assert released
     assert (released.release_manifest, released.copies) == (True, ())
     assert kept
@@ -135,7 +136,7 @@ def test_editable_packages_are_released_where_pixi_allows_it(workspace: Workspac
 
 
 def test_conda_source_packages_are_counted_out_of_the_first_install(workspace: Workspace) -> None:
-    stage = workspace_stage(with_own(workspace, ("tools", "conda-source", "packages/tools")), PIXI)
+    stage = workspace_stage(with_own(workspace, ("tools", "conda-source", "packages/tools")), DEFAULT_PIXI)
     assert stage
     assert (stage.skipped_records, stage.distributions) == (1, ())
 
@@ -157,8 +158,23 @@ def test_what_cannot_be_built_is_said_and_never_rendered(
     (problem,) = problems_of(own)
     assert message in problem.message
     assert problem.hint
-    stage = workspace_stage(own, PIXI)
+    stage = workspace_stage(own, DEFAULT_PIXI)
     assert stage is None or all(".." not in path and " " not in path for path in (*stage.mounts, *stage.skip))
+
+
+def test_all_say_the_same_of_what_lies_outside(workspace: Workspace) -> None:
+    packages = problems_of(with_own(workspace, ("tools", "pypi-path", "../../libs/tools")))
+    wheels = problems_of(replace(workspace, find_links=("../wheels",)))
+    with pytest.raises(UserError) as script:
+        checked_path(workspace.context, "../activate.sh", source="activation script")
+    hints = {
+        error.hint.removeprefix("Paths are relative to 'context'. ")
+        for error in (*packages, *wheels, script.value)
+    }
+    assert len(hints) == 1
+    (hint,) = hints
+    assert "the manifest's folder, which 'context' names" in hint
+    assert "manifest and lock up to a folder that holds both" in hint
 
 
 def test_an_old_lock_cannot_leave_out_what_conda_builds(workspace: Workspace) -> None:

@@ -33,8 +33,9 @@ def labels_of(
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Give the labels by key, sorted, and notes; entries of the input ``name`` win over what the facts say.
 
-    Facts that are not known give no label. An entry without ``=`` gives none either, and a note: the original
-    drops it in silence. Raises ``UserError`` for a key that no label can have.
+    Facts that are not known, or of white space and control characters alone, give no label. An entry without
+    ``=`` gives none either, and a note: the original drops it in silence. Raises ``UserError`` for a key that no
+    label can have.
     """
     repository = facts.repository
     known = {
@@ -45,10 +46,11 @@ def labels_of(
         "created": _timestamp(facts),
         "revision": facts.revision,
         "licenses": repository.licence,
+        "version": version,
     }
     # A payload's text is anybody's, and a label is a line of an output.
-    found = {f"org.opencontainers.image.{key}": _one_line(value) for key, value in known.items() if value}
-    found["org.opencontainers.image.version"] = version
+    lines = {f"org.opencontainers.image.{key}": _one_line(value) for key, value in known.items()}
+    found = {key: value for key, value in lines.items() if value.strip()}
     notes: list[str] = []
     for entry in entries(text, name):
         key, separator, value = template(entry.text, entry).render(facts).partition("=")

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.rig import channel
 from tests.rig.base import layers, rootfs
-from tests.rig.base.stand_in import VERSION
-from tests.rig.base.stand_in.manifest import CONDA_FORGE
 from tests.rig.errors import RigError
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.rig.base.layers import Layer
+    from tests.rig.base.pixi import Pixi
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INDEX = "application/vnd.oci.image.index.v1+json"
@@ -63,21 +63,21 @@ class Image:
     path: str
 
 
-def push(cache: Path, *, registry: str, mirror: str, say: Callable[[str], None]) -> None:
-    """Puts the builder image (stand-in pixi) and the slim runtime image into `registry` (`host:port`, plain HTTP).
+def push(cache: Path, *, pixi: Pixi, registry: str, mirror: str, say: Callable[[str], None]) -> None:
+    """Puts the builder image with `pixi` and the slim runtime image into `registry` (`host:port`, plain HTTP).
 
     `mirror` is the URL at which build containers reach the rig's channel. What is there already is not sent again.
     Raises RigError when the registry refuses.
     """
     debian = _of_layer(rootfs.rootfs(cache, say), "mmdebstrap --variant=minbase bookworm")
-    pixi = _of_layer(rootfs.stand_in(cache, say), f"stand-in for pixi {VERSION}")
+    program = _of_layer(rootfs.pixi(cache, pixi, say), str(pixi))
     config = _config_layer(mirror)
     images = (
         Image("library/debian", ("bookworm-slim",), (debian,), _PATH),
         Image(
             "prefix-dev/pixi",
-            (f"{VERSION}-noble", VERSION, "noble", "latest"),
-            (debian, pixi, config),
+            (f"{pixi.version}-noble", pixi.version, "noble", "latest"),
+            (debian, program, config),
             f"/root/.pixi/bin:{_PATH}",
         ),
     )
@@ -131,8 +131,8 @@ def _of_layer(layer: Layer, made_by: str) -> tuple[Blob, str, str]:
 
 
 def _config_layer(mirror: str) -> tuple[Blob, str, str]:
-    """/etc/pixi/config.toml, which sends requests for conda-forge to the rig's channel."""
-    text = f'[mirrors]\n"{CONDA_FORGE.rstrip("/")}" = ["{mirror.rstrip("/")}"]\n'.encode()
+    """/etc/pixi/config.toml, which sends requests for conda-forge and PyPI to the rig's channel."""
+    text = channel.mirrors(mirror).encode()
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as tar:
         folder = tarfile.TarInfo("etc/pixi")
@@ -142,7 +142,7 @@ def _config_layer(mirror: str) -> tuple[Blob, str, str]:
         file.size, file.mode, file.mtime = len(text), 0o644, layers.CREATED
         tar.addfile(file, io.BytesIO(text))
     diff_id = f"sha256:{hashlib.sha256(plain.getvalue()).hexdigest()}"
-    return Blob.of(gzip.compress(plain.getvalue(), mtime=0)), diff_id, "mirror of conda-forge"
+    return Blob.of(gzip.compress(plain.getvalue(), mtime=0)), diff_id, "mirrors of conda-forge and PyPI"
 
 
 def _image_config(image: Image) -> Mapping[str, object]:

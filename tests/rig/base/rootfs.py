@@ -1,4 +1,4 @@
-"""The layers of the base images: a minimal Debian, and the stand-in pixi with the Python that it runs on."""
+"""The layers of the base images: a minimal Debian, and pixi, or its stand-in with the Python that it runs on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from rattler import Client, Gateway, Subdir, install, solve
 
 from tests.rig import conda_packages, debian
 from tests.rig.base import layers
+from tests.rig.conda_recipes import BACKENDS
 from tests.rig.errors import RigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.rig.base.layers import Layer
+    from tests.rig.base.pixi import Pixi
 
 SUITE = "bookworm"
 HOME = Path("/usr/libexec/pixi-stand-in")
@@ -36,16 +38,6 @@ find "$1"/usr/share/doc -type f ! -name copyright -delete
 _WHEELS = (
     "py-rattler==0.28.0 --hash=sha256:4f4ab1d34d5394e7ce130a86e59009c95ace4f5757d9c3af04de1351bcea47eb",
     "tomli==2.5.0 --hash=sha256:d7e369fd63331746182360977b1892bfc215476a30d61612d732425311639f56",
-)
-_BACKENDS = (
-    "editables==0.6 --hash=sha256:d70e4698078a1d033e7786d9c64e5be070d058a67c21417024d38a58ac20aa43",
-    "flit_core==4.2.0 --hash=sha256:2bee22dc8ba89c2e35b4e1ad575e596aac945c85672dd8f3cad21b629036e044",
-    "hatchling==1.33.0 --hash=sha256:415290b84f464d2884303fca8974d38e7b85579069fab02a15db0828fbb1446d",
-    "packaging==26.3 --hash=sha256:d7193f7c8e4e93f444fde0262bf90af30e16fa0ad0ad44cb553c87339b23cd1c",
-    "pathspec==1.1.1 --hash=sha256:a00ce642f577bf7f473932318056212bc4f8bfdf53128c78bbd5af0b9b20b189",
-    "pluggy==1.7.0 --hash=sha256:7dd7b0d8832ba3cb632c306926ded123429211b83641b35dc5c41ad2d34f9bec",
-    "setuptools==84.2.1 --hash=sha256:ca140b45d5325a9478f880e351484f62fef15f336462e449ca0c03c873d589c2",
-    "trove-classifiers==2026.9.21.13 --hash=sha256:8b1ff4f9c191b1040b71c37f1e445ab99732911e3cd91de52838453a854d7a17",  # noqa: E501
 )
 _PYTHON_PACKAGES = {"python", "libexpat", "libzlib"}
 _LAUNCHER = """\
@@ -78,7 +70,25 @@ def rootfs(cache: Path, say: Callable[[str], None]) -> Layer:
     return layers.cached(cache / "base", f"rootfs-{hashlib.sha256(recipe).hexdigest()[:16]}", make)
 
 
-def stand_in(cache: Path, say: Callable[[str], None]) -> Layer:
+def pixi(cache: Path, chosen: Pixi, say: Callable[[str], None]) -> Layer:
+    """The layer with /usr/local/bin/pixi: the program with the official image's mode, or the stand-in."""
+    program = chosen.program
+    if program is None:
+        return _stand_in(cache, say)
+
+    def make(tar: IO[bytes]) -> None:
+        say(f"base image: packing {chosen}")
+        with tempfile.TemporaryDirectory() as name, tarfile.open(fileobj=tar, mode="w") as archive:
+            target = Path(name, "usr/local/bin/pixi")
+            target.parent.mkdir(parents=True)
+            shutil.copyfile(program, target)
+            target.chmod(0o555)
+            layers.add_tree(archive, Path(name))
+
+    return layers.cached(cache / "base", f"pixi-{chosen.version}-{chosen.sha256}", make)
+
+
+def _stand_in(cache: Path, say: Callable[[str], None]) -> Layer:
     """The stand-in pixi: /usr/local/bin/pixi and its hidden Python."""
     channel = conda_packages.build(cache, say)
 
@@ -90,7 +100,7 @@ def stand_in(cache: Path, say: Callable[[str], None]) -> Layer:
             layers.add_tree(archive, tree)
 
     sources = sorted(Path(__file__).with_name("stand_in").glob("*.py"))
-    digest = hashlib.sha256(f"{channel.name}{_WHEELS}{_BACKENDS}{_LAUNCHER}".encode())
+    digest = hashlib.sha256(f"{channel.name}{_WHEELS}{BACKENDS}{_LAUNCHER}".encode())
     for source in sources:
         digest.update(source.read_bytes())
     return layers.cached(cache / "base", f"stand-in-{digest.hexdigest()[:16]}", make)
@@ -119,7 +129,7 @@ def _lay_out_stand_in(tree: Path, channel: Path, wheels: Path) -> None:
     asyncio.run(_install_python(home, channel))
     site_packages = home / "lib/python3.11/site-packages"
     _unpack_wheels(_WHEELS, wheels, site_packages)
-    _unpack_wheels(_BACKENDS, wheels, home / "backends")
+    _unpack_wheels(BACKENDS, wheels, home / "backends")
     source = Path(__file__).with_name("stand_in")
     shutil.copytree(source, site_packages / "pixi_stand_in", ignore=shutil.ignore_patterns("__pycache__"))
     python = home / "bin/python3.11"
@@ -168,22 +178,16 @@ async def _install_python(home: Path, channel: Path) -> None:
 
 def backends(cache: Path) -> Path:
     """A folder with the build backends of Python packages that the stand-in brings along, in `cache`."""
-    folder = cache / "base" / f"backends-{hashlib.sha256(repr(_BACKENDS).encode()).hexdigest()[:16]}"
+    folder = cache / "base" / f"backends-{hashlib.sha256(repr(BACKENDS).encode()).hexdigest()[:16]}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-            _unpack_wheels(_BACKENDS, cache / "wheels", Path(work, "unpacked"))
+            _unpack_wheels(BACKENDS, cache / "wheels", Path(work, "unpacked"))
             Path(work, "unpacked").rename(folder)
     return folder
 
 
 def _unpack_wheels(requirements: Sequence[str], wheels: Path, target: Path) -> None:
-    digests = [requirement.rpartition(":")[2] for requirement in requirements]
-    found = conda_packages.by_digest(wheels)
-    missing = [text for text, digest in zip(requirements, digests, strict=True) if digest not in found]
-    if missing:
-        conda_packages.download_wheels(missing, wheels, "x86_64")
-        found = conda_packages.by_digest(wheels)
-    for digest in digests:
-        with zipfile.ZipFile(found[digest]) as archive:
+    for wheel in conda_packages.fetch_wheels(requirements, wheels):
+        with zipfile.ZipFile(wheel) as archive:
             archive.extractall(target)  # noqa: S202 - its hash is the one recorded here

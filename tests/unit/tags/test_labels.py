@@ -31,6 +31,21 @@ def test_what_is_not_known_is_left_out() -> None:
     assert list(found) == [f"{KEY}created", f"{KEY}version"]
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\u00a0", "\r\n", "\x00", "\x85\u2028", " \ud800 "])
+@pytest.mark.parametrize("name", ["labels", "annotations"])
+def test_facts_that_say_nothing_are_left_out(name: str, blank: str) -> None:
+    repository = Repository(full_name=f"lab/{blank}", html_url=blank, description=blank, licence=blank)
+    facts = replace(PUSH, repository=repository, sha=blank)
+    assert list(labels_of(facts, "", "", name)[0]) == [f"{KEY}created"]
+
+
+def test_users_may_empty_a_key() -> None:
+    text = f"{KEY}description=\n{KEY}version=\n{KEY}source= {{{{tag}}}}"
+    values, _ = labels_of(PUSH, "1", text)
+    assert [values[f"{KEY}{key}"] for key in ("description", "version", "source")] == ["", "", " "]
+    assert f"index:{KEY}description=" in annotations_of(values, "")
+
+
 def test_the_users_labels_win_and_may_use_expressions() -> None:
     text = f"""
         # ours

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _NOTE = f"This is not pixi but a stand-in for pixi {VERSION} in tests, made with py-rattler."
 
 
+_LISTED = 5
+"""From so many on, packages that were skipped are counted."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"error: {message}\n\n{_NOTE} What it does not know it refuses; see 'pixi --help'.", file=sys.stderr)
@@ -111,7 +115,7 @@ def _find(parsed: argparse.Namespace) -> Manifest:
 
 
 def _install(parsed: argparse.Namespace) -> int:
-    from . import prefix
+    from . import machine, prefix
 
     manifest = _find(parsed)
     named = list(dict.fromkeys(parsed.environment)) or [_active_environment() or "default"]
@@ -119,20 +123,30 @@ def _install(parsed: argparse.Namespace) -> int:
     environments = [manifest.environment(name) for name in names]
     prefix.prepare_workspace(manifest)
     lock = prefix.load_lock(manifest, frozen=parsed.frozen, locked=parsed.locked, verbose=parsed.verbose > 0)
+    skipped = []
     for environment in environments:
-        prefix.update(
-            prefix.Request(
-                manifest=manifest,
-                lock=lock,
-                environment=environment,
-                skip=parsed.skip,
-                platform=parsed.platform,
-            )
+        request = prefix.Request(
+            manifest=manifest, lock=lock, environment=environment, skip=parsed.skip, platform=parsed.platform
         )
+        prefix.update(request)
+        skipped.append(request.skipped())
+    unmatched = sorted(set(parsed.skip) - set(skipped[0]))
+    if unmatched and len(names) == 1:
+        listed = ", ".join(unmatched)
+        print(f" WARN The skipped arg(s) '{listed}' did not match any packages in the lock file", file=sys.stderr)
     if not parsed.quiet:
-        done = f"The {names[0]} environment has" if len(names) == 1 else "The environments have"
-        print(f"✔ {done} been installed{'.' if len(names) == 1 else ': ' + ', '.join(names)}", file=sys.stderr)
+        print(f"{machine.emoji('✔ ')}{_installed(names, skipped[0])}.", file=sys.stderr)
     return 0
+
+
+def _installed(names: Sequence[str], skipped: Sequence[str]) -> str:
+    if len(names) > 1:
+        return f"The following environments have been installed: {', '.join(names)}"
+    text = f"The {names[0]} environment has been installed"
+    listed = "', '".join(skipped)
+    if len(skipped) >= _LISTED:
+        return f"{text} excluding '{listed}' and {len(skipped)} other packages"
+    return f"{text} excluding '{listed}'" if skipped else text
 
 
 def _bring_up_to_date(parsed: argparse.Namespace, manifest: Manifest, environment: Environment) -> None:
@@ -175,8 +189,10 @@ def _run(parsed: argparse.Namespace) -> int:
     manifest = _find(parsed)
     words = parsed.command[1:] if parsed.command[:1] == ["--"] else parsed.command
     chosen = tasks.choose(manifest, parsed.environment, words)
-    _bring_up_to_date(parsed, manifest, chosen.environment)
-    return tasks.execute(manifest, chosen, _executable())
+    ordered = tasks.in_order(manifest, chosen)
+    for environment in {one.environment.name: one.environment for one in ordered}.values():
+        _bring_up_to_date(parsed, manifest, environment)
+    return tasks.execute(manifest, ordered, _executable())
 
 
 def _list(parsed: argparse.Namespace) -> int:
@@ -187,8 +203,19 @@ def _list(parsed: argparse.Namespace) -> int:
     frozen = parsed.frozen or parsed.as_is
     lock = prefix.load_lock(manifest, frozen=frozen, locked=parsed.locked, verbose=parsed.verbose > 0)
     request = prefix.Request(manifest=manifest, lock=lock, environment=environment)
-    rows = listing.rows(request)
-    print(json.dumps(rows, indent=2) if parsed.json else listing.table(rows))
+    try:
+        rows = listing.rows(request)
+    except prefix.UnsupportedError:
+        message = f"no platform supported by environment '{environment.name}' matches the current system"
+        raise PixiError(message) from None
+    if parsed.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    if environment.name != "default":
+        print(f"Environment: {environment.name}", file=sys.stderr)
+    if platform := prefix.installed_for(request.prefix):
+        print(f"Installed for: {platform}", file=sys.stderr)
+    print(listing.table(rows))
     return 0
 
 

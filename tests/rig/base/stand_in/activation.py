@@ -22,15 +22,21 @@ if TYPE_CHECKING:
 
     from .manifest import Environment, Manifest
 
+# crates/pixi_core/src/shell_snippets/pixi-bash.sh
 _FUNCTION = """
+# shellcheck shell=bash
 pixi() {
+    local first_arg="${1-}"
+
     "${PIXI_EXE-}" "$@" || return $?
-    case "${1-}" in
+
+    case "${first_arg-}" in
     add | a | remove | rm | install | i)
         eval "$("$PIXI_EXE" shell-hook --change-ps1 false)"
         hash -r
         ;;
     esac || :
+
     return 0
 }
 """
@@ -142,10 +148,54 @@ def _label(manifest: Manifest, environment: Environment) -> str:
 
 
 def _export(key: str, value: str) -> str:
+    """The line of the rattler_shell crate (Bash::set_env_var): with a `$`, only double quotes are escaped.
+
+    Backslashes and backticks keep their meaning there.
+    """
     if "$" in value:
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        escaped = value.replace('"', '\\"')
         return f'export {key}="{escaped}"'
-    return f"export {key}={shlex.quote(value)}"
+    return f"export {key}={quoted(value)}"
+
+
+def quoted(text: str) -> str:
+    """A word of the shell as the shlex crate writes it (version 1.3): in as few pieces as it takes."""
+    if not text:
+        return "''"
+    pieces = []
+    while text:
+        length, how = _quoting(text)
+        piece, text = text[:length], text[length:]
+        if how == "double":
+            piece = re.sub(r'(["\\\\])', r"\\\1", piece)
+        pieces.append({"none": piece, "single": f"'{piece}'", "double": f'"{piece}"'}[how])
+    return "".join(pieces)
+
+
+def _quoting(text: str) -> tuple[int, str]:
+    """How much of the text can be quoted in one way, and in which: the first of those that can."""
+    ways = {"none", "single", "double"}
+    for position, character in enumerate(text):
+        left = set(ways)
+        if not re.fullmatch(r"[-+./:@\]_0-9A-Za-z]", character):
+            left.discard("none")
+        if character in "'\\" or (character == "^" and position):
+            left.discard("single")
+        if character in "`$!^":
+            left.discard("double")
+        if not left:
+            return position, _first(ways)
+        ways = left
+    return len(text), _first(ways)
+
+
+def _first(ways: set[str]) -> str:
+    return next(way for way in ("none", "single", "double") if way in ways)
+
+
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    """`$NAME` and `${NAME}` replaced by what the variables have."""
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda found: variables.get(found[1] or found[2], ""), text)
 
 
 def _backup(line: str, level: int, environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -50,10 +50,22 @@ def rows(request: Request) -> list[dict[str, object]]:
     )
 
 
+def _cell(key: str, value: object) -> str:
+    """A size as the indicatif crate writes it for people."""
+    if key != "size_bytes" or not isinstance(value, int):
+        return str(value)
+    size, unit = float(value), ""
+    for unit in ("", "Ki", "Mi", "Gi"):
+        if size < 1024 or unit == "Gi":
+            break
+        size /= 1024
+    return f"{size:.2f} {unit}B" if unit else f"{value} B"
+
+
 def table(rows: Sequence[Mapping[str, object]]) -> str:
     columns = ("name", "version", "build", "size_bytes", "kind", "source")
     lines: list[Sequence[str]] = [("Name", "Version", "Build", "Size", "Kind", "Source")]
-    lines += [["" if row.get(key) is None else str(row[key]) for key in columns] for row in rows]
+    lines += [["" if row.get(key) is None else _cell(key, row[key]) for key in columns] for row in rows]
     widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
     padded = (zip(line, widths, strict=True) for line in lines)
     return "\n".join("  ".join(cell.ljust(width) for cell, width in line).rstrip() for line in padded)

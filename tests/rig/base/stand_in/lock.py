@@ -6,16 +6,16 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-import tomli
 from rattler import LockFile, MatchSpec
 from rattler.exceptions import ParseCondaLockError
-from rattler.lock import CondaLockedBinaryPackage, PypiLockedPackage
+from rattler.lock import CondaLockedBinaryPackage, CondaLockedSourcePackage, PypiLockedPackage
 
 from . import manifest as manifests
+from . import metadata
 from .errors import NotProvidedError, PixiError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from rattler import LockPlatform, RepoDataRecord
@@ -46,9 +46,18 @@ def load(path: Path) -> LockFile | None:
 
 
 def row(locked: LockedEnvironment | None, platform: Platform) -> LockPlatform | None:
-    """The lock's platform for one of the manifest's; they agree in the subdir, under whatever name."""
-    rows = [] if locked is None else locked.platforms()
-    return next((found for found in rows if str(found.subdir) == platform.subdir), None)
+    """The lock's platform for one of the manifest's: the same by its subdir and by what it asks beyond it.
+
+    Else the row that is named as the subdir, if it has no virtual packages or all that are declared.
+    """
+    rows = [] if locked is None else [each for each in locked.platforms() if str(each.subdir) == platform.subdir]
+    usual = set(manifests.Platform(platform.subdir).virtual_packages)
+    declared = set(platform.virtual_packages)
+    for found in rows:
+        if set(found.virtual_packages) - usual == declared - usual:
+            return found
+    by_name = (found for found in rows if found.name == platform.subdir)
+    return next((each for each in by_name if declared <= set(each.virtual_packages or declared)), None)
 
 
 def packages(locked: LockedEnvironment | None, platform: Platform) -> Sequence[LockedPackage]:
@@ -89,86 +98,133 @@ def content_hash(found: Sequence[LockedPackage], platform: Platform) -> str:
     return digest.hexdigest()[:16]
 
 
-def why_not_up_to_date(manifest: Manifest, lock: LockFile) -> str | None:
-    """The first reason why the lock does not answer to the manifest, for any environment and platform."""
+def why_not_up_to_date(manifest: Manifest, lock: LockFile) -> list[str]:
+    """Every reason why the lock does not answer to the manifest, for all environments and platforms.
+
+    The sentences are those that pixi logs (crates/pixi_core/src/lock_file/outdated.rs and satisfiability).
+    """
     locked = dict(lock.environments())
-    for name in locked:
-        if name not in manifest.environments:
-            return f"the environment '{name}' is in the lock file but not in the manifest"
+    reasons = []
     for environment in manifest.environments.values():
+        subject = f"environment '{environment.name}' is out of date because"
         if environment.name not in locked:
-            return f"the environment '{environment.name}' is not in the lock file"
-        found = locked[environment.name]
-        if tuple(str(channel) for channel in found.channels()) != environment.channels:
-            return f"the channels of environment '{environment.name}' have changed"
+            reasons.append(f"{subject} it does not exist in the lock file.")
+            continue
+        reason = _why_environment(environment, locked[environment.name])
+        if reason:
+            reasons.append(f"{subject} {reason}")
+            continue
         for platform in environment.platforms:
-            reason = _why_row(manifest, environment, platform, found)
-            if reason:
-                return f"environment '{environment.name}' on platform '{platform.name}': {reason}"
-    return None
+            kind, why = _why_row(manifest, environment, platform, locked[environment.name])
+            where = f"of environment '{environment.name}' for platform {platform.name}"
+            reasons += [f"the {kind} {where} are out of date because {why}"] * bool(why)
+    reasons += [
+        f"environment '{name}' is out of date because it no longer exists in the manifest but is still present in "
+        "the lock-file."
+        for name in locked
+        if name not in manifest.environments
+    ]
+    return reasons
+
+
+def _why_environment(environment: Environment, locked: LockedEnvironment) -> str:
+    channels = tuple(str(channel) for channel in locked.channels())
+    if channels != environment.channels:
+        if environment.channels[: len(channels)] == channels:
+            return "channels were extended with additional lower-priority channels"
+        return "the channels in the lock file do not match the environments channels"
+    subdirs = {platform.subdir for platform in environment.platforms}
+    more = [each.name for each in locked.platforms() if str(each.subdir) not in subdirs]
+    if more:
+        return f"platform(s) '{', '.join(more)}' present in the lock file but not in the environment"
+    return ""
 
 
 def _why_row(
     manifest: Manifest, environment: Environment, platform: Platform, locked: LockedEnvironment
-) -> str | None:
-    found = row(locked, platform)
-    if found is None:
-        return "the platform is not in the lock file"
-    if found.virtual_packages and set(found.virtual_packages) != set(platform.virtual_packages):
-        return "the declared virtual packages have changed"
+) -> tuple[str, str]:
+    """Which dependencies are out of date, and why; an empty reason where none are."""
     everything = packages(locked, platform)
-    pypi = {manifests.normalised(package.name): package for package in pypi_packages(everything)}
-    for name, spec in environment.pypi_specs(platform.subdir).items():
-        if name not in pypi:
-            return f"the requirement '{name}' could not be satisfied"
-        if isinstance(spec, dict) and "path" in spec:
-            reason = _why_own(manifest.root / spec["path"], pypi[name])
-            if reason:
-                return reason
-    return _why_conda(environment, platform, conda_records(everything))
+    sources = [package for package in everything if isinstance(package, CondaLockedSourcePackage)]
+    for package in sources:
+        if not _has_manifest(manifest.root, package.location):
+            return "dependencies", f"no package named '{package.name}' exists (required by '<environment>')"
+    records = conda_records(everything)
+    why = _why_conda(environment, platform, records)
+    if why:
+        return "dependencies", why
+    specs = environment.pypi_specs(platform.subdir)
+    for name, spec in specs.items():
+        path = spec.get("path") if isinstance(spec, dict) else None
+        if path is not None and not (manifest.root / path).exists():
+            return "pypi dependencies", f"when converting {name} into a pep508 requirement"
+    pypi = pypi_packages(everything)
+    folders = [each for each in pypi if "://" not in each.location and (manifest.root / each.location).is_dir()]
+    if folders and not any(record.name.normalized == "python" for record in records):
+        why = "there are PyPi dependencies but a python interpreter is missing from the lock file"
+        return "dependencies", why
+    return "pypi dependencies", _why_pypi(manifest.root, specs, pypi, folders)
 
 
-def _why_own(source: Path, package: PypiLockedPackage) -> str | None:
-    """A source folder must exist; what its pyproject.toml says statically must be what was locked."""
-    if not source.exists():
-        return f"the path of '{package.name}', {source}, does not exist"
-    project = source / "pyproject.toml"
-    try:
-        table = tomli.loads(project.read_text(encoding="utf-8"))["project"]
-    except (OSError, KeyError, tomli.TOMLDecodeError):
-        return None
-    if "dependencies" in table.get("dynamic", ()):
-        return None
-    locked = {re.sub(r"\s", "", text) for text in package.requires_dist if "extra==" not in text.replace(" ", "")}
-    written = {re.sub(r"\s", "", text) for text in table.get("dependencies", ())}
-    if locked != written or (table.get("requires-python") or None) != package.requires_python:
-        return f"the metadata of '{package.name}' has changed"
-    return None
+def _why_pypi(
+    root: Path, specs: Iterable[str], locked: Sequence[PypiLockedPackage], folders: Sequence[PypiLockedPackage]
+) -> str:
+    names = {manifests.normalised(package.name) for package in locked}
+    for name in specs:
+        if name not in names:
+            return f"the requirement '{name}' could not be satisfied (required by '<environment>')"
+    for package in folders:
+        why = _why_own(root, package)
+        if why:
+            return f"metadata for local package '{package.name}' has changed: {why}"
+    return ""
 
 
-def _why_conda(environment: Environment, platform: Platform, records: Sequence[RepoDataRecord]) -> str | None:
+def _has_manifest(root: Path, location: str) -> bool:
+    """Whether a folder that a conda package is built from has what its build begins with; others are trusted."""
+    names = ("pixi.toml", "pyproject.toml", "recipe.yaml", "recipe.yml", "package.xml")
+    return "://" in location or any((root / location / name).exists() for name in names)
+
+
+def _why_own(root: Path, package: PypiLockedPackage) -> str:
+    """What a folder's pyproject.toml says statically must be what was locked."""
+    current = metadata.read(root, package.location)
+    if current is None:
+        return ""
+    (locked, locked_python), (written, python) = metadata.described(package, root), metadata.comparable(current)
+    if locked != written:
+        added, removed = (
+            ", ".join(sorted(metadata.requirement_parts(text)[0] for text in texts))
+            for texts in (written - locked, locked - written)
+        )
+        return f"dependencies changed - added: [{added}], removed: [{removed}]"
+    if locked_python != python:
+        shown = [f"'{each}'" if each else "unrestricted" for each in (locked_python, python)]
+        return f"requires-python changed from {' to '.join(shown)}"
+    return ""
+
+
+def _why_conda(environment: Environment, platform: Platform, records: Sequence[RepoDataRecord]) -> str:
     by_name = {record.name.normalized: record for record in records}
     virtual = {text.partition("=")[0] for text in platform.virtual_packages}
     seen: set[str] = set()
     texts = [
-        (manifests.match_spec(name, spec), "the manifest") for name, spec in environment.specs(platform.subdir)
+        (manifests.match_spec(name, spec), "<environment>") for name, spec in environment.specs(platform.subdir)
     ]
     todo = [(text, source) for text, source in texts if text]
-    if environment.pypi_specs(platform.subdir):
-        todo.append(("python", "PyPI dependencies"))
     while todo:
         text, source = todo.pop()
         spec = MatchSpec(text)
         name = re.split(r"[\s\[=<>!~]", text.strip(), maxsplit=1)[0]
-        if name.startswith("__"):
-            if name not in virtual:
-                return f"the virtual package '{text}' of {source} is not declared"
-            continue
         record = by_name.get(name)
-        if record is None or not spec.matches(record):
-            return f"the requirement '{text}' of {source} could not be satisfied"
-        if name not in seen:
+        there = name in virtual if name.startswith("__") else record is not None and spec.matches(record)
+        if not there:
+            return f"the requirement '{text}' could not be satisfied (required by '{source}')"
+        if record and name not in seen:
             seen.add(name)
-            todo += [(depends, f"'{name}'") for depends in record.depends]
+            todo += [(depends, name) for depends in record.depends]
     unneeded = sorted(set(by_name) - seen)
-    return f"the lock file has packages that nothing needs: {', '.join(unneeded)}" if unneeded else None
+    if unneeded:
+        more = "there are more conda packages in the lock file than are used by the environment"
+        return f"{more}: {', '.join(unneeded)}"
+    return ""

@@ -72,6 +72,24 @@ def _satisfies(package: GenericVirtualPackage, text: str) -> bool:
     return MatchSpec(text).matches(record)
 
 
+def has(customised: Iterable[tuple[str, str]]) -> bool:
+    """Whether this machine has virtual packages (name, version) at least as new as those of a platform."""
+    by_name = {package.name.normalized: package for package in virtual_packages()}
+    return all(
+        name in by_name and _satisfies(by_name[name], f"{name} >={version}") for name, version in customised
+    )
+
+
+def emoji(text: str) -> str:
+    """The text where the console crate writes emojis: with a language in UTF-8.
+
+    LC_CTYPE is left out, which Python itself sets where there is no other (PEP 538).
+    """
+    variables = (os.environ.get(name, "") for name in ("LC_ALL", "LANG"))
+    language = next((value for value in variables if value), "")
+    return text if language.upper().endswith(("UTF-8", "UTF8")) else ""
+
+
 def config(root: Path) -> Config:
     """The configuration files that pixi reads, the workspace's own last (it wins)."""
     if os.environ.get("PIXI_NO_CONFIG", "").lower() in {"1", "true"}:

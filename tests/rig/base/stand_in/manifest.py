@@ -328,7 +328,7 @@ def _check_named_files(path: Path, workspace: Table, package: Table) -> None:
     named = [workspace.get("readme"), workspace.get("license-file"), *workspace.get("build-variants-files", [])]
     for name in (*named, package.get("readme"), package.get("license-file")):
         if isinstance(name, str) and not (path.parent / name).exists():
-            raise PixiError(f"failed to parse {path}", f"'{name}' does not exist")
+            raise PixiError(f"'{path.parent / name}' does not exist")
 
 
 def _from_pyproject(document: Table) -> Table:

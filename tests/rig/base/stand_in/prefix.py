@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,32 @@ _FINGERPRINT = ".pixi-environment-fingerprint"
 _INSTALLING = "pixi:installing!"
 _HISTORY = "// not relevant for pixi but for `conda run -p`"
 _EARLIEST = calendar.timegm((1980, 1, 1, 0, 0, 0))
+
+
+class UnsupportedError(PixiError):
+    """No platform of an environment is for this machine."""
+
+    def __init__(self, environment: Environment) -> None:
+        subdir = machine.subdir()
+        name = environment.name
+        lead = "The workspace does not" if name == "default" else f"the environment '{name}' does not"
+        lines = [f"{lead} support '{subdir}' on this machine.", "", "Declared platforms and why none runs here:"]
+        missing: dict[str, None] = {}
+        for platform in environment.platforms:
+            why = f"it does not run on {subdir}"
+            if platform.subdir == subdir:
+                absent = [f"{each[0]} >= {each[1]}" for each in platform.customised if not machine.has([each])]
+                why = f"missing virtual packages: {', '.join(absent)}"
+                missing |= dict.fromkeys(absent)
+            lines.append(f"  - {platform.name} (subdir {platform.subdir}): {why}")
+        lines += ["", f"Unsatisfied requirements: {', '.join(missing)}"] if missing else []
+        mocked = [f"CONDA_OVERRIDE_{each[2:].split()[0].upper()}={each.split()[-1]}" for each in missing]
+        super().__init__(
+            f"Cannot install environment '{name}'",
+            "\n".join(lines),
+            help_text="\n  ".join(["Mock the missing virtual packages via the environment, e.g.:", *mocked]),
+            code="unsupported-platform",
+        )
 
 
 def path_of(manifest: Manifest, environment: str) -> Path:
@@ -61,18 +88,18 @@ def load_lock(manifest: Manifest, *, frozen: bool, locked: bool, verbose: bool) 
     if lock is None:
         if frozen and not locked:
             raise PixiError("the lock file is not up-to-date with requested environment: 'default'")
-        reason: str | None = "there is no lock file"
+        reasons = ["there is no lock file"]
     elif frozen and not locked:
         return lock
     else:
-        reason = locks.why_not_up_to_date(manifest, lock)
-    if reason is None and lock is not None:
+        reasons = locks.why_not_up_to_date(manifest, lock)
+    if lock is not None and not reasons:
         return lock
-    if verbose:
+    for reason in reasons if verbose else ():
         print(f" INFO pixi_core::lock_file::outdated: {reason}", file=sys.stderr)
     if locked:
         raise PixiError("lock file not up-to-date with the workspace")
-    raise NotProvidedError(f"solving, which is needed because {reason}")
+    raise NotProvidedError(f"solving, which is needed because {reasons[0]}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,16 +117,30 @@ class Request:
         return path_of(self.manifest, self.environment.name)
 
     def choose_platform(self) -> Platform:
-        """The environment's platform for this machine, or the one named by the request."""
-        wanted = self.platform or machine.subdir()
-        for platform in self.environment.platforms:
-            if wanted in {platform.name, platform.subdir}:
+        """The environment's first platform that this machine meets, or the one named by the request.
+
+        Where it meets none, what the locked packages ask of it decides.
+        """
+        if self.platform:
+            for platform in self.environment.platforms:
+                if platform.name == self.platform:
+                    return platform
+            raise PixiError(f"platform '{self.platform}' is not part of environment '{self.environment.name}'")
+        here = [each for each in self.environment.platforms if each.subdir == machine.subdir()]
+        if here and "PIXI_OVERRIDE_PLATFORM" in os.environ:
+            return here[0]
+        for platform in here:
+            if machine.has(platform.customised):
                 return platform
-        known = ", ".join(platform.name for platform in self.environment.platforms)
-        raise PixiError(
-            f"the environment '{self.environment.name}' does not support the platform '{wanted}'",
-            help_text=f"supported platforms are: {known}",
-        )
+        for platform in here:
+            with suppress(PixiError):
+                machine.check_requirements(locks.conda_records(self.packages(platform)))
+                return platform
+        raise UnsupportedError(self.environment)
+
+    def skipped(self) -> list[str]:
+        """The packages that are left out, by name."""
+        return sorted({each.name for each in self.packages(self.choose_platform())} & set(self.skip))
 
     def packages(self, platform: Platform) -> Sequence[LockedPackage]:
         locked = self.lock.environment(self.environment.name)
@@ -126,6 +167,16 @@ def is_current(request: Request) -> bool:
     return bool(recorded.get("environment_lock_file_hash") == expected)
 
 
+def installed_for(prefix: Path) -> str:
+    """The subdir that an environment was installed for, as `pixi list` notes it; empty where there is none."""
+    try:
+        recorded = json.loads((prefix / "conda-meta" / "pixi").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    subdir = str(recorded["resolved_platform"]["subdir"])
+    return subdir if subdir == machine.native_subdir() else f"{subdir} (emulated on {machine.native_subdir()})"
+
+
 def update(request: Request) -> None:
     """Installs the environment, as `pixi install` does for each one that it was asked for."""
     platform = request.choose_platform()
@@ -134,9 +185,6 @@ def update(request: Request) -> None:
     records = locks.conda_records(everything)
     if request.platform is None:
         machine.check_requirements(records)
-    unmatched = sorted(set(request.skip) - {package.name for package in everything})
-    if unmatched:
-        print(f" WARN No packages to skip were found matching: {', '.join(unmatched)}", file=sys.stderr)
     prefix = request.prefix
     meta = prefix / "conda-meta"
     try:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .manifest import Environment, Manifest, Platform, Table
 
 _BACKENDS = {"hatchling.build", "setuptools.build_meta", "flit_core.buildapi"}
-_BUNDLED = {"hatchling", "setuptools", "wheel", "flit-core", "editables"}
+_BUNDLED = {"hatchling", "hatch-vcs", "setuptools", "setuptools-scm", "wheel", "flit-core", "editables"}
 _BUILD = """\
 import importlib, sys
 sys.path[:0] = sys.argv[1:2]
@@ -95,7 +95,7 @@ def _install_from_index(target: _Target, package: PypiLockedPackage, present: Pa
         if present.name.split("-")[1] == f"{package.version}.dist-info":
             return
         wheels.remove(present)
-    url = package.location.partition("#")[0]
+    url = package.location.removeprefix("direct+").partition("#")[0]
     if not url.endswith(".whl"):
         raise NotProvidedError(f"building {package.name} from {url}")
     sha256 = locks.sha256_of(package)
@@ -131,7 +131,7 @@ def _install_own(target: _Target, package: PypiLockedPackage, present: Path | No
             f"error extracting extension from {source}",
         )
     editable = target.environment.is_editable(normalised(package.name), target.platform.subdir)
-    described = {"url": source.as_uri(), "dir_info": {"editable": True} if editable else {}}
+    described = {"url": source.as_uri(), "dir_info": {"editable": editable}}
     cache_key = _cache_key(source)
     if present:
         recorded = [_read_json(present / name) for name in ("direct_url.json", "uv_cache.json")]

@@ -1,0 +1,107 @@
+"""Errors as pixi prints them: the block that miette draws, as one text.
+
+The form is that of miette's ``GraphicalReportHandler``; uv, which pixi has inside, is quoted in it. A build step
+has 80 columns to pixi, so that lines are folded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_BEGIN = re.compile(r"Error: +× (.*)")
+_BEGIN_OF_OLD = re.compile(r" {2}× (.*)")
+_CAUSE = re.compile(r" {2}[├╰]─▶ (?: *× )?(.*)")
+_MORE = re.compile(r" {2}[│ ](?: {0,3}(.*))?")
+_HELP = re.compile(r" +help: (.*)")
+_SNIPPET = re.compile(r"[ │]*╭─+\[(.*)\]")
+_SNIPPET_END = re.compile(r"[ │]*╰─+$")
+# In front of a folded line of a report within the report.
+_BAR = re.compile(r"^ *│")
+# Folded after a hyphen or a slash within a word, as in a URL.
+_WITHIN_A_WORD = re.compile(r"\w-$|\S/$")
+# As tracing writes it without colours and time: level, spans, module, which has had other names.
+_REASON = re.compile(
+    r" ?INFO .*?\b((?:(?:the (?:pypi )?dependencies of )?(?:environment|solve group) '[^']*' .*?"
+    r"(?:is|are) out of date because|the locked (?:conda|pypi) packages in solve group .* are not consistent).*)"
+)
+
+
+@dataclass(frozen=True)
+class PixiReport:
+    """What pixi says is wrong, with its causes; the lines of a tool that it quotes; and what it says to do.
+
+    ``after`` are the lines that the step printed after the report.
+    """
+
+    message: str
+    quoted: tuple[str, ...] = ()
+    help: str = ""
+    after: tuple[str, ...] = ()
+
+
+def pixi_report(lines: Sequence[str]) -> PixiReport | None:
+    """Give the last error of pixi among lines that a build step printed, None when there is none."""
+    for begin in (_BEGIN, _BEGIN_OF_OLD):
+        starts = [number for number, line in enumerate(lines) if begin.match(line)]
+        if starts:
+            match = begin.match(lines[starts[-1]])
+            return _report(match[1] if match else "", lines[starts[-1] + 1 :])
+    return None
+
+
+def outdated_reasons(lines: Iterable[str]) -> tuple[str, ...]:
+    """Give why the lock is out of date, as ``pixi install -v`` logs it, each reason once.
+
+    Source: crates/pixi_core/src/lock_file/outdated.rs
+    """
+    return tuple(dict.fromkeys(match[1].rstrip(".") for line in lines if (match := _REASON.match(line))))
+
+
+def _report(begin: str, lines: Sequence[str]) -> PixiReport:
+    parts: list[list[str]] = [[begin]]
+    advice: list[str] = []
+    place = ""
+    in_snippet = False
+    current = parts[0]
+    after = len(lines)
+    for number, line in enumerate(lines):
+        if in_snippet:
+            in_snippet = not _SNIPPET_END.match(line)
+        elif snippet := _SNIPPET.match(line):
+            in_snippet, place = True, place or snippet[1]
+        elif match := _CAUSE.match(line):
+            current = [match[1]]
+            parts.append(current)
+        elif match := _HELP.match(line):
+            current = advice
+            advice.append(match[1])
+        elif not line or (match := _MORE.fullmatch(line)):
+            current.append((match[1] or "") if line and match else "")
+        else:
+            after = number
+            break
+    texts: list[str] = []
+    quoted: list[str] = []
+    for part in parts:
+        paragraph = list(takewhile(str.strip, part))
+        quoted += part[len(paragraph) :]
+        text = _unfolded(paragraph)
+        # Some errors say what their cause says once more.
+        if text and not any(text in earlier for earlier in texts):
+            texts.append(text)
+    message = ": ".join(texts) + (f" ({place})" if place else "")
+    return PixiReport(message, tuple(filter(None, quoted)), _unfolded(advice), tuple(lines[after:]))
+
+
+def _unfolded(lines: Iterable[str]) -> str:
+    text = ""
+    for line in lines:
+        words = _BAR.sub("", line).strip()
+        text += words if not text or _WITHIN_A_WORD.search(text) else f" {words}"
+    return text.strip()

@@ -1,0 +1,69 @@
+"""The workspace's configuration of Pixi: used for the build, no part of the image, never ignored in silence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pixi_container.draft import file_digests, relevant_paths
+from pixi_container.errors import UserError
+from pixi_container.inputs import Inputs
+from pixi_container.pixi_config import PixiConfig
+from pixi_container.workspace import read_workspace
+from tests.unit.test_dockerfile import rendered
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Folder
+
+MIRROR = '[mirrors]\n"https://conda.anaconda.org/conda-forge" = ["https://mirror.example.org/conda-forge"]\n'
+PIXI = "0.77.0"
+
+
+def test_it_is_there_for_the_build_and_counts(folder: Folder) -> None:
+    inputs = Inputs(context=str(folder.path))
+    before = file_digests(read_workspace(inputs), inputs, PIXI)
+    folder.write(".pixi/config.toml", MIRROR)
+    workspace = read_workspace(inputs)
+    assert workspace.config == PixiConfig(".pixi/config.toml")
+    dockerfile = rendered(folder.path)
+    assert 'COPY [".pixi/config.toml", "/app/.pixi/"]' in dockerfile.partition("FROM base")[0]
+    assert "config.toml" not in dockerfile.partition("AS environment")[2]
+    after = file_digests(workspace, inputs, PIXI)
+    assert [name for name in after if after[name] != before[name]] == ["manifest and lock"]
+    assert ".pixi/config.toml" in relevant_paths(workspace, inputs, PIXI)
+
+
+@pytest.mark.parametrize(
+    ("config", "ignore", "says"),
+    [
+        (MIRROR, ".pixi\n", "add the line '!.pixi/config.toml'"),
+        (MIRROR, "*\n!.pixi/config.toml\n!pixi.*\n", ""),
+        (
+            'detached-environments = "/scratch"\n',
+            "",
+            "'detached-environments' would put the environment elsewhere",
+        ),
+        ("detached-environments = false\n", "", ""),
+    ],
+)
+def test_where_it_is_not_used_is_said(folder: Folder, config: str, ignore: str, says: str) -> None:
+    folder.write(".pixi/config.toml", config)
+    folder.write(".dockerignore", ignore)
+    found = read_workspace(Inputs(context=str(folder.path))).config
+    assert says in found.unused
+    assert bool(found.path) == (not says)
+    assert ("config.toml" in rendered(folder.path).partition("FROM base")[0]) == (not says)
+
+
+def test_one_that_is_no_toml_is_an_error(folder: Folder) -> None:
+    folder.write(".pixi/config.toml", "[mirrors\n")
+    with pytest.raises(UserError, match="not valid TOML"):
+        read_workspace(Inputs(context=str(folder.path)))
+
+
+def test_one_that_leads_out_is_not_read(folder: Folder) -> None:
+    folder.write("../config.toml", "[mirrors\n")
+    (folder.path / ".pixi").mkdir()
+    (folder.path / ".pixi/config.toml").symlink_to("../../config.toml")
+    assert "leads out of the context" in read_workspace(Inputs(context=str(folder.path))).config.unused
