@@ -118,12 +118,14 @@ INPUTS = (
         "layers",
         "auto",
         f"Most layers that the environment is split into by package, up to {MOST_LAYERS}, which is `auto`; `1` "
-        "keeps it in one. A changed package is pushed and pulled with its layer alone.",
+        "keeps it in one. A changed package is pushed and pulled with its layer alone. Storage without "
+        "overlay, such as podman's `vfs`, keeps a copy of the image for each layer: `1` is best there.",
     ),
     Input(
         "compression",
         "gzip",
-        "How layers are compressed, `gzip` or `zstd`. Apptainer up to 1.4 cannot pull the latter.",
+        "How layers are compressed, `gzip` or `zstd`. Apptainer up to 1.4, which has umoci 0.4.7, cannot pull "
+        "the latter; 1.5 and Debian's package of 1.4.5, which have umoci 0.6, can. See docs/using-images.md.",
     ),
     Input(
         "test-command",
