@@ -165,7 +165,7 @@ def test_a_user_without_a_home_has_folders_that_can_be_written(image: Image) -> 
     script = (
         "import getpass, os; getpass.getuser(); "
         "[os.makedirs(os.environ[name], exist_ok=True) for name in "
-        "('XDG_CACHE_HOME', 'MPLCONFIGDIR', 'NUMBA_CACHE_DIR')]; print(os.environ['MPLCONFIGDIR'])"
+        "('XDG_CACHE_HOME', 'MPLCONFIGDIR', 'NUMBA_CACHE_DIR', 'PIXI_HOME')]; print(os.environ['MPLCONFIGDIR'])"
     )
     said = image.run("python", "-c", script, options=(*STRANGER, "--tmpfs", TMP))
     assert said == "/tmp/pixi-container-54321/matplotlib"  # noqa: S108
