@@ -336,7 +336,9 @@ def test_the_hook_has_pixis_lines_and_works(workspace: Workspace) -> None:
     assert "export PIXI_PROMPT='(study) '" in lines
     assert f". {workspace.prefix}/etc/conda/activate.d/proj-activate.sh" in lines
     assert 'export WHERE="$CONDA_PREFIX/data"' in lines
-    assert "pixi() {" in lines
+    function = lines.index("# shellcheck shell=bash")
+    assert lines[function - 2 : function + 2] == [lines[function - 2], "", "# shellcheck shell=bash", "pixi() {"]
+    assert lines[function - 2]
     assert lines[-1] == 'export PS1="(study) ${PS1:-}"'
     hooks = {workspace.pixi("shell-hook", "--as-is").stdout for _ in range(5)}
     assert len(hooks) > 1, "the order of the PIXI_ lines is random"
@@ -348,6 +350,7 @@ def test_the_hook_has_pixis_lines_and_works(workspace: Workspace) -> None:
     assert done.split() == [f"{workspace.prefix}/share/proj", f"{workspace.prefix}/data"]
     found = json.loads(workspace.pixi("shell-hook", "--as-is", "--json").stdout)
     assert found["environment_variables"]["PROJ_DATA"] == f"{workspace.prefix}/share/proj"
+    assert "PWD" not in found["environment_variables"]
 
 
 def test_run_starts_the_program_and_passes_signals_on(workspace: Workspace) -> None:
