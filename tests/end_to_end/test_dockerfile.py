@@ -125,7 +125,7 @@ def test_hostile_values_arrive_as_pixi_would_give_them(rig: Rig, tmp_path: Path)
     shell = {
         "V_DOLLAR": '<"it\'s "so" " /root>',
         "V_LINES": "a\n\nHOOK\nRUN touch /pwned\npixi() {\nb\\",
-        "V_PRICE": "5 \\$",
+        "V_PRICE": "5 $",
         "V_SCRIPT": "ran",
     }
     assert {name: value for name, value in static.items() if name.startswith("V_")} == literal

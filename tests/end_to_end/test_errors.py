@@ -69,7 +69,7 @@ def test_an_unreachable_registry(step: Step) -> None:
 @pytest.mark.parametrize(
     ("inputs", "message", "hint"),
     [
-        ({"pixi_version": "0.70.99"}, "there is no image", "'pixi-version'"),
+        ({"pixi_version": "0.71.99"}, "there is no image", "'pixi-version'"),
         ({"builder": "absent"}, "the buildx builder 'absent' cannot be used", "`docker buildx ls`"),
         ({"images": "Not An Image"}, "no image name", "registry"),
         ({"tags": "type=semver"}, "line 1: type=semver needs pattern", "Accepted"),

@@ -29,7 +29,6 @@ scripts = ["scripts/activate.sh"]
 [activation.env]
 LIVELY_PLAIN = "it's \\"plain\\" \\\\ and #1"
 LIVELY_DATA = "$CONDA_PREFIX/share/lively"
-LIVELY_PRICE = "5 \\\\$"
 LIVELY_LINES = \"\"\"first
 
 pixi() {
@@ -279,7 +278,6 @@ def test_packages_scripts_and_variables_take_part(lively: Image, shell: str) -> 
         "LIVELY_DATA": "/app/.pixi/envs/default/share/lively",
         "LIVELY_LINES": "first\n\npixi() {\nexport PIXI_IN_SHELL=no\nlast",
         "LIVELY_PLAIN": 'it\'s "plain" \\ and #1',
-        "LIVELY_PRICE": "5 $",
         "LIVELY_SCRIPT": "1",
         "PROJ_DATA": "/app/.pixi/envs/default/share/proj",
         "PROJ_NETWORK": "ON",

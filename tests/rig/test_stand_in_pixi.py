@@ -292,6 +292,22 @@ def test_the_machine_must_have_the_virtual_packages(workspace: Workspace) -> Non
     assert (workspace.root / ".pixi/envs/gpu/lib/libcudart.so.12").exists()
 
 
+def test_what_locked_packages_ask_of_the_machine_is_checked_as_well(workspace: Workspace) -> None:
+    """Here the platform itself asks nothing; the long line is cut where pixi cuts it."""
+    text = workspace.lock.read_text(encoding="utf-8").replace("  - __cuda=12\n", "")
+    rows = "      linux-64:\n", "      linux-aarch64:", "      p1:\n"
+    default, gpu = text.index("  default:\n"), text.index("  gpu:\n")
+    locked = text[text.index(rows[2], gpu) + len(rows[2]) : text.index("packages:\n- ", gpu + 20)]
+    start, end = text.index(rows[0], default) + len(rows[0]), text.index(rows[1], default)
+    workspace.lock.write_text(text[:start] + locked + text[end:], encoding="utf-8")
+    done = workspace.pixi("install", "--frozen", code=1)
+    first, second = done.stderr.splitlines()[1:3]
+    assert first == "  ╰─▶ Virtual package '__cuda >=12' does not match any of the available"
+    assert second.startswith("      virtual packages on your machine: [")
+    assert "overriding the environment variable, e.g.: '`CONDA_OVERRIDE_CUDA=12`'" in " ".join(done.stderr.split())
+    workspace.pixi("install", "--frozen", CONDA_OVERRIDE_CUDA="12")
+
+
 def test_skipped_binary_packages_stay_absent_after_the_next_install(workspace: Workspace) -> None:
     workspace.pixi("install", "--frozen", "--skip", "tqdm")
     assert not (workspace.prefix / "bin/tqdm").exists()
@@ -320,7 +336,9 @@ def test_the_hook_has_pixis_lines_and_works(workspace: Workspace) -> None:
     assert "export PIXI_PROMPT='(study) '" in lines
     assert f". {workspace.prefix}/etc/conda/activate.d/proj-activate.sh" in lines
     assert 'export WHERE="$CONDA_PREFIX/data"' in lines
-    assert "pixi() {" in lines
+    function = lines.index("# shellcheck shell=bash")
+    assert lines[function - 2 : function + 2] == [lines[function - 2], "", "# shellcheck shell=bash", "pixi() {"]
+    assert lines[function - 2]
     assert lines[-1] == 'export PS1="(study) ${PS1:-}"'
     hooks = {workspace.pixi("shell-hook", "--as-is").stdout for _ in range(5)}
     assert len(hooks) > 1, "the order of the PIXI_ lines is random"
@@ -332,6 +350,7 @@ def test_the_hook_has_pixis_lines_and_works(workspace: Workspace) -> None:
     assert done.split() == [f"{workspace.prefix}/share/proj", f"{workspace.prefix}/data"]
     found = json.loads(workspace.pixi("shell-hook", "--as-is", "--json").stdout)
     assert found["environment_variables"]["PROJ_DATA"] == f"{workspace.prefix}/share/proj"
+    assert "PWD" not in found["environment_variables"]
 
 
 def test_run_starts_the_program_and_passes_signals_on(workspace: Workspace) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .manifest import Environment, Manifest
 
 # crates/pixi_core/src/shell_snippets/pixi-bash.sh
-_FUNCTION = """
+_FUNCTION = """\
 # shellcheck shell=bash
 pixi() {
     local first_arg="${1-}"
@@ -40,6 +40,7 @@ pixi() {
     return 0
 }
 """
+_OF_BASH = {"_", "PWD", "SHLVL"}
 _COMPLETIONS = """\
 for _pixi_f in {folder}/*; do
     [ -r "$_pixi_f" ] && . "$_pixi_f"
@@ -88,9 +89,7 @@ def variables(manifest: Manifest, environment: Environment, executable: str) -> 
             raise PixiError(f"failed to run activation of environment '{environment.name}'")
     pairs = (entry.partition("=") for entry in content.split("\0") if entry)
     after = {key: value for key, _, value in pairs}
-    return {
-        key: value for key, value in after.items() if os.environ.get(key) != value and key not in {"_", "SHLVL"}
-    }
+    return {key: value for key, value in after.items() if os.environ.get(key) != value and key not in _OF_BASH}
 
 
 def scripts_of_manifest(manifest: Manifest, environment: Environment) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def virtual_packages() -> list[GenericVirtualPackage]:
     return [found.into_generic() for found in VirtualPackage.detect(VirtualPackageOverrides.from_env())]
 
 
-def check_requirements(records: Iterable[RepoDataRecord]) -> None:
+def check_requirements(environment: str, records: Iterable[RepoDataRecord]) -> None:
     """Raises PixiError when a record depends on a virtual package that this machine does not have."""
     available = virtual_packages()
     by_name = {package.name.normalized: package for package in available}
@@ -52,11 +53,12 @@ def check_requirements(records: Iterable[RepoDataRecord]) -> None:
                     f"machine: [{listed}]"
                 )
                 variable = f"CONDA_OVERRIDE_{name.removeprefix('__').upper()}"
+                version = re.search(r"\d[\d.]*", text)
                 help_text = (
-                    "You can mock the virtual package by overriding the environment variable, "
-                    f"e.g.: '{variable}=VERSION'"
+                    " You can mock the virtual package by overriding the environment variable, "
+                    f"e.g.: '`{variable}={version.group() if version else 'VERSION'}`'"
                 )
-                raise PixiError(message, help_text=help_text)
+                raise PixiError(f"Cannot install environment '{environment}'", message, help_text=help_text)
 
 
 def _satisfies(package: GenericVirtualPackage, text: str) -> bool:

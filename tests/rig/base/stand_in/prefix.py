@@ -134,7 +134,7 @@ class Request:
                 return platform
         for platform in here:
             with suppress(PixiError):
-                machine.check_requirements(locks.conda_records(self.packages(platform)))
+                machine.check_requirements(self.environment.name, locks.conda_records(self.packages(platform)))
                 return platform
         raise UnsupportedError(self.environment)
 
@@ -184,7 +184,7 @@ def update(request: Request) -> None:
     kept = [package for package in everything if package.name not in request.skip]
     records = locks.conda_records(everything)
     if request.platform is None:
-        machine.check_requirements(records)
+        machine.check_requirements(request.environment.name, records)
     prefix = request.prefix
     meta = prefix / "conda-meta"
     try:
