@@ -82,6 +82,7 @@ _MEMORY = "Use a runner, or a builder, with more memory."
 _IMAGES = "Check 'pixi-version', 'pixi-image' and 'runtime-image'."
 _BASH = "Choose a 'runtime-image' with bash, such as debian:bookworm-slim."
 _NEWER_PIXI = "Set 'pixi-version' to the version that wrote the lock, or newer."
+_VIRTUAL_PACKAGES = "For CUDA set 'cuda-version' to at least that version; for glibc choose a newer builder image."
 _CREDENTIALS = "Check 'username' and 'password' or 'registry-auth'"
 
 _CAUSES = (
@@ -96,7 +97,13 @@ _CAUSES = (
     _Cause(
         _INSTALL,
         r"Virtual package '(?P<what>[^']+)' does not match any of the available virtual packages",
-        "For CUDA set 'cuda-version' to at least that version; for glibc choose a newer builder image.",
+        _VIRTUAL_PACKAGES,
+        "the environment asks for {what}, which the builder does not offer",
+    ),
+    _Cause(
+        _INSTALL,
+        r"does not support '[^']+' on this machine.*: Unsatisfied requirements: (?P<what>.*)",
+        _VIRTUAL_PACKAGES,
         "the environment asks for {what}, which the builder does not offer",
     ),
     _Cause(
@@ -303,7 +310,9 @@ def _of_pixi(report: PixiReport, outdated: Sequence[str]) -> UserError:
             hint=f"Run `pixi lock` and commit {LOCK_NAME}.",
             file=LOCK_NAME,
         )
-    return _known(_speaker(report.message), report.message, "pixi failed: {text}") or UserError(
+    unmet = [line.strip() for line in report.quoted if line.strip().startswith("Unsatisfied requirements: ")]
+    message = ": ".join([report.message, *unmet])
+    return _known(_speaker(report.message), message, "pixi failed: {text}") or UserError(
         f"pixi failed: {shortened(report.message, _LONGEST_MESSAGE)}",
         hint="\n".join((*_last(report.quoted), *filter(None, [report.help]))),
     )

@@ -256,6 +256,20 @@ HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/lo
         ),
         (
             (
+                "Error: unsupported-platform\n\n  × Cannot install environment 'gpu'\n"
+                "  ╰─▶ the environment 'gpu' does not support 'linux-64' on this machine.\n\n"
+                "      Declared platforms and why none runs here:\n"
+                "        - linux-64-cuda (subdir linux-64): missing virtual packages: __cuda >= 12\n\n"
+                "      Unsatisfied requirements: __cuda >= 12\n\n"
+                "      The installed packages also require: __cuda >=12\n"
+                "  help: Mock the missing virtual packages via the environment, e.g.:\n"
+                "          CONDA_OVERRIDE_CUDA=12"
+            ),
+            "asks for __cuda >= 12, which",
+            "'cuda-version'",
+        ),
+        (
+            (
                 "Error:   × Failed to load lock file from `/work/pixi.lock`\n  ╰─▶ Lock-file version 8 is newer "
                 "than supported"
             ),
