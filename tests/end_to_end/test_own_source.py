@@ -162,6 +162,17 @@ def test_a_change_of_the_packages_source_leaves_the_environment_alone(own: Step)
     assert "CACHED" in installs
 
 
+def test_a_change_of_the_packages_source_starts_on_the_published_environment(own: Step) -> None:
+    assert own.run().code == 0
+    (own.repository.study / "packages/tools/tools.py").write_text("DOUBLE = 50\n")
+    own.repository.commit()
+    outcome = own.run(test_command="study")
+    assert outcome.code == 0, outcome.log
+    assert "result 100" in outcome.log
+    # No stage that installs the environment is looked at, not even in a cache.
+    assert "[build " not in outcome.log
+
+
 OTHER = """\
 [workspace]
 name = "study"
