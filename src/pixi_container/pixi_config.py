@@ -23,8 +23,8 @@ class PixiConfig:
     unused: str = ""
 
 
-def pixi_config(context: Path, dockerfile: str) -> PixiConfig:
-    """Look for the configuration; ``dockerfile`` is the user's own, which may have its own ``.dockerignore``.
+def pixi_config(context: Path) -> PixiConfig:
+    """Look for the configuration.
 
     Raises ``UserError`` for one that is no TOML, as Pixi does.
     """
@@ -37,7 +37,7 @@ def pixi_config(context: Path, dockerfile: str) -> PixiConfig:
         return PixiConfig(
             unused=f"'{PIXI_CONFIG}' is not used: its '{_ELSEWHERE}' would put the environment elsewhere"
         )
-    ignore, _ = read_docker_ignore(context, dockerfile)
+    ignore, _ = read_docker_ignore(context)
     if not sent_paths(context, PIXI_CONFIG, ignore):
         return PixiConfig(
             unused=f"'{PIXI_CONFIG}' is not used, as .dockerignore hides it; if the build needs its mirrors, "

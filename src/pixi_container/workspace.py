@@ -209,7 +209,8 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
             for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
             if path not in missing_files
         ),
-        config=pixi_config(context, inputs.dockerfile),
+        # A Dockerfile of the user's own copies what it needs.
+        config=PixiConfig() if inputs.dockerfile else pixi_config(context),
         stale=_stale(manifest, lock, inputs),
         activation_scripts=tuple(
             checked_path(context, path, source="activation script") for path in scripts if path not in missing
