@@ -223,6 +223,21 @@ ENV SSL_CERT_FILE=/etc/corporate.pem PIP_INDEX_URL=https://index.example.org/sim
 """
 
 
+def test_a_lock_that_does_not_fit_an_own_package(own: Step) -> None:
+    """Which pixi finds out alone, by the package's metadata; it tells the reason only when it is asked again."""
+    other = TOOLS.replace('version = "1.0"', 'version = "1.0"\ndependencies = ["tqdm"]')
+    (own.repository.study / "packages/tools/pyproject.toml").write_text(other)
+    own.repository.commit()
+    outcome = own.run(push="false")
+    assert outcome.code == 1
+    (error,) = outcome.errors
+    assert "the lock is out of date: " in error
+    assert "environment 'default'" in error
+    assert "'tools'" in error or "tqdm" in error
+    assert "Run `pixi lock` and commit pixi.lock." in error
+    assert "touch /tmp/start" not in error
+
+
 def test_what_the_builder_image_and_docker_are_set_up_with_reaches_the_build(own: Step, tmp_path: Path) -> None:
     """Proxies, certificates and indexes, and nothing of the environment's or anything else."""
     (own.repository.study / "packages/tools/setup.py").write_text(SETUP)
@@ -259,10 +274,10 @@ LITTER = """\
 import os, pathlib, setuptools
 
 for folder in ("bld/tools", "artifacts-v0", "meta-v0", "scratch-v0", "something-new"):
-    pathlib.Path("/app/.pixi", folder).mkdir(parents=True)
+    pathlib.Path("/app/.pixi", folder).mkdir(parents=True, exist_ok=True)
     pathlib.Path("/app/.pixi", folder, "large").write_bytes(os.urandom(1000))
 wide = pathlib.Path("/app/.pixi/envs/default/share/wide")
-wide.mkdir(parents=True)
+wide.mkdir(parents=True, exist_ok=True)
 (wide / "file").touch()
 wide.chmod(0o777)
 (wide / "file").chmod(0o666)
