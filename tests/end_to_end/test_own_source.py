@@ -173,6 +173,24 @@ def test_a_change_of_the_packages_source_starts_on_the_published_environment(own
     assert "[build " not in outcome.log
 
 
+def test_what_an_own_package_alone_requires_is_a_part_of_the_environment(own: Step) -> None:
+    """Also where one of its extras names the package itself: pixi then sees nothing that it starts at."""
+    if not own.rig.channel_is_stand_in:
+        pytest.skip("only the rig's channel serves wheels under conda-forge's address")
+    wheel = "https://conda.anaconda.org/conda-forge/wheels/mdurl-0.1.2-py3-none-any.whl"
+    (own.repository.study / "pyproject.toml").write_text(f'{MANIFEST}mdurl = {{ url = "{wheel}" }}\n')
+    extras = '[project.optional-dependencies]\nviz = ["mdurl"]\nall = ["tools[viz]"]\n\n[build-system]'
+    (own.repository.study / "packages/tools/pyproject.toml").write_text(TOOLS.replace("[build-system]", extras))
+    solve.lock(own.repository.study / "pyproject.toml", channel=own.rig.channel)
+    own.repository.commit()
+    outcome = own.run(test_command="study")
+    assert outcome.code == 0, outcome.log
+    environment = outcome.outputs["environment-image"]
+    own.docker("pull", "--quiet", environment)
+    assert own.docker("run", "--rm", environment, "python", "-c", "import mdurl; print('there')") == "there"
+    own.docker("image", "rm", environment)
+
+
 OTHER = """\
 [workspace]
 name = "study"
