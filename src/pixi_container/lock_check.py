@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.manifest import version_key
 from pixi_container.own_source import is_inside
-from pixi_container.paths import can_be_mounted, is_below, is_file, leads_out
+from pixi_container.paths import can_be_mounted, is_below, is_file, is_in_context, leads_out
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,6 +43,8 @@ def lock_check_without_source(workspace: Workspace, pixi_version: str) -> LockCh
         return None
     if places and version_key(pixi_version) < version_key(_EMPTY_FOLDER_SUFFICES):
         return None
+    if places and not _has_links(workspace, workspace.local_channels):
+        return None
     folders = tuple(place.path for place in places if not _has_files(workspace, place.path))
     return LockCheck(folders=folders) if all(map(_can_be_seen, folders)) else None
 
@@ -53,15 +55,13 @@ def lock_check_beside(present: Collection[str], workspace: Workspace) -> LockChe
     Of other environments' packages it takes the metadata where there is any: a workspace of uv asks for it.
     """
     manifest = workspace.manifest
-    # Reading the metadata of a package opens all folders of wheels.
-    links = all(is_below(posixpath.normpath(path), present) for path in manifest.all_find_links)
-    if manifest.has_development_packages or not links:
+    if manifest.has_development_packages or not _has_links(workspace, present):
         return None
     files: list[str] = []
     folders: list[str] = []
     for place in workspace.source_places:
         path = place.path
-        if place.kind == "conda-file" or is_below(path, present):
+        if place.kind == "conda-file" or (is_in_context(workspace.context, path) and is_below(path, present)):
             continue
         if place.kind == "pypi-folder":
             metadata = [f"{path}/{name}" for name in _METADATA_FILES]
@@ -80,6 +80,11 @@ def lock_check_beside(present: Collection[str], workspace: Workspace) -> LockChe
 
 def _can_be_seen(path: str) -> bool:
     return is_inside(path) and can_be_mounted(path)
+
+
+def _has_links(workspace: Workspace, present: Collection[str]) -> bool:
+    """Tell whether all folders of wheels are there: a look at a folder of Python source, if empty, opens them."""
+    return all(is_below(posixpath.normpath(path), present) for path in workspace.manifest.all_find_links)
 
 
 def _has_files(workspace: Workspace, folder: str) -> bool:
