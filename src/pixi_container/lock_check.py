@@ -83,7 +83,7 @@ def _can_be_seen(path: str) -> bool:
 
 
 def _has_links(workspace: Workspace, present: Collection[str]) -> bool:
-    """Tell whether all folders of wheels are there: a look at a folder of Python source, if empty, opens them."""
+    """Tell whether all folders of wheels are there, which a look at any folder of Python source opens."""
     return all(is_below(posixpath.normpath(path), present) for path in workspace.manifest.all_find_links)
 
 
