@@ -9,18 +9,20 @@ source is run, which takes all of its files (crates/pixi_core/src/lock_file/sati
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.manifest import version_key
 from pixi_container.own_source import is_inside
-from pixi_container.paths import can_be_mounted, is_below, is_file, leads_out
+from pixi_container.paths import can_be_mounted, is_below, is_file, is_in_context, leads_out, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pixi_container.workspace import Workspace
 
+_UV_WORKSPACE = re.compile(r"^\s*\[tool\.uv\.workspace\]|^\s*(?:uv\.)?workspace(?:\.members)?\s*=", re.MULTILINE)
 _EMPTY_FOLDER_SUFFICES = "0.68.0"
 _METADATA_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
@@ -43,7 +45,13 @@ def lock_check_without_source(workspace: Workspace, pixi_version: str) -> LockCh
         return None
     if places and version_key(pixi_version) < version_key(_EMPTY_FOLDER_SUFFICES):
         return None
-    folders = tuple(place.path for place in places if not _has_files(workspace, place.path))
+    if places and not _has_links(workspace, workspace.local_channels):
+        return None
+    # The root's metadata is read, and that of the members of its workspace with it.
+    if places and "pyproject.toml" in workspace.install_files and _has_uv_workspace(workspace):
+        return None
+    copied = (*workspace.install_files, *workspace.activation_scripts, *workspace.local_channels)
+    folders = tuple(place.path for place in places if not _has_files(place.path, copied))
     return LockCheck(folders=folders) if all(map(_can_be_seen, folders)) else None
 
 
@@ -53,20 +61,19 @@ def lock_check_beside(present: Collection[str], workspace: Workspace) -> LockChe
     Of other environments' packages it takes the metadata where there is any: a workspace of uv asks for it.
     """
     manifest = workspace.manifest
-    # Reading the metadata of a package opens all folders of wheels.
-    links = all(is_below(posixpath.normpath(path), present) for path in manifest.all_find_links)
-    if manifest.has_development_packages or not links:
+    if manifest.has_development_packages or not _has_links(workspace, present):
         return None
-    files: list[str] = []
+    copied = (*workspace.install_files, *workspace.activation_scripts)
+    files: list[str] = ["pyproject.toml"] if _has_uv_workspace(workspace) else []
     folders: list[str] = []
     for place in workspace.source_places:
         path = place.path
-        if place.kind == "conda-file" or is_below(path, present):
+        if place.kind == "conda-file" or (is_in_context(workspace.context, path) and is_below(path, present)):
             continue
         if place.kind == "pypi-folder":
             metadata = [f"{path}/{name}" for name in _METADATA_FILES]
             metadata = [file for file in metadata if _is_own_file(workspace, file)]
-            needed = metadata or ([] if _has_files(workspace, path) else [path])
+            needed = metadata or ([] if _has_files(path, copied) else [path])
             (files if metadata else folders).extend(needed)
         elif place.kind == "pypi-file" and _is_own_file(workspace, path):
             needed = [path]
@@ -82,9 +89,24 @@ def _can_be_seen(path: str) -> bool:
     return is_inside(path) and can_be_mounted(path)
 
 
-def _has_files(workspace: Workspace, folder: str) -> bool:
+def _has_links(workspace: Workspace, present: Collection[str]) -> bool:
+    """Tell whether all folders of wheels are there, which a look at any folder of Python source opens."""
+    return all(is_below(posixpath.normpath(path), present) for path in workspace.manifest.all_find_links)
+
+
+def _has_uv_workspace(workspace: Workspace) -> bool:
+    """Tell whether packages may be members of a workspace of uv's, of which the root's metadata tells.
+
+    Source: https://docs.astral.sh/uv/concepts/projects/workspaces/
+    """
+    if not _is_own_file(workspace, "pyproject.toml"):
+        return False
+    text = read_text(workspace.context, "pyproject.toml", what="'pyproject.toml'")
+    return bool(_UV_WORKSPACE.search(text))
+
+
+def _has_files(folder: str, copied: Collection[str]) -> bool:
     """Tell whether a folder exists in the build by files that are copied: a mount would hide them."""
-    copied = (*workspace.install_files, *workspace.activation_scripts, *workspace.local_channels)
     return any(is_below(path, {folder}) for path in copied)
 
 

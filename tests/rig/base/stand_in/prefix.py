@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from rattler import Subdir, install
 from rattler.exceptions import InstallerError
+from rattler.lock import CondaLockedBinaryPackage, PypiLockedPackage
 
 from . import VERSION, machine, pypi
 from . import lock as locks
+from . import manifest as manifests
 from .errors import NotProvidedError, PixiError
 
 if TYPE_CHECKING:
@@ -181,7 +184,7 @@ def update(request: Request) -> None:
     """Installs the environment, as `pixi install` does for each one that it was asked for."""
     platform = request.choose_platform()
     everything = request.packages(platform)
-    kept = [package for package in everything if package.name not in request.skip]
+    kept = _without(everything, request.skip)
     records = locks.conda_records(everything)
     if request.platform is None:
         machine.check_requirements(request.environment.name, records)
@@ -207,6 +210,36 @@ def update(request: Request) -> None:
     }
     (meta / "pixi").write_text(json.dumps(content, indent=2), encoding="utf-8")
     _stamp(request.manifest.root / ".pixi")
+
+
+def _without(packages: Sequence[LockedPackage], skip: Collection[str]) -> list[LockedPackage]:
+    """What is left with `--skip`: what pixi reaches from packages that nothing requires, not even themselves.
+
+    Source: crates/pixi_core/src/lock_file/install_subset.rs
+    """
+    if not skip:
+        return list(packages)
+    names = {package.name for package in packages}
+    requires = {package.name: _required_by(package) & names for package in packages}
+    required = {name for each in requires.values() for name in each}
+    todo, reached = sorted(names - required), set()
+    while todo:
+        name = todo.pop()
+        if name not in reached:
+            reached.add(name)
+            todo += requires[name]
+    if any(isinstance(package, PypiLockedPackage) and package.name in reached for package in packages):
+        reached.add("python")
+    return [package for package in packages if package.name in reached - set(skip)]
+
+
+def _required_by(package: LockedPackage) -> set[str]:
+    if isinstance(package, PypiLockedPackage):
+        return {
+            manifests.normalised(re.split(r"[\s\[(<>=!~;@]", text.strip())[0]) for text in package.requires_dist
+        }
+    record = package.package_record if isinstance(package, CondaLockedBinaryPackage) else None
+    return {text.split()[0] for text in record.depends} if record else set()
 
 
 def _requirements(records: Sequence[RepoDataRecord]) -> list[str]:
