@@ -261,7 +261,9 @@ def _environment_tags(found: Findings, names: tuple[ImageReference, ...]) -> tup
 
 
 def _leftover_images(order: BuildOrder, commands: BuildCommands) -> tuple[str, ...]:
-    loaded = (order.local_image,) if commands.test or order.keep else ()
+    # An image that is kept and has no tag of the user's has this name alone.
+    is_last_name = order.keep and not order.draft.metadata.tags
+    loaded = (order.local_image,) if (commands.test or order.keep) and not is_last_name else ()
     if order.builder.driver != "docker":
         return loaded
     # What the engine's own builder pushes stays in the engine under every tag.

@@ -15,7 +15,7 @@ from pixi_container.credentials import push_credentials
 from pixi_container.decision import Published, decide
 from pixi_container.draft import Texts, draft_image, file_digests
 from pixi_container.errors import UserError
-from pixi_container.event import Event
+from pixi_container.event import LOCAL, Event
 from pixi_container.image_reference import parse_reference
 from pixi_container.inputs import Credential, Inputs, parse_inputs
 from pixi_container.metadata import workspace_expressions
@@ -246,6 +246,12 @@ def test_what_nobody_asked_for_is_known_beforehand(folder: Folder) -> None:
     assert tested.leftover_images == (tested.local_image,)
     kept = plan_of(folder, PUSH, keep=True, push="false", builder=own)
     assert kept.leftover_images == (kept.local_image,)
+
+
+def test_an_image_without_a_tag_is_kept_under_the_name_that_the_report_has(folder: Folder) -> None:
+    plan = plan_of(folder, Event(name=LOCAL), keep=True, push="false", test_command="true")
+    assert plan.tags == plan.leftover_images == ()
+    assert Report(plan=plan).text().splitlines()[-1].endswith(plan.local_image)
 
 
 def test_two_builds_of_a_commit_have_one_date(folder: Folder) -> None:
