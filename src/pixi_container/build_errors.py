@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.build_output import build_output
 from pixi_container.errors import UserError
+from pixi_container.immutable_tags import HOW_WITH_IMMUTABLE_TAGS, IMMUTABLE
 from pixi_container.lock import LOCK_NAME
 from pixi_container.pixi_report import outdated_reasons, pixi_report
 from pixi_container.shortening import shortened
@@ -211,6 +212,13 @@ _CAUSES = (
         f"{_IMAGES} If the image is private, {_LOG_IN}",
         "the registry refuses the image {what}: {text}",
     ),
+    # Before refusals, as Docker Hub says it by a 403.
+    _Cause(
+        _BUILDER,
+        rf"failed to push (?P<what>\S+): (?s:.)*(?:{IMMUTABLE})",
+        HOW_WITH_IMMUTABLE_TAGS,
+        "the registry lets nobody move the tag {what}: {text}",
+    ),
     _Cause(
         _BUILDER,
         rf"failed to push (?P<what>\S+): (?s:.)*{_REFUSED_BY_REGISTRY}",
@@ -255,6 +263,21 @@ _CAUSES = (
         "Make the builder trust the registry's certificate authority: "
         "https://docs.docker.com/build/ci/github-actions/configure-builder/",
         "a registry's certificate is not trusted by the builder: {text}",
+    ),
+    _Cause(
+        _BUILDER,
+        r"first record does not look like a TLS handshake|server gave HTTP response to HTTPS client",
+        "Name it among 'insecure-registries' of the engine, or as `http = true` in the builder's configuration: "
+        "https://docs.docker.com/build/ci/github-actions/configure-builder/",
+        "a registry speaks plain HTTP, which the builder does not take from it: {text}",
+    ),
+    # https://github.com/moby/buildkit/issues/6977: left by a build that failed or was cancelled beside the step.
+    _Cause(
+        _BUILDER,
+        r"snapshot \S+ does not exist: not found",
+        "Empty its cache with `docker buildx prune`, of another builder with '--builder': until then every "
+        "build with these layers fails.",
+        "the builder's cache has lost a layer, by a fault of BuildKit: {text}",
     ),
     _Cause(
         _BUILDER,

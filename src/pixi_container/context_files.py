@@ -6,11 +6,11 @@ import hashlib
 import os
 import stat
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pixi_container.dockerignore import DockerIgnore, printable
 from pixi_container.errors import UserError
-from pixi_container.paths import NEVER_COPIED, leads_out, read_text
+from pixi_container.paths import LFS_POINTER, NEVER_COPIED, leads_out, read_text
 from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pixi_container.dockerignore import Verdict
 
 _CHUNK = 1 << 20
+_LARGEST_POINTER = 1024
 _COUNTED_BITS = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IXUSR
 
 
@@ -61,6 +62,16 @@ def digest_of(
         # Neither a path nor a link has a NUL, while both may have line breaks.
         total.update(os.fsencode(f"{name}\0{_record(place)}\0"))
     return total.hexdigest()
+
+
+def lfs_pointers(context: Path, paths: Iterable[str], ignore: DockerIgnore) -> Iterator[str]:
+    """Yield those files at or below ``paths`` of which the build sees no more than a pointer of Git LFS.
+
+    Raises ``UserError``, see ``digest_of``.
+    """
+    for path in paths:
+        sent = sorted(sent_paths(context, path, ignore).items())
+        yield from (name for name, place in sent if _is_lfs_pointer(place))
 
 
 def sent_paths(
@@ -150,14 +161,28 @@ def _record(place: str) -> str:
             return "folder"
         if not stat.S_ISREG(status.st_mode):
             return f"special {stat.S_IFMT(status.st_mode):o} {status.st_rdev}"
-        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
+        with _opened(place) as stream:
             content = hashlib.sha256()
             while chunk := stream.read(_CHUNK):
                 content.update(chunk)
     except OSError as error:
         raise _unreadable(place, error) from error
     return f"file {status.st_mode & _COUNTED_BITS:o} {content.hexdigest()}"
+
+
+def _is_lfs_pointer(place: str) -> bool:
+    try:
+        status = os.lstat(place)
+        if not stat.S_ISREG(status.st_mode) or not len(LFS_POINTER) < status.st_size <= _LARGEST_POINTER:
+            return False
+        with _opened(place) as stream:
+            return stream.read(len(LFS_POINTER)) == LFS_POINTER.encode()
+    except OSError as error:
+        raise _unreadable(place, error) from error
+
+
+def _opened(place: str) -> BinaryIO:
+    return os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
 def _unreadable(place: str, error: OSError) -> UserError:

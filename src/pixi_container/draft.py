@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pixi_container.context_files import digest_of, read_docker_ignore
+from pixi_container.context_files import digest_of, lfs_pointers, read_docker_ignore
 from pixi_container.dockerfile import TRUSTED_CACHE, UNTRUSTED_CACHE, ImageSettings, render_dockerfile
 from pixi_container.fingerprint import (
     Fingerprint,
@@ -195,6 +195,12 @@ def file_digests(workspace: Workspace, inputs: Inputs, pixi_version: str) -> dic
         return {**digests, "included files": whole, "context": whole, ".dockerignore": text}
     included = digest_of(context, workspace.include, ignore)
     return {**digests, "included files": included, "context": "", ".dockerignore": text}
+
+
+def included_lfs_pointers(workspace: Workspace, inputs: Inputs) -> tuple[str, ...]:
+    """Give those of the included files that are no more than pointers of Git LFS."""
+    ignore, _ = read_docker_ignore(workspace.context, inputs.dockerfile)
+    return tuple(lfs_pointers(workspace.context, workspace.include, ignore))
 
 
 def _own_files(workspace: Workspace, pixi_version: str) -> tuple[str, ...]:

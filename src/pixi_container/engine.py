@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pixi_container.log import Log
     from pixi_container.plan import Plan
 
-# What the build says where it could not split the environment into layers, as buildx shows it.
-_ONE_LAYER = re.compile(r"#\d+ [\d.]+ pixi-container: (one layer: .+)")
+# What the build says where it could not split the environment, or pixi left something out, as buildx shows it.
+NOTE = re.compile(r"#\d+ [\d.]+ pixi-container: ((?:one layer|not run): .+)")
 _OLDEST_BUILDX = "0.12"
 _CLEAN_ATTEMPTS = 20
 _CLEAN_AGAIN_SECONDS = 0.2
@@ -163,7 +163,7 @@ class Engine:
 
             def watch(line: str) -> None:
                 show(line)
-                if (found := _ONE_LAYER.match(line)) and found[1] not in self.notes:
+                if (found := NOTE.match(line)) and found[1] not in self.notes:
                     self.notes.append(found[1])
 
             done = stream(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.lock_text import check_lock_text
-from pixi_container.paths import LOCK_BYTES, read_text
+from pixi_container.paths import HOW_TO_FETCH_LFS, LFS_POINTER, LOCK_BYTES, read_text
 from pixi_container.platforms import Platform, Promise, parse_virtual_packages
 from pixi_container.shortening import listed, shortened
 from pixi_container.source_records import SourceRecord, source_records
@@ -37,7 +37,6 @@ DOCKER_PLATFORMS = {
 }
 """Conda's name of a platform to Docker's."""
 
-_LFS_POINTER = "version https://git-lfs.github.com/spec/v1"
 _CONFLICT = re.compile(r"^(?:<{7} |={7}$|>{7} )", re.MULTILINE)
 
 
@@ -272,11 +271,11 @@ def _text(context: Path) -> str:
             f"there is no {LOCK_NAME} in '{context}'",
             hint=f"Run `pixi lock` and commit {LOCK_NAME}: an image is made from exactly what is locked.",
         ) from error
-    if text.startswith(_LFS_POINTER):
+    if text.startswith(LFS_POINTER):
         raise UserError(
             "the lock is a Git LFS pointer, not the lock itself",
             file=str(context / LOCK_NAME),
-            hint="Check out with `lfs: true`, or run `git lfs pull`.",
+            hint=HOW_TO_FETCH_LFS,
         )
     # As Git for Windows checks files out.
     return text.replace("\r\n", "\n")

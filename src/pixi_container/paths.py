@@ -33,6 +33,11 @@ HOW_TO_BE_INSIDE = (
 )
 """What to do about a workspace's files outside of the context; no input makes another folder the context."""
 
+LFS_POINTER = "version https://git-lfs.github.com/spec/v1"
+"""How what Git LFS puts in a file's place begins: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md."""
+
+HOW_TO_FETCH_LFS = "Check out with `lfs: true`, or run `git lfs pull`."
+
 SMALL_FILE_BYTES = 4 * 1024 * 1024
 """The most that a file may hold which a person writes: a manifest, a Dockerfile, a template, ``.dockerignore``."""
 
@@ -73,6 +78,22 @@ def is_folder(context: Path, path: str) -> bool:
         return is_possible(path) and (context / path).is_dir()
     except (OSError, ValueError):
         return False
+
+
+def is_empty_folder(context: Path, path: str) -> bool:
+    """Return whether there is a folder at ``path`` with nothing in it, as Git leaves one for a submodule."""
+    try:
+        return is_folder(context, path) and not any((context / path).iterdir())
+    except OSError:
+        return False
+
+
+def is_lfs_pointer(context: Path, path: str) -> bool:
+    """Return whether the file at ``path`` is what Git LFS puts in the place of one that was not fetched."""
+    if not is_file(context, path) or leads_out(context, path):
+        return False
+    with open_file(context, path, what=f"'{path}'") as stream:
+        return stream.read(len(LFS_POINTER)) == LFS_POINTER.encode()
 
 
 def leads_out(context: Path, path: str) -> bool:

@@ -23,7 +23,7 @@ from pixi_container.fingerprint import SHORT
 from pixi_container.fingerprint_labels import fingerprint_labels
 from pixi_container.image_reference import name_of
 from pixi_container.metadata import published_names
-from pixi_container.paths import is_below
+from pixi_container.paths import HOW_TO_FETCH_LFS, is_below
 from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class Findings:
     """What the plan is made of, beside event and inputs: all that was read and asked for.
 
-    ``relevant`` are the changed files that the image depends on.
+    ``relevant`` are the changed files that the image depends on, ``lfs_pointers`` those that are to be copied.
     """
 
     workspace: Workspace
@@ -53,6 +53,7 @@ class Findings:
     relevant: tuple[str, ...]
     published: Published
     builder: BuilderKind
+    lfs_pointers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +212,7 @@ def make_plan(event: Event, inputs: Inputs, found: Findings, decision: Decision,
         labels=order.labels,
         annotations=order.annotations,
         json=json.dumps(metadata.as_json()["json"]),
-        notes=(*metadata.notes, *_notes_on_command(inputs, workspace)),
+        notes=(*metadata.notes, *_notes_on_command(inputs, workspace), *_notes_on_pointers(found.lfs_pointers)),
         published_tags=order.tags if push else (),
         existing_images=tuple(str(image) for image in decision.images),
         new_tags=decision.new_tags,
@@ -240,6 +241,17 @@ def _notes_on_command(inputs: Inputs, workspace: Workspace) -> tuple[str, ...]:
     )
 
 
+def _notes_on_pointers(pointers: tuple[str, ...]) -> tuple[str, ...]:
+    if not pointers:
+        return ()
+    more = (
+        f" and {len(pointers) - 1} more included files are Git LFS pointers"
+        if pointers[1:]
+        else " is a Git LFS pointer"
+    )
+    return (f"'{shortened(pointers[0])}'{more}, not the file itself. {HOW_TO_FETCH_LFS}",)
+
+
 def may_reuse_environment(inputs: Inputs, draft: Draft) -> bool:
     """Whether the environment can be an image of its own: a stage, all of whose inputs the fingerprint names."""
     return inputs.reuse_environment and not inputs.dockerfile and draft.is_pinned and draft.has_environment
@@ -261,7 +273,9 @@ def _environment_tags(found: Findings, names: tuple[ImageReference, ...]) -> tup
 
 
 def _leftover_images(order: BuildOrder, commands: BuildCommands) -> tuple[str, ...]:
-    loaded = (order.local_image,) if commands.test or order.keep else ()
+    # An image that is kept and has no tag of the user's has this name alone.
+    is_last_name = order.keep and not order.draft.metadata.tags
+    loaded = (order.local_image,) if (commands.test or order.keep) and not is_last_name else ()
     if order.builder.driver != "docker":
         return loaded
     # What the engine's own builder pushes stays in the engine under every tag.

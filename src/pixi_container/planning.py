@@ -13,7 +13,7 @@ from pixi_container.changes import Changes, Relevance, assumed, comparison_for, 
 from pixi_container.checked_out import event_to_speak_of
 from pixi_container.checkout import compare_revisions, source_version, what_is_checked_out
 from pixi_container.decision import BUILD, Published, decide, may_push, nothing_to_do
-from pixi_container.draft import Texts, draft_image, file_digests, relevant_paths
+from pixi_container.draft import Texts, draft_image, file_digests, included_lfs_pointers, relevant_paths
 from pixi_container.engine import builder_kind, native_platform
 from pixi_container.errors import UserError
 from pixi_container.metadata import facts_for, workspace_expressions
@@ -150,6 +150,7 @@ def _findings(
         relevant=relevant,
         published=_published(request, workspace, draft, registry, log) if registry else Published(),
         builder=BuilderKind(),
+        lfs_pointers=included_lfs_pointers(workspace, inputs),
     )
 
 

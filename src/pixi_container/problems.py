@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from pixi_container.errors import UserError
 from pixi_container.lock import LOCK_NAME
 from pixi_container.own_source import is_inside
-from pixi_container.paths import HOW_TO_BE_INSIDE, can_be_mounted, exists
+from pixi_container.paths import (
+    HOW_TO_BE_INSIDE,
+    HOW_TO_FETCH_LFS,
+    can_be_mounted,
+    exists,
+    is_empty_folder,
+    is_lfs_pointer,
+    read_text,
+)
 from pixi_container.shortening import shortened
 from pixi_container.workspace import MOST_PROBLEMS
 from pixi_container.workspace_stage import is_name
@@ -56,9 +64,28 @@ def _problems(workspace: Workspace) -> Iterator[UserError]:
                 file=manifest,
                 hint="It must be in the checkout before this step.",
             )
+    for script in workspace.activation_scripts:
+        if problem := _of_script(script, workspace):
+            yield problem
     for package in workspace.own_source:
         if problem := _of_package(package, workspace):
             yield problem
+
+
+def _of_script(script: str, workspace: Workspace) -> UserError | None:
+    """Find what keeps bash from reading a script: an image is active by its scripts, and they fail in silence."""
+    problem = hint = ""
+    if is_lfs_pointer(workspace.context, script):
+        problem, hint = "is a Git LFS pointer, not the script itself", HOW_TO_FETCH_LFS
+    elif "\r\n" in read_text(workspace.context, script, what="the activation script", errors="replace"):
+        problem = "has Windows' line ends, which bash takes for part of its commands"
+        hint = "Add a line such as '*.sh text eol=lf' to .gitattributes, and check the file out again."
+    place = str(workspace.context / script)
+    return (
+        UserError(f"the activation script '{shortened(script)}' {problem}", file=place, hint=hint)
+        if problem
+        else None
+    )
 
 
 def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
@@ -70,6 +97,11 @@ def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
     elif not exists(workspace.context, package.path):
         problem = f"{place}, which does not exist"
         hint = "Is it a Git submodule, or generated? It must be in the checkout before this step."
+    elif is_empty_folder(workspace.context, package.path):
+        problem = f"{place}, an empty folder"
+        hint = "A Git submodule is empty until it is checked out: give actions/checkout `submodules: true`."
+    elif is_lfs_pointer(workspace.context, package.path):
+        problem, hint = f"{place}, which is a Git LFS pointer, not the file itself", HOW_TO_FETCH_LFS
     elif not can_be_mounted(package.path):
         problem = f"{place}, a path that a Dockerfile cannot name in a mount"
         hint = "Accepted: letters, digits and . _ @ + - between slashes."

@@ -26,6 +26,7 @@ from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_API, GITHUB_REGISTRY
 from pixi_container.display import one_line
 from pixi_container.errors import UserError
 from pixi_container.image_reference import is_loopback
+from pixi_container.immutable_tags import HOW_WITH_IMMUTABLE_TAGS, IMMUTABLE
 
 if TYPE_CHECKING:
     import ssl
@@ -478,9 +479,11 @@ class Transport:
             wait = _seconds(response.headers.get("retry-after", ""))
             raise TransientError(registry, str(response.url), f"HTTP status {status}{reason}", wait)
         attempt = f"{'push to' if call.push else 'read'} {call.reference.name}"
-        if status not in {401, 403}:
+        is_immutable = call.push and bool(re.search(IMMUTABLE, said, re.IGNORECASE))
+        if status not in {401, 403} or is_immutable:
             raise RegistryUnavailableError(
-                f"the registry {registry} answers {status} to an attempt to {attempt}{reason}"
+                f"the registry {registry} answers {status} to an attempt to {attempt}{reason}",
+                hint=HOW_WITH_IMMUTABLE_TAGS if is_immutable else "",
             )
         credential = self._credential_for(registry)
         who = f"user '{credential.username}'" if credential else "anonymous access, as no credentials are set"

@@ -38,6 +38,8 @@ set -Eeuo pipefail
 shopt -s nullglob
 trap 'echo trapped' EXIT ERR
 IFS=,
+echo "setting up"
+cd /
 """
 
 PREFIX = "/app/.pixi/envs/default"
@@ -78,6 +80,14 @@ def test_what_a_script_sets_in_the_shell_is_not_left_in_it(image: Image, options
     command = ("-c", script) if options else ("bash", "-c", script)
     said = image.run(*command, options=options).splitlines()
     assert said == ["*.none", "nullglob       \toff", r"$' \t\n'"]
+
+
+def test_a_command_has_its_folder_and_its_output_for_itself(image: Image) -> None:
+    """Batch systems redirect what a job prints, and name its files relative to the folder that it starts in."""
+    for command in (("pwd",), ("bash", "-c", "pwd"), ("bash", "-lc", "bash -c pwd")):
+        assert image.run(*command, options=("--workdir", "/usr/lib")) == "/usr/lib"
+    assert image.run("-c", "pwd", options=("--workdir", "/usr/lib", "--entrypoint", "bash")) == "/usr/lib"
+    assert image.run("bash", "-c", f"cd /usr; {BATCH}; pwd") == "/usr"
 
 
 def test_what_was_on_before_is_on_afterwards(image: Image) -> None:

@@ -370,6 +370,17 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
             "refuses the push",
             "'password'",
         ),
+        (
+            f"{PUSH}tag invalid: The image tag 'v1' already exists and cannot be moved: it is immutable",
+            "lets nobody move the tag ghcr.io/lab/study:v1",
+            "'reuse-environment'",
+        ),
+        (f"{PUSH}denied: tag v1 is immutable", "lets nobody move the tag", "`type=sha`"),
+        (
+            f"{PUSH.replace('study', 'immutable')}denied: requested access to the resource is denied",
+            "refuses the push",
+            "'password'",
+        ),
         (f"{PUSH}name unknown: The repository does not exist in the registry", "no repository", "Amazon ECR"),
         ("unexpected status: 403 Forbidden", "refuses access", "packages: write"),
         (
@@ -402,6 +413,21 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
             f"{BASE}no match for platform in manifest: not found",
             "not there for a platform",
             "the builder's platform",
+        ),
+        (
+            "failed to finalize parent during merge: failed to commit a: snapshot wm42 does not exist: not found",
+            "has lost a layer",
+            "docker buildx prune",
+        ),
+        (
+            f'{PUSH}failed to do request: Head "https://r": tls: first record does not look like a TLS handshake',
+            "speaks plain HTTP",
+            "insecure-registries",
+        ),
+        (
+            f'{BASE}failed to do request: Head "https://r/v2/": http: server gave HTTP response to HTTPS client',
+            "speaks plain HTTP",
+            "insecure-registries",
         ),
         (
             (

@@ -13,9 +13,9 @@ from pixi_container.build_commands import BuilderKind, Command
 from pixi_container.changes import not_consulted
 from pixi_container.credentials import push_credentials
 from pixi_container.decision import Published, decide
-from pixi_container.draft import Texts, draft_image, file_digests
+from pixi_container.draft import Texts, draft_image, file_digests, included_lfs_pointers
 from pixi_container.errors import UserError
-from pixi_container.event import Event
+from pixi_container.event import LOCAL, Event
 from pixi_container.image_reference import parse_reference
 from pixi_container.inputs import Credential, Inputs, parse_inputs
 from pixi_container.metadata import workspace_expressions
@@ -66,6 +66,7 @@ def plan_of(
         relevant=(),
         published=published or Published(),
         builder=builder or BuilderKind(),
+        lfs_pointers=included_lfs_pointers(workspace, inputs),
     )
     decision = decide(event, inputs, found.changes, found.relevant, found.published)
     return make_plan(event, inputs, found, decision, keep=keep)
@@ -246,6 +247,29 @@ def test_what_nobody_asked_for_is_known_beforehand(folder: Folder) -> None:
     assert tested.leftover_images == (tested.local_image,)
     kept = plan_of(folder, PUSH, keep=True, push="false", builder=own)
     assert kept.leftover_images == (kept.local_image,)
+
+
+def test_an_image_without_a_tag_is_kept_under_the_name_that_the_report_has(folder: Folder) -> None:
+    plan = plan_of(folder, Event(name=LOCAL), keep=True, push="false", test_command="true")
+    assert plan.tags == plan.leftover_images == ()
+    assert Report(plan=plan).text().splitlines()[-1].endswith(plan.local_image)
+
+
+def test_included_files_that_git_lfs_did_not_fetch_are_told(folder: Folder) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5000000\n"
+    folder.write("src/small.csv", "version,b\n")
+    folder.write("src/about-lfs.md", pointer + "more than a pointer can have\n" * 50)
+    folder.write("tests/not-included.bin", pointer)
+    assert plan_of(folder, PUSH).notes == ()
+    folder.write("src/model.bin", pointer)
+    (note,) = plan_of(folder, PUSH).notes
+    assert note.startswith("'src/model.bin' is a Git LFS pointer, not the file itself")
+    assert "lfs: true" in note
+    folder.write("src/data/table.bin", pointer)
+    (note,) = plan_of(folder, PUSH).notes
+    assert note.startswith("'src/data/table.bin' and 1 more included files are Git LFS pointers")
+    folder.write(".dockerignore", "**/*.bin\n")
+    assert plan_of(folder, PUSH).notes == ()
 
 
 def test_two_builds_of_a_commit_have_one_date(folder: Folder) -> None:

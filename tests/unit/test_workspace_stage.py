@@ -27,6 +27,8 @@ def workspace(folder: Folder) -> Workspace:
         "my package/setup.py",
     ):
         folder.write(path, "")
+    folder.write("wheels/pointer.whl", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
+    (folder.path / "packages/submodule").mkdir()
     return read_workspace(Inputs(context=str(folder.path)), "linux/amd64")
 
 
@@ -147,6 +149,8 @@ def test_conda_source_packages_are_counted_out_of_the_first_install(workspace: W
         (("tools", "pypi-path", "../tools"), "outside of the context"),
         (("tools", "pypi-path", "/abs/tools"), "outside of the context"),
         (("tools", "pypi-path", "packages/absent"), "does not exist"),
+        (("tools", "pypi-editable", "packages/submodule"), "an empty folder"),
+        (("tools", "wheel", "wheels/pointer.whl"), "a Git LFS pointer"),
         (("tools", "pypi-path", "my package"), "cannot name in a mount"),
         (("tools --all", "pypi-path", "packages/tools"), "has a name that is none"),
     ],
@@ -160,6 +164,27 @@ def test_what_cannot_be_built_is_said_and_never_rendered(
     assert problem.hint
     stage = workspace_stage(own, DEFAULT_PIXI)
     assert stage is None or all(".." not in path and " " not in path for path in (*stage.mounts, *stage.skip))
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (b"export A=1\nexport B='a\rb'\n", ""),
+        (b"export NAME=caf\xe9\n", ""),
+        (b"export A=1\r\n", "has Windows' line ends"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "is a Git LFS pointer"),
+    ],
+)
+def test_a_script_that_bash_cannot_read_is_never_shipped(folder: Folder, script: bytes, message: str) -> None:
+    folder.replace("pixi.toml", "[activation.env]", '[activation]\nscripts = ["set up.sh"]\n\n[activation.env]')
+    folder.write("set up.sh", "").write_bytes(script)
+    problems = problems_of(read_workspace(Inputs(context=str(folder.path)), "linux/amd64"))
+    assert [problem.message for problem in problems] == (
+        [f"the activation script 'set up.sh' {message}" + problems[0].message.partition(message)[2]]
+        if message
+        else []
+    )
+    assert all(problem.hint and problem.file.endswith("set up.sh") for problem in problems)
 
 
 def test_all_say_the_same_of_what_lies_outside(workspace: Workspace) -> None:
