@@ -6,11 +6,11 @@ import json
 import re
 from pathlib import Path
 
-from pixi_container.base_images import DEFAULT_PIXI, LOCK_NEEDS, OLDEST_PIXI, RICH_PLATFORMS_NEED
-from pixi_container.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS
+from pixi_container.image.base_images import DEFAULT_PIXI, LOCK_NEEDS, OLDEST_PIXI, RICH_PLATFORMS_NEED
+from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS
+from pixi_container.image.workspace_stage import EDITABLE_FROM_MANIFEST
 from pixi_container.inputs import INPUTS
 from pixi_container.report import OUTPUTS
-from pixi_container.workspace_stage import EDITABLE_FROM_MANIFEST
 from tests.markers import between
 
 ROOT = Path(__file__).parents[1]

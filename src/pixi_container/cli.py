@@ -17,11 +17,11 @@ from pixi_container.log import TerminalLog, log_for
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pixi_container.event import Event
     from pixi_container.inputs import Inputs
     from pixi_container.log import Log
-    from pixi_container.plan import Plan
-    from pixi_container.registry import Registry
+    from pixi_container.plan.plan import Plan
+    from pixi_container.registry.client import Registry
+    from pixi_container.runner.event import Event
 
 _COMMANDS = {
     "run": "build, test and push, as the action does",
@@ -69,8 +69,8 @@ def _build(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int
 
 def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep: bool) -> int:
     from pixi_container.request import request_for
+    from pixi_container.runner.outputs import write_outputs, write_summary
     from pixi_container.ship import ship
-    from pixi_container.workflow_files import write_outputs, write_summary
 
     inputs = _inputs(options, env)
     for secret in inputs.secrets:
@@ -84,7 +84,7 @@ def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep
 
 
 def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
-    from pixi_container.planning import plan_for
+    from pixi_container.plan.gather import plan_for
     from pixi_container.request import registry_client, request_for
 
     inputs = _inputs(options, env)
@@ -100,8 +100,8 @@ def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
 
 def _explain(options: argparse.Namespace, registry: Registry, plan: Plan) -> int:
     """Print the parts in which an image differs from the planned one."""
-    from pixi_container.image_reference import parse_reference
-    from pixi_container.published import compare
+    from pixi_container.plan.existing import compare
+    from pixi_container.registry.reference import parse_reference
 
     reference = parse_reference(options.explain_against, source="--explain-against")
     comparison = compare(registry, reference, plan)
@@ -115,7 +115,7 @@ def _explain(options: argparse.Namespace, registry: Registry, plan: Plan) -> int
 
 
 def _changes(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
-    from pixi_container.planning import changes_between, changes_of
+    from pixi_container.plan.gather import changes_between, changes_of
     from pixi_container.request import request_for
 
     inputs = _inputs(options, env)
@@ -135,7 +135,7 @@ def _changes(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> 
 
 
 def _render(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
-    from pixi_container.planning import plan_for
+    from pixi_container.plan.gather import plan_for
     from pixi_container.request import request_for
 
     inputs = _inputs(options, env)
@@ -150,7 +150,7 @@ def _render(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> i
 
 
 def _tags(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
-    from pixi_container.metadata import offline_metadata
+    from pixi_container.image.metadata import offline_metadata
 
     inputs = _inputs(options, env)
     metadata = offline_metadata(_event(inputs, env), inputs, env)
@@ -180,8 +180,8 @@ def _in_workflow(env: Mapping[str, str]) -> bool:
 def _event(inputs: Inputs, env: Mapping[str, str]) -> Event:
     from pathlib import Path
 
-    from pixi_container.checkout import local_event
-    from pixi_container.event import event_from_environment
+    from pixi_container.runner.checkout import local_event
+    from pixi_container.runner.event import event_from_environment
 
     if _in_workflow(env):
         return event_from_environment(env)

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
-from pixi_container.layers import MOST_LAYERS
+from pixi_container.image.layers import MOST_LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

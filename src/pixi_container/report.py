@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.display import markdown_block, markdown_code, markdown_text
-from pixi_container.fingerprint import SHORT
-from pixi_container.image_reference import parse_reference
+from pixi_container.image.fingerprint import SHORT
+from pixi_container.registry.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pixi_container.plan import Plan
-    from pixi_container.registry import PublishedImage
+    from pixi_container.plan.plan import Plan
+    from pixi_container.registry.client import PublishedImage
 
 OUTPUTS = {
     "decision": "What was done: `skip`, `promote` or `build`.",

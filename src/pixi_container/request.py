@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixi_container.credentials import push_credentials
-from pixi_container.decision import may_push
-from pixi_container.docker_config import stored_credential
-from pixi_container.metadata import published_names
+from pixi_container.image.metadata import published_names
+from pixi_container.plan.decision import may_push
+from pixi_container.registry.credentials import push_credentials
+from pixi_container.registry.docker_config import stored_credential
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pixi_container.event import Event
-    from pixi_container.image_reference import ImageReference
     from pixi_container.inputs import Credential, Inputs
-    from pixi_container.registry import Registry
+    from pixi_container.registry.client import Registry
+    from pixi_container.registry.reference import ImageReference
+    from pixi_container.runner.event import Event
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def request_for(event: Event, inputs: Inputs, env: Mapping[str, str], *, keep: b
 @contextmanager
 def registry_client(request: Request) -> Iterator[Registry]:
     """Yield registry calls with the run's credentials, else the machine's own where the event may use them."""
-    from pixi_container.registry import Registry
+    from pixi_container.registry.client import Registry
 
     given = {credential.registry: credential for credential in request.credentials}
 

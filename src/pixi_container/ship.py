@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pixi_container.decision import BUILD
-from pixi_container.docker_config import credential_helper_variables, private_docker_config, write_secret
-from pixi_container.engine import Engine
+from pixi_container.docker.engine import Engine
 from pixi_container.errors import UserError
-from pixi_container.image_reference import parse_reference
-from pixi_container.planning import plan_for
+from pixi_container.plan.decision import BUILD
+from pixi_container.plan.gather import plan_for
+from pixi_container.registry.docker_config import credential_helper_variables, private_docker_config, write_secret
+from pixi_container.registry.reference import parse_reference
 from pixi_container.report import Report
 from pixi_container.request import registry_client
 from pixi_container.temporary_folder import temporary_folder
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pixi_container.image_reference import ImageReference
     from pixi_container.log import Log
-    from pixi_container.plan import Plan
-    from pixi_container.registry import PublishedImage, Registry
+    from pixi_container.plan.plan import Plan
+    from pixi_container.registry.client import PublishedImage, Registry
+    from pixi_container.registry.reference import ImageReference
     from pixi_container.request import Request
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from pixi_container.base_images import DEFAULT_PIXI
+from pixi_container.image.base_images import DEFAULT_PIXI
 from tests.rig import buildkit
 
 if TYPE_CHECKING:

@@ -40,9 +40,9 @@ LARGE = Shape(packages=120, files=40_000, megabytes=2_000)
 SIZES = (Shape(20, 2_000, 100), Shape(60, 13_000, 600), LARGE)
 BUMPS = (1, 3, 12, 48)
 
-_PUSH = "pixi_container.build_commands._PUSH"
-_OWN_LAYER_BYTES = "pixi_container.layers.OWN_LAYER_BYTES"
-_SHARED_LAYERS = "pixi_container.layers._SHARED_LAYERS"
+_PUSH = "pixi_container.plan.commands._PUSH"
+_OWN_LAYER_BYTES = "pixi_container.image.layers.OWN_LAYER_BYTES"
+_SHARED_LAYERS = "pixi_container.image.layers._SHARED_LAYERS"
 _LEVELS: dict[str, tuple[dict[str, str], dict[str, object]]] = {
     f"{kind}, level {level}": (
         {"compression": kind},

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pixi_container.image_reference import ImageReference
-from pixi_container.registry import Registry
+from pixi_container.registry.client import Registry
+from pixi_container.registry.reference import ImageReference
 from tests.end_to_end.conftest import ROOT, Outcome, read_outputs, registry_tags
 from tests.rig.github import NOTHING, GitHub
 from tests.rig.rig import Rig

@@ -21,9 +21,9 @@ import httpx
 import pytest
 
 from pixi_container.errors import UserError
-from pixi_container.image_reference import ImageReference
 from pixi_container.inputs import Credential
-from pixi_container.registry import Registry, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.registry.client import Registry, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.registry.reference import ImageReference
 from tests.end_to_end.conftest import ROOT, image_name
 from tests.rig.registry_front import Front, in_front_of
 from tests.rig.rig import Rig
@@ -744,7 +744,7 @@ def test_a_missing_permission_is_named(
 ) -> None:
     place.put_image("one")
     front.account, front.refusal = ("someone", "password"), refusal
-    monkeypatch.setattr("pixi_container.registry_transport.GITHUB_REGISTRY", front.address)
+    monkeypatch.setattr("pixi_container.registry.transport.GITHUB_REGISTRY", front.address)
     reference = ImageReference(front.address, place.name, "one")
     with client(front.address, front.account) as registry:
         for refused in (registry.check_push, lambda one: registry.tag(one, [one.tagged("two")])):
@@ -937,7 +937,7 @@ def test_other_answers_are_told(front: Front, name: str, status: int) -> None:
 
 
 def test_the_client_costs_nothing_until_it_is_used() -> None:
-    program = "import sys, pixi_container.registry; print({'httpx', 'tenacity'} & sys.modules.keys())"
+    program = "import sys, pixi_container.registry.client; print({'httpx', 'tenacity'} & sys.modules.keys())"
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},

@@ -23,10 +23,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from pixi_container.addresses import PIXI_IMAGE, PIXI_IMAGE_BASE
-from pixi_container.base_images import DEFAULT_PIXI, OLDEST_PIXI
-from pixi_container.image_reference import parse_reference
-from pixi_container.manifest import version_key
-from pixi_container.registry import Registry
+from pixi_container.image.base_images import DEFAULT_PIXI, OLDEST_PIXI
+from pixi_container.registry.client import Registry
+from pixi_container.registry.reference import parse_reference
+from pixi_container.workspace.manifest import version_key
 from tests.rig import buildkit, solve
 from tests.rig import rig as rig_module
 from tests.rig.base.stand_in.manifest import CONDA_FORGE

@@ -96,7 +96,8 @@ def _main() -> None:
     import jinja2.sandbox  # noqa: F401
     import rattler  # noqa: F401
 
-    from pixi_container import cli, planning  # noqa: F401
+    from pixi_container import cli  # noqa: F401
+    from pixi_container.plan import gather  # noqa: F401
 
     print(json.dumps([asdict(_outcome(words)) for words in json.load(sys.stdin)]))
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pixi_container.docker_config import private_docker_config
-from pixi_container.event import LOCAL, Event
 from pixi_container.inputs import Inputs
+from pixi_container.registry.docker_config import private_docker_config
 from pixi_container.request import registry_client, request_for
+from pixi_container.runner.event import LOCAL, Event
 from tests.security.recorders import SECRETS
 
 MAIN, TAG, PULL = "refs/heads/main", "refs/tags/v1", "refs/pull/7/merge"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.checkout import (
+from pixi_container.errors import UserError
+from pixi_container.runner.checkout import (
     checkout_around,
     checkout_prefix,
     commit_date,
@@ -19,7 +20,6 @@ from pixi_container.checkout import (
     local_event,
     source_version,
 )
-from pixi_container.errors import UserError
 from tests.end_to_end.conftest import IDENTITY
 from tests.security.conftest import Victim, job
 

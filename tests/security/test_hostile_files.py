@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.errors import UserError
+from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.inputs import Inputs
 from pixi_container.paths import checked_path, exists, is_file, is_in_context, leads_out, read_bytes, read_text
-from pixi_container.problems import problems_of
-from pixi_container.workspace import read_workspace
-from pixi_container.workspace_stage import workspace_stage
+from pixi_container.plan.problems import problems_of
+from pixi_container.workspace.workspace import read_workspace
 from tests.security.hostile_workspaces import MANIFEST, lock, python_lock
 from tests.security.limited import Outcome, outcomes
 

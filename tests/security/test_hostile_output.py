@@ -21,11 +21,11 @@ from pixi_container.display import (
     without_controls,
 )
 from pixi_container.errors import UserError
-from pixi_container.event import Event
 from pixi_container.log import TerminalLog, WorkflowLog
+from pixi_container.runner.event import Event
+from pixi_container.runner.outputs import write_outputs, write_summary
 from pixi_container.tags.facts import facts_from
 from pixi_container.tags.labels import labels_of
-from pixi_container.workflow_files import write_outputs, write_summary
 from tests.security.conftest import Victim, job
 
 COMMANDS = (

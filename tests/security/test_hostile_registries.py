@@ -24,11 +24,11 @@ from typing import Any
 import httpx
 import pytest
 
-from pixi_container import registry_transport
 from pixi_container.errors import UserError
-from pixi_container.image_reference import ImageReference, is_loopback, parse_reference
 from pixi_container.inputs import Credential
-from pixi_container.registry import Registry, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.registry import transport as registry_transport
+from pixi_container.registry.client import Registry, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.registry.reference import ImageReference, is_loopback, parse_reference
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -468,7 +468,7 @@ def test_tags_without_an_end(hostile: Hostile) -> None:
 
 
 def test_pages_that_take_their_time_end(hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pixi_container.registry._MOST_LIST_SECONDS", 0.2)
+    monkeypatch.setattr("pixi_container.registry.client._MOST_LIST_SECONDS", 0.2)
     pause = threading.Event()
 
     def answer(*_: str) -> bytes:
@@ -601,7 +601,7 @@ def test_an_index_of_indexes_of_indexes(hostile: Hostile, depth: int, said: str)
 
 
 def test_an_index_of_more_than_anybody_means(hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pixi_container.registry._MOST_BROUGHT", 50)
+    monkeypatch.setattr("pixi_container.registry.client._MOST_BROUGHT", 50)
     layers = [{"digest": digest_of(str(number).encode()), "size": 1} for number in range(100)]
 
     def answer(method: str, path: str) -> bytes:

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pixi_container.context_files import digest_of, read_docker_ignore, sent_paths
-from pixi_container.dockerignore import DockerIgnore
 from pixi_container.errors import UserError
+from pixi_container.workspace.build_context import digest_of, read_docker_ignore, sent_paths
+from pixi_container.workspace.dockerignore import DockerIgnore
 from tests.rig.rig import Rig
 
 ROUNDS = 40

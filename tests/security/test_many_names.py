@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pixi_container import fingerprint_labels
+from pixi_container.image import fingerprint_labels
 from tests.end_to_end.conftest import Step, registry_tags
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pixi_container.errors import UserError
-from pixi_container.lock_text import check_lock_text
-from pixi_container.template_process import render_apart
+from pixi_container.image.template import render_apart
+from pixi_container.workspace.lock_text import check_lock_text
 from tests.security.hostile_workspaces import (
     CONDA_PACKAGE,
     MANIFEST,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pixi_container.base_images import DEFAULT_PIXI, OLDEST_PIXI, choose_base_images, choose_pixi
 from pixi_container.errors import UserError
+from pixi_container.image.base_images import DEFAULT_PIXI, OLDEST_PIXI, choose_base_images, choose_pixi
 from pixi_container.inputs import Inputs
-from pixi_container.workspace import Workspace, read_workspace
+from pixi_container.workspace.workspace import Workspace, read_workspace
 from tests.unit.conftest import Folder
 
 PUBLISHED = ("latest", "noble", "0.78.0-noble", "0.79.1-noble", "0.79.1-jammy", "0.60.0-noble", "0.45.0-noble")

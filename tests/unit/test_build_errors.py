@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pixi_container.build_errors import explain
+from pixi_container.docker.failures import explain
 from pixi_container.errors import UserError
 
 # The rendered script of the step that adds own packages has 3.4 KB; in BuildKit's error it is one line.

@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 
-from pixi_container.change_detection import running_workflow
-from pixi_container.changes import Changes, Comparison, Relevance, assumed, comparison_for, not_consulted
+from pixi_container.changes.comparison import (
+    Changes,
+    Comparison,
+    Relevance,
+    assumed,
+    comparison_for,
+    not_consulted,
+)
+from pixi_container.changes.detect import running_workflow
 from pixi_container.display import shown_path
-from pixi_container.event import LOCAL, Event
+from pixi_container.runner.event import LOCAL, Event
 
 BEFORE, AFTER, MERGE = "b" * 40, "a" * 40, "e" * 40
 NO_COMMIT = "0" * 40

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.dockerfile import ACTIVATION_CHECK, TEMPLATE
+from pixi_container.image.dockerfile import ACTIVATION_CHECK, TEMPLATE
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pixi_container.checked_out import CheckedOut, event_to_speak_of
-from pixi_container.checkout import what_is_checked_out
-from pixi_container.event import Event
+from pixi_container.runner.checked_out import CheckedOut, event_to_speak_of
+from pixi_container.runner.checkout import what_is_checked_out
+from pixi_container.runner.event import Event
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.cli import main
+from pixi_container.image.base_images import DEFAULT_PIXI
 from tests.unit.conftest import Folder
 
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost"]

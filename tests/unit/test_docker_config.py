@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.docker_config import private_docker_config, stored_credential
 from pixi_container.errors import UserError
 from pixi_container.inputs import Credential
+from pixi_container.registry.docker_config import private_docker_config, stored_credential
 
 OURS = Credential(registry="ghcr.io", username="me", password="hunter2")
 HUB = Credential(registry="docker.io", username="hub", password="p:w")

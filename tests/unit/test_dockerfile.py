@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pixi_container.base_images import DEFAULT_PIXI
-from pixi_container.dockerfile import ImageSettings, render_dockerfile
 from pixi_container.errors import UserError
-from pixi_container.image_reference import parse_reference
+from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.image.dockerfile import ImageSettings, render_dockerfile
 from pixi_container.inputs import parse_inputs
-from pixi_container.workspace import read_workspace
+from pixi_container.registry.reference import parse_reference
+from pixi_container.workspace.workspace import read_workspace
 from tests.unit.conftest import LOCK, Folder
 
 BASE = parse_reference(f"ghcr.io/prefix-dev/pixi:{DEFAULT_PIXI}-noble", source="test")

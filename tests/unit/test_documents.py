@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from pixi_container.base_images import DEFAULT_PIXI, OLDEST_PIXI
-from pixi_container.dockerfile import TEMPLATE
-from pixi_container.manifest import version_key
+from pixi_container.image.base_images import DEFAULT_PIXI, OLDEST_PIXI
+from pixi_container.image.dockerfile import TEMPLATE
+from pixi_container.workspace.manifest import version_key
 from tests.documents import FILES, PIXI_VERSIONS, ROOT, with_tables
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pixi_container.errors import UserError
-from pixi_container.event import Event, event_from_environment
+from pixi_container.runner.event import Event, event_from_environment
 
 
 @pytest.mark.parametrize(

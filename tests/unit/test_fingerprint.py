@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.base_images import choose_base_images
-from pixi_container.draft import Draft, Texts, draft_image, file_digests
-from pixi_container.event import Event
-from pixi_container.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, differing
+from pixi_container.image.base_images import choose_base_images
+from pixi_container.image.definition import Draft, Texts, draft_image, file_digests
+from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, differing
 from pixi_container.inputs import parse_inputs
+from pixi_container.runner.event import Event
 from pixi_container.tags import facts_from
-from pixi_container.workspace import read_workspace
+from pixi_container.workspace.workspace import read_workspace
 from tests.unit.conftest import Folder
 
 TEMPLATE = Path(__file__).parents[2] / "Dockerfile.template"

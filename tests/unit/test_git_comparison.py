@@ -16,10 +16,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from pixi_container.changes import Comparison
-from pixi_container.checkout import compare_revisions
+from pixi_container.changes.comparison import Comparison
+from pixi_container.changes.git import CommitGoneError, GitUnavailableError, compare_remote
 from pixi_container.errors import UserError
-from pixi_container.git_comparison import CommitGoneError, GitUnavailableError, compare_remote
+from pixi_container.runner.checkout import compare_revisions
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "test",

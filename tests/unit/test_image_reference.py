@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixi_container.errors import UserError
-from pixi_container.image_reference import is_loopback, parse_reference
+from pixi_container.registry.reference import is_loopback, parse_reference
 
 DIGEST = "sha256:" + "0" * 64
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixi_container.layers import MOST_LAYERS, OWN_LAYER_BYTES, REST, environment_layers, layers_beside
-from pixi_container.lock import LockedPackage
+from pixi_container.image.layers import MOST_LAYERS, OWN_LAYER_BYTES, REST, environment_layers, layers_beside
+from pixi_container.workspace.lock import LockedPackage
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,12}", fullmatch=True)
 SIZES = st.one_of(st.none(), st.integers(0, 3 * OWN_LAYER_BYTES))

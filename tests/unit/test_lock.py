@@ -10,12 +10,12 @@ from rattler import LockFile
 
 from pixi_container.errors import UserError
 from pixi_container.inputs import Inputs
-from pixi_container.lock import Lock, LockedPackage, LockedPlatform, read_lock
-from pixi_container.machine import Derived, cuda, glibc
-from pixi_container.own_source import is_inside, local_path
-from pixi_container.platforms import Platform, parse_virtual_packages
-from pixi_container.source_records import source_records
-from pixi_container.workspace import Workspace, read_workspace
+from pixi_container.workspace.local_packages import is_inside, local_path
+from pixi_container.workspace.lock import Lock, LockedPackage, LockedPlatform, read_lock
+from pixi_container.workspace.lock_sources import source_records
+from pixi_container.workspace.machine import Derived, cuda, glibc
+from pixi_container.workspace.platforms import Platform, parse_virtual_packages
+from pixi_container.workspace.workspace import Workspace, read_workspace
 
 SHA = "fe51de6107f9edc7aa4f786a70f4a883943bc9d39b3bb7307c04c41410990726"
 MD5 = "d7c89558ba9fa0495403155b64376d81"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pixi_container.image.lock_check import lock_check_without_source
 from pixi_container.inputs import Inputs
-from pixi_container.lock_check import lock_check_without_source
-from pixi_container.own_source import SourcePlace
-from pixi_container.workspace import read_workspace
+from pixi_container.workspace.local_packages import SourcePlace
+from pixi_container.workspace.workspace import read_workspace
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Folder

@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pixi_container.errors import UserError
-from pixi_container.features import _matches
-from pixi_container.manifest import Manifest, manifest_from, read_manifest, version_key
-from pixi_container.platforms import SUBDIRS, Platform, environment_platforms, parse_virtual_packages
 from pixi_container.shortening import listed, shortened
-from pixi_container.toml_table import TomlTable
+from pixi_container.workspace.feature import _matches
+from pixi_container.workspace.manifest import Manifest, manifest_from, read_manifest, version_key
+from pixi_container.workspace.platforms import SUBDIRS, Platform, environment_platforms, parse_virtual_packages
+from pixi_container.workspace.toml_table import TomlTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pixi_container.draft import file_digests, relevant_paths
 from pixi_container.errors import UserError
+from pixi_container.image.definition import file_digests, relevant_paths
 from pixi_container.inputs import Inputs
-from pixi_container.pixi_config import PixiConfig
-from pixi_container.workspace import read_workspace
+from pixi_container.workspace.pixi_config import PixiConfig
+from pixi_container.workspace.workspace import read_workspace
 from tests.unit.test_dockerfile import rendered
 
 if TYPE_CHECKING:

@@ -8,22 +8,22 @@ from datetime import datetime, timezone
 
 import pytest
 
-from pixi_container.base_images import DEFAULT_PIXI, choose_base_images
-from pixi_container.build_commands import BuilderKind, Command
-from pixi_container.changes import not_consulted
-from pixi_container.credentials import push_credentials
-from pixi_container.decision import Published, decide
-from pixi_container.draft import Texts, draft_image, file_digests, included_lfs_pointers
+from pixi_container.changes.comparison import not_consulted
 from pixi_container.errors import UserError
-from pixi_container.event import LOCAL, Event
-from pixi_container.image_reference import parse_reference
+from pixi_container.image.base_images import DEFAULT_PIXI, choose_base_images
+from pixi_container.image.definition import Texts, draft_image, file_digests, included_lfs_pointers
+from pixi_container.image.metadata import workspace_expressions
 from pixi_container.inputs import Credential, Inputs, parse_inputs
-from pixi_container.metadata import workspace_expressions
-from pixi_container.plan import Findings, Plan, make_plan
-from pixi_container.registry import PublishedImage
+from pixi_container.plan.commands import BuilderKind, Command
+from pixi_container.plan.decision import Published, decide
+from pixi_container.plan.plan import Findings, Plan, make_plan
+from pixi_container.registry.client import PublishedImage
+from pixi_container.registry.credentials import push_credentials
+from pixi_container.registry.reference import parse_reference
 from pixi_container.report import Report
+from pixi_container.runner.event import LOCAL, Event
 from pixi_container.tags import facts_from
-from pixi_container.workspace import read_workspace
+from pixi_container.workspace.workspace import read_workspace
 from tests.unit.conftest import Folder
 
 SHA = "0123456789abcdef0123456789abcdef01234567"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.dockerfile import TEMPLATE
-from pixi_container.engine import NOTE
+from pixi_container.docker.engine import NOTE
+from pixi_container.image.dockerfile import TEMPLATE
 
 ROOT = Path(__file__).parents[2]
 

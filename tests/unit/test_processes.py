@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pixi_container.build_errors import explain
+from pixi_container.docker.failures import explain
 from pixi_container.processes import Finished, stream
 
 

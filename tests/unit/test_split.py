@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.base_images import DEFAULT_PIXI
-from pixi_container.dockerfile import TEMPLATE
+from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.image.dockerfile import TEMPLATE
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = dict(

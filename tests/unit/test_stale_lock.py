@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pixi_container.lock import read_lock
-from pixi_container.manifest import read_manifest
-from pixi_container.stale_lock import stale_reasons
+from pixi_container.workspace.lock import read_lock
+from pixi_container.workspace.manifest import read_manifest
+from pixi_container.workspace.stale_lock import stale_reasons
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,12 +22,12 @@ import pytest
 import tomli
 import yaml
 
-from pixi_container.dockerfile import ImageSettings, render_dockerfile
 from pixi_container.errors import UserError
-from pixi_container.image_reference import parse_reference
+from pixi_container.image.dockerfile import ImageSettings, render_dockerfile
 from pixi_container.inputs import Inputs
-from pixi_container.problems import problems_of
-from pixi_container.workspace import read_workspace
+from pixi_container.plan.problems import problems_of
+from pixi_container.registry.reference import parse_reference
+from pixi_container.workspace.workspace import read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

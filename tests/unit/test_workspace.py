@@ -9,9 +9,9 @@ import pytest
 
 from pixi_container.errors import UserError
 from pixi_container.inputs import Inputs
-from pixi_container.manifest import read_manifest
 from pixi_container.paths import checked_path
-from pixi_container.workspace import Workspace, read_workspace
+from pixi_container.workspace.manifest import read_manifest
+from pixi_container.workspace.workspace import Workspace, read_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

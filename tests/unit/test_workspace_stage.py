@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from pixi_container.base_images import DEFAULT_PIXI
 from pixi_container.errors import UserError
+from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.inputs import Inputs
-from pixi_container.own_source import OwnSource, SourcePlace
 from pixi_container.paths import checked_path
-from pixi_container.problems import problems_of
-from pixi_container.workspace import Workspace, read_workspace
-from pixi_container.workspace_stage import workspace_stage
+from pixi_container.plan.problems import problems_of
+from pixi_container.workspace.local_packages import OwnSource, SourcePlace
+from pixi_container.workspace.workspace import Workspace, read_workspace
 from tests.unit.conftest import Folder
 
 

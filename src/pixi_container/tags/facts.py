@@ -11,7 +11,7 @@ from pixi_container.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pixi_container.event import Event
+    from pixi_container.runner.event import Event
 
 _BRANCHES = "refs/heads/"
 _TAGS = "refs/tags/"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pixi_container.image_reference import is_image_name
+from pixi_container.registry.reference import is_image_name
 from pixi_container.tags.entries import accepted, entries
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from pixi_container.errors import UserError
-from pixi_container.event import Event
+from pixi_container.runner.event import Event
 from pixi_container.tags import Facts, Repository, commit_date_in, facts_from
 from tests.unit.tags.events import NOW, SHA
 

@@ -1,0 +1,1 @@
+"""An event in, the files that it changed out, and which of them matter."""

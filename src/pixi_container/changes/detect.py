@@ -1,0 +1,78 @@
+"""Finding out what changed: git first, then GitHub's API, else everything counts as changed."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from pixi_container.changes.comparison import Changes, assumed, comparison_for
+from pixi_container.changes.git import CommitGoneError, Difference, GitUnavailableError, compare_remote
+from pixi_container.runner.checkout import checkout_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from pixi_container.runner.event import Event
+
+_WORKFLOW = re.compile(r"[^/]+/[^/]+/(?P<path>\.github/workflows/[^/]+)@refs/.+")
+
+
+def find_changes(event: Event, token: str, env: Mapping[str, str], say: Callable[[str], None]) -> Changes:
+    """Give the files that the event changed, or why they are not known; every way to the answer is said.
+
+    Never raises for what an outage can cause: a wrong "unchanged" would ship an image that lacks a change.
+    """
+    asked = comparison_for(event)
+    if isinstance(asked, Changes):
+        return asked
+    said = []
+    if not asked.only_listed:
+        try:
+            found = compare_remote(asked, f"{event.server_url}/{event.repository}", token, env)
+        except CommitGoneError as error:
+            return assumed(error.message, base=asked.base, head=asked.head)
+        except GitUnavailableError as error:
+            say(f"{error.message}; asking GitHub's API")
+            said.append(error.message)
+        else:
+            return known(found, "git")
+    from pixi_container.changes.github import GithubUnavailableError, compare_by_github
+
+    try:
+        answer = compare_by_github(asked, event.repository, token, event.api_url)
+    except GithubUnavailableError as error:
+        said.append(error.message)
+        return assumed("; ".join(said), base=asked.base, head=asked.head)
+    return answer if isinstance(answer, Changes) else known(answer, "github")
+
+
+def workspace_prefix(context: Path) -> str | None:
+    """Return the workspace folder's path from the repository's root, with a slash at its end unless it is that.
+
+    None where it lies in no checkout.
+    """
+    prefix = checkout_prefix(context)
+    return posixpath.join(prefix, "") if prefix else prefix
+
+
+def running_workflow(env: Mapping[str, str]) -> str:
+    """Give the running workflow's file, whose change may be one of our inputs; empty outside of a workflow."""
+    found = _WORKFLOW.fullmatch(env.get("GITHUB_WORKFLOW_REF", ""))
+    return found["path"] if found else ""
+
+
+def known(found: Difference, source: str) -> Changes:
+    """Make the answer of a difference, told by ``git`` or ``github``."""
+    between = f"between {found.base[:7]} and {found.head[:7]}"
+    count = len(found.files)
+    return Changes(
+        known=True,
+        consulted=True,
+        reason=f"{count} file{'' if count == 1 else 's'} changed {between}",
+        base=found.base,
+        head=found.head,
+        source=source,
+        files=found.files,
+    )

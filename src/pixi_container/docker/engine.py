@@ -1,0 +1,198 @@
+"""The Docker engine and buildx: what is there, and the commands of a plan on it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pixi_container.docker.failures import explain
+from pixi_container.errors import UserError
+from pixi_container.plan.commands import BuilderKind
+from pixi_container.processes import capture, stream
+from pixi_container.workspace.manifest import version_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pixi_container.log import Log
+    from pixi_container.plan.commands import Command
+    from pixi_container.plan.plan import Plan
+
+# What the build says where it could not split the environment, or pixi left something out, as buildx shows it.
+NOTE = re.compile(r"#\d+ [\d.]+ pixi-container: ((?:one layer|not run): .+)")
+_OLDEST_BUILDX = "0.12"
+_CLEAN_ATTEMPTS = 20
+_CLEAN_AGAIN_SECONDS = 0.2
+
+
+def native_platform(env: Mapping[str, str]) -> str:
+    """Give the engine's own platform, such as ``linux/amd64``.
+
+    Raises ``UserError`` when there is no docker command or no engine answers.
+    """
+    done = capture(["docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"], env=env)
+    platform = done.output.strip()
+    if done.code != 0 or "/" not in platform:
+        raise UserError(
+            f"no Docker engine answers: {done.errors.strip() or 'no server'}",
+            hint="Start Docker, or point DOCKER_HOST or a Docker context at one.",
+        )
+    return platform
+
+
+def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
+    """Find out what the builder can do; an empty name means the current one.
+
+    Raises ``UserError`` when buildx is missing or too old, or there is no such builder.
+    """
+    version = capture(["docker", "buildx", "version"], env=env)
+    found = re.search(r"v?(\d+\.\d+\.\d+)", version.output)
+    if version.code != 0 or not found:
+        raise UserError(
+            "docker buildx is not installed",
+            hint="Install Docker's buildx plugin: https://docs.docker.com/go/buildx/",
+        )
+    if version_key(found[1]) < version_key(_OLDEST_BUILDX):
+        raise UserError(f"docker buildx {found[1]} is too old", hint=f"Install {_OLDEST_BUILDX} or newer.")
+    inspected = capture(["docker", "buildx", "inspect", *([name] if name else [])], env=env)
+    driver = re.search(r"^Driver:\s+(\S+)", inspected.output, re.MULTILINE)
+    if inspected.code != 0 or not driver:
+        raise UserError(
+            f"the buildx builder {name!r} cannot be used: {inspected.errors.strip()}"
+            if name
+            else f"buildx has no usable builder: {inspected.errors.strip()}",
+            hint="`docker buildx ls` lists the builders; the input 'builder' names one.",
+        )
+    if driver[1] != "docker":
+        return BuilderKind(driver=driver[1])
+    status = capture(["docker", "info", "--format", "{{json .DriverStatus}}"], env=env)
+    return BuilderKind(driver="docker", annotations="io.containerd.snapshotter" in status.output)
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """An image as the builder says that it pushed it: its digest and that of its configuration."""
+
+    digest: str
+    config: str
+
+
+class Engine:
+    """Carries out the commands of one plan, showing what they print."""
+
+    def __init__(self, plan: Plan, work: Path, env: Mapping[str, str], login: Mapping[str, str], log: Log) -> None:
+        self._plan = plan
+        self._work = work
+        self._env = env
+        self._login = login
+        self._log = log
+        self._started = False
+        self.notes: list[str] = []
+
+    def build(self, command: Command) -> str:
+        """Build, into the engine where the command says so, and give the digest of the image's configuration.
+
+        Empty where nothing is kept of the image.
+        """
+        return self._buildx(command, needs=()).get("containerimage.config.digest", "")
+
+    def test(self, command: Command) -> None:
+        """Run the test in the built image. Raises ``UserError`` when it fails."""
+        with self._log.foreign() as show:
+            # A client that a signal stops while it asks for the container leaves one that nobody removes.
+            done = stream(
+                command.argv,
+                env=self._env,
+                added=self._login,
+                show=show,
+                stop=self._remove_container,
+            )
+        if done.code != 0:
+            raise UserError(
+                f"the test in the built image failed with exit code {done.code}; nothing was pushed",
+                hint="\n".join(done.output.splitlines()[-5:]),
+            )
+
+    def push(self, command: Command, tested: str = "") -> Pushed:
+        """Push, and give what was pushed.
+
+        Raises ``UserError`` when the push fails, and when what the builder pushed is not the image ``tested``, of
+        which that is the configuration's digest.
+        """
+        metadata = self._buildx(command, needs=("containerimage.config.digest", "containerimage.digest"))
+        pushed = Pushed(metadata["containerimage.digest"], metadata["containerimage.config.digest"])
+        if tested and pushed.config != tested:
+            raise UserError(
+                "the builder pushed another image than the one that was tested: its configuration is "
+                f"{pushed.config}, the tested one's {tested}",
+                hint="The builder lost its cache in between. Run again; if it happens again, use another builder.",
+            )
+        return pushed
+
+    def image_size(self) -> int:
+        """Give the image's size in the engine in bytes, 0 when it is not known."""
+        done = capture(
+            ["docker", "image", "inspect", "--format", "{{.Size}}", self._plan.local_image], env=self._env
+        )
+        return int(done.output) if done.code == 0 and done.output.strip().isdigit() else 0
+
+    def clean(self) -> None:
+        """Remove the test container, if it is still there, and the images that nobody asked for."""
+        if not self._started or not self._plan.leftover_images:
+            return
+        for _ in range(_CLEAN_ATTEMPTS):
+            if self._plan.commands.test:
+                self._remove_container()
+            done = capture(["docker", "image", "rm", *self._plan.leftover_images], env=self._env)
+            # The engine may still be at removing the container, which holds on to the image until then.
+            if "conflict" not in done.errors:
+                break
+            time.sleep(_CLEAN_AGAIN_SECONDS)
+
+    def _remove_container(self) -> None:
+        capture(["docker", "rm", "--force", self._plan.test_container], env=self._env)
+
+    def _buildx(self, command: Command, needs: tuple[str, ...]) -> dict[str, str]:
+        """Run one build and give the texts of its metadata, of which ``needs`` must be there."""
+        self._prepare()
+        with self._log.foreign() as show:
+
+            def watch(line: str) -> None:
+                show(line)
+                if (found := NOTE.match(line)) and found[1] not in self.notes:
+                    self.notes.append(found[1])
+
+            done = stream(
+                command.in_folder(str(self._work)),
+                env=self._env,
+                added=self._login,
+                show=watch,
+                group_file=self._work / "build-process-group",
+            )
+        if done.code != 0:
+            raise explain(done.output, purpose=command.purpose, code=done.code)
+        try:
+            metadata: dict[str, Any] = json.loads((self._work / f"{command.purpose}.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"buildx ended well but left no metadata: {error}") from error
+        missing = set(needs) - metadata.keys()
+        if missing:
+            raise UserError(
+                f"buildx ended well but reports no {' and no '.join(sorted(missing))}",
+                hint="Use a builder of the docker, docker-container, remote or kubernetes driver.",
+            )
+        return {name: value for name, value in metadata.items() if isinstance(value, str)}
+
+    def _prepare(self) -> None:
+        if self._started:
+            return
+        (self._work / "Dockerfile").write_text(self._plan.dockerfile, "utf-8")
+        # What the action's clean-up step removes when this process is killed and cannot.
+        (self._work / "images").write_text("".join(f"{image}\n" for image in self._plan.leftover_images))
+        if self._plan.commands.test:
+            (self._work / "container").write_text(self._plan.test_container)
+        self._started = True

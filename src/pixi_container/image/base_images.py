@@ -1,0 +1,157 @@
+"""The base images: which release of Pixi builds the environment, and what the image runs on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixi_container.addresses import PIXI_IMAGE, PIXI_IMAGE_BASE
+from pixi_container.errors import UserError
+from pixi_container.registry.reference import ImageReference, parse_reference
+from pixi_container.workspace.manifest import version_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from rattler import VersionSpec
+
+    from pixi_container.inputs import Inputs
+    from pixi_container.workspace.workspace import Workspace
+
+DEFAULT_PIXI = "0.77.0"
+"""What builds when nothing asks for another: the newest that was tested."""
+
+OLDEST_PIXI = "0.53.0"
+"""The first that knows every option in Dockerfile.template; the last of them was `shell-hook --as-is`."""
+
+LOCK_NEEDS = {6: "0.39.0", 7: "0.68.0"}
+RICH_PLATFORMS_NEED = "0.71.0"
+
+_LONGEST_SPECIFICATION = 200
+_OFFICIAL = PIXI_IMAGE.partition("/")[2]
+_VERSION_IN_TAG = re.compile(r"(\d+\.\d+\.\d+)(?:-.+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseImages:
+    """What the stages start from; ``runtime`` equals ``builder`` unless the user chose another."""
+
+    pixi_version: str
+    pixi_reason: str
+    builder: ImageReference
+    runtime: ImageReference
+
+
+def choose_base_images(
+    inputs: Inputs,
+    workspace: Workspace,
+    *,
+    published: Callable[[ImageReference], Collection[str]] | None = None,
+    pin: Callable[[ImageReference], ImageReference] = lambda reference: reference,
+) -> BaseImages:
+    """Choose both. ``published`` gives the tags of a repository, ``pin`` a reference's digest.
+
+    Raises ``UserError`` for a malformed name, or when no release of pixi fits.
+    """
+    given = parse_reference(inputs.pixi_image or PIXI_IMAGE, source="input 'pixi-image'")
+    asked_by = "pixi-version" if inputs.pixi_version else "pixi-image"
+    version, reason = choose_pixi(
+        requires_pixi=workspace.manifest.requires_pixi,
+        lock_version=workspace.lock_version,
+        rich_platforms=workspace.manifest.has_rich_platforms,
+        asked=inputs.pixi_version or _version_of(given),
+        asked_by=asked_by,
+        oldest="0" if inputs.dockerfile else OLDEST_PIXI,
+        published=(lambda: published(given)) if published and given.is_bare else None,
+        manifest=str(workspace.context / workspace.manifest.file),
+    )
+    builder = pin(given.tagged(f"{version}-{PIXI_IMAGE_BASE}") if given.is_bare else given)
+    runtime = builder
+    if inputs.runtime_image:
+        runtime = pin(parse_reference(inputs.runtime_image, source="input 'runtime-image'"))
+    return BaseImages(pixi_version=version, pixi_reason=reason, builder=builder, runtime=runtime)
+
+
+def choose_pixi(
+    *,
+    requires_pixi: str,
+    lock_version: int,
+    rich_platforms: bool,
+    asked: str = "",
+    asked_by: str = "pixi-version",
+    oldest: str = OLDEST_PIXI,
+    published: Callable[[], Collection[str]] | None = None,
+    manifest: str = "",
+) -> tuple[str, str]:
+    """Choose a version and say why, in that order.
+
+    ``asked`` is the user's choice, by the input ``asked_by``, and is only checked. None is older than ``oldest``,
+    which is what the Dockerfile needs. The default is taken when it fits ``requires-pixi`` and
+    the lock; else the highest of ``published()`` (tags of the builder image, asked for only then) that fits,
+    or, without a list, a version that ``requires-pixi`` itself names. Raises ``UserError`` when none fits, and
+    for a malformed specification of the file ``manifest``.
+    """
+    from rattler import Version
+
+    spec = _specification(requires_pixi, manifest)
+    needs = {LOCK_NEEDS.get(lock_version, "0"): f"lock version {lock_version}"}
+    if rich_platforms:
+        needs[RICH_PLATFORMS_NEED] = "platforms given as tables"
+    needed = max(needs, key=version_key)
+    floor = max(needed, oldest, key=version_key)
+
+    def fits(version: str) -> bool:
+        return version_key(version) >= version_key(floor) and spec.matches(Version(version))
+
+    because = ", ".join([needs[needed]] + ([f"requires-pixi {requires_pixi}"] if requires_pixi else []))
+    if asked:
+        hint = f"Set '{asked_by}' to {floor} or newer that meets 'requires-pixi', or leave it empty."
+        if version_key(asked) < version_key(oldest):
+            raise UserError(f"pixi {asked} is too old: {oldest} is the oldest that is supported", hint=hint)
+        if not fits(asked):
+            raise UserError(f"pixi {asked} cannot build this workspace ({because})", hint=hint)
+        return asked, f"input '{asked_by}'"
+    if fits(DEFAULT_PIXI):
+        return DEFAULT_PIXI, f"the default, which fits {because}"
+    pattern = re.compile(rf"(\d+\.\d+\.\d+)-{PIXI_IMAGE_BASE}")
+    candidates = [found[1] for tag in (published() if published else ()) if (found := pattern.fullmatch(tag))]
+    if not published:
+        candidates = [
+            f"{v}.0" if v.count(".") == 1 else v for v in re.findall(r"\d+\.\d+(?:\.\d+)?", requires_pixi)
+        ]
+    fitting = sorted(filter(fits, candidates), key=version_key)
+    if not fitting:
+        raise UserError(
+            f"no known release of pixi fits this workspace ({because})",
+            hint=f"It has to be {floor} or newer, and to meet 'requires-pixi'. Set 'pixi-version', and "
+            "'pixi-image' if the official image is not the one to use.",
+        )
+    return fitting[-1], because
+
+
+def _version_of(builder: ImageReference) -> str:
+    """Give the version that a tag of the official image names, or of a mirror of it; empty for other images."""
+    named = _VERSION_IN_TAG.fullmatch(builder.tag)
+    return named[1] if named and builder.repository.endswith(_OFFICIAL) else ""
+
+
+def _specification(requires_pixi: str, manifest: str) -> VersionSpec:
+    from rattler import VersionSpec
+    from rattler.exceptions import InvalidVersionSpecError
+
+    if len(requires_pixi) > _LONGEST_SPECIFICATION:
+        # Its parser recurses, and ends the process where the stack ends.
+        raise UserError(
+            f"'requires-pixi' is {len(requires_pixi)} characters long; {_LONGEST_SPECIFICATION} are accepted",
+            hint='Such as ">=0.68".',
+            file=manifest,
+        )
+    try:
+        return VersionSpec(requires_pixi or "*")
+    except InvalidVersionSpecError as error:
+        raise UserError(
+            f"'requires-pixi' is no version specification: {requires_pixi!r}",
+            hint='Accepted: such as ">=0.68".',
+            file=manifest,
+        ) from error

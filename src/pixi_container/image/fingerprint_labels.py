@@ -1,0 +1,41 @@
+"""Fingerprints as labels of an image, by which it is known again and compared."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pixi_container.image.fingerprint import Fingerprint
+
+IMAGE = "pixi-container.fingerprint"
+ENVIRONMENT = "pixi-container.environment-fingerprint"
+"""The fingerprints in full."""
+
+PARTS = "pixi-container.fingerprint-parts"
+"""The first digits of the parts' digests by name, as JSON."""
+
+_PART_DIGITS = 16
+
+
+def fingerprint_labels(environment: Fingerprint, image: Fingerprint | None = None) -> dict[str, str]:
+    """Give the labels of an image, or of an environment's image when there is no ``image``."""
+    parts = short_parts(environment.as_json(), image.as_json() if image else {})
+    found = {ENVIRONMENT: environment.digest, PARTS: json.dumps(parts, sort_keys=True)}
+    return {**found, IMAGE: image.digest} if image else found
+
+
+def short_parts(*parts: Mapping[str, str]) -> dict[str, str]:
+    """Give the parts' digests by name, as long as the label has them."""
+    return {name: digest[:_PART_DIGITS] for found in parts for name, digest in found.items()}
+
+
+def parts_in(labels: Mapping[str, str]) -> dict[str, str]:
+    """Read the parts' digests back, nothing where an image has none of ours."""
+    try:
+        parts = json.loads(labels.get(PARTS, "{}"))
+    except ValueError:
+        return {}
+    return {str(name): str(digest) for name, digest in parts.items()} if isinstance(parts, dict) else {}

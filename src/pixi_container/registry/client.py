@@ -1,0 +1,545 @@
+"""The registry: what it has under a name, whether it takes what is to be pushed, and new tags for what is there.
+
+Sources: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, and for what manifests hold
+https://github.com/opencontainers/image-spec/blob/main/spec.md
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
+
+from pixi_container.display import one_line
+from pixi_container.errors import UserError
+from pixi_container.json_object import object_under
+from pixi_container.registry.reference import DIGEST, TAG
+from pixi_container.registry.transport import (
+    Answer,
+    Call,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    TransientError,
+    Transport,
+    joined_url,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    from typing_extensions import Self
+
+    from pixi_container.inputs import Credential
+    from pixi_container.registry.reference import ImageReference
+
+__all__ = [
+    "Descriptor",
+    "Manifest",
+    "PublishedImage",
+    "Registry",
+    "RegistryRefusedError",
+    "RegistryUnavailableError",
+]
+
+T = TypeVar("T")
+
+_JSON_NAMES: dict[type, str] = {str: "a string", list: "an array", dict: "an object"}
+_OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+_INDEXES = (_OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
+_MANIFESTS = (
+    *_INDEXES,
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_ACCEPT = {"accept": ", ".join(_MANIFESTS)}
+_NEXT_PAGE = re.compile(r'<([^<>]*)>[^<]*;\s*rel="?next\b', re.IGNORECASE)
+
+_MOST_PAGES = 100
+_MOST_LISTED = 100_000
+_MOST_LIST_BYTES = 32 * 1024 * 1024
+_MOST_LIST_SECONDS = 300.0
+_MOST_ENTRIES = 1000
+"""The most that one manifest may refer to; Docker itself takes 125 layers (``maxLayerDepth``):
+https://github.com/moby/moby/blob/v27.0.0/layer/layer_store.go
+"""
+
+_MOST_BROUGHT = 5000
+"""The most manifests and blobs that are brought to another repository for one tag."""
+
+_DEEPEST_INDEX = 8
+_LARGEST_BLOB = 2**40
+_SOMEBODY_ELSE = "Did another run push the same tag meanwhile? A `concurrency` group prevents that."
+
+
+@dataclass(frozen=True)
+class PublishedImage:
+    """An image as a registry has it; ``layer_sizes`` are compressed bytes, base first.
+
+    ``config`` is the digest of its configuration, which names the uncompressed content: it is the same wherever
+    the image lies, while ``digest`` changes where a registry's copy was compressed in another way.
+    """
+
+    digest: str
+    config: str
+    layer_sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptor:
+    """What a manifest says of what it refers to: ``size`` in bytes, ``platform`` as ``os/arch[/variant]``.
+
+    Source: https://github.com/opencontainers/image-spec/blob/main/descriptor.md
+    """
+
+    digest: str
+    size: int
+    media_type: str
+    platform: str = ""
+    artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    urls: tuple[str, ...] = ()
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether it is an image or an index; anything else is a blob."""
+        return self.media_type in _MANIFESTS
+
+    @property
+    def is_attestation(self) -> bool:
+        """Whether BuildKit added it to tell how an image was made.
+
+        Source: https://docs.docker.com/build/metadata/attestations/attestation-storage/
+        """
+        return "vnd.docker.reference.type" in self.annotations or self.platform.startswith("unknown/")
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is a layer that registries do not keep, as its licence forbids that."""
+        return bool(self.urls) and bool(re.search(r"\.foreign\.|\.nondistributable\.", self.media_type))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """An image, or an index of images, as a registry has it: ``content`` is what ``digest`` is of, to the byte.
+
+    ``name`` is registry and repository. An image has ``config`` and ``layers``, base first; an index (Docker's
+    manifest list too) has ``children``.
+    """
+
+    name: str
+    digest: str
+    media_type: str
+    content: bytes = field(repr=False)
+    config: Descriptor | None = None
+    layers: tuple[Descriptor, ...] = ()
+    children: tuple[Descriptor, ...] = ()
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it lists images, one for each platform."""
+        return self.media_type in _INDEXES
+
+    def child(self, platform: str) -> Descriptor | None:
+        """Give the index's image for ``os/arch[/variant]``; when it has one image in all, that one."""
+        images = [child for child in self.children if child.is_manifest and not child.is_attestation]
+        fitting = [child for child in images if f"{child.platform}/".startswith(f"{platform}/")]
+        return fitting[0] if fitting else images[0] if len(images) == 1 else None
+
+
+class Registry:
+    """What one asks registries, with the credentials at hand; repeated within bounds when a registry is busy.
+
+    Every method raises ``RegistryRefusedError`` where the user may not do this, ``RegistryUnavailableError`` where
+    the registry gives no usable answer, and ``UserError`` where what it has is not what its digest says.
+    """
+
+    def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
+        self._transport = Transport(credential_for)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()
+
+    def digest(self, reference: ImageReference) -> str | None:
+        """Give the digest that the reference's tag points to, or None when there is no such image."""
+        return self._digest(reference, push=False)
+
+    def tags(self, reference: ImageReference) -> tuple[str, ...]:
+        """Give every tag of the repository, none when it does not exist."""
+        listed: list[str] = []
+        for page in self._pages(Call("GET", reference, "tags/list?n=1000", expected=(404,))):
+            if page.status == 404:
+                continue
+            tags = page.json().get("tags")
+            if not isinstance(tags, list | None):
+                raise RegistryUnavailableError(
+                    f"the registry {reference.registry} gives no list as the tags of {reference.name}"
+                )
+            listed += [tag for tag in tags or () if isinstance(tag, str) and TAG.fullmatch(tag)]
+            if len(listed) > _MOST_LISTED:
+                raise _without_end(reference)
+        return tuple(listed)
+
+    def image(self, reference: ImageReference) -> PublishedImage | None:
+        """Give the image of one platform; None when there is none."""
+        manifest = self.manifest(reference)
+        if manifest is None:
+            return None
+        return PublishedImage(
+            digest=manifest.digest,
+            config=manifest.config.digest if manifest.config else "",
+            layer_sizes=tuple(layer.size for layer in manifest.layers),
+        )
+
+    def manifest(self, reference: ImageReference) -> Manifest | None:
+        """Give what the reference's digest names, or else its tag; None when there is nothing."""
+        answer = self._transport.ask(
+            Call(
+                "GET",
+                reference,
+                f"manifests/{reference.digest or reference.tag}",
+                headers=_ACCEPT,
+                expected=(404,),
+            )
+        )
+        if answer.status == 404:
+            return None
+        told = answer.headers.get("docker-content-digest", "")
+        expected = reference.digest or (told if DIGEST.fullmatch(told) else "")
+        return _manifest(answer, _checked(answer.content, expected, reference), reference)
+
+    def labels(self, reference: ImageReference, platform: str = "linux/amd64") -> dict[str, str] | None:
+        """Give the labels of the image for ``platform``; None when there is no such image.
+
+        An index with one image gives that image's, whatever its platform.
+        """
+        manifest = self.manifest(reference)
+        if manifest and manifest.is_index:
+            child = manifest.child(platform)
+            manifest = self.manifest(reference.pinned(child.digest)) if child else None
+        if not manifest or not manifest.config:
+            return None
+        digest = manifest.config.digest
+        answer = self._transport.ask(Call("GET", reference, f"blobs/{digest}"))
+        _checked(answer.content, digest, reference)
+        labels = object_under(object_under(answer.json(), "config"), "Labels")
+        return {_encodable(name): _encodable(value) for name, value in labels.items() if isinstance(value, str)}
+
+    def referrers(self, reference: ImageReference) -> tuple[Descriptor, ...]:
+        """Give what says that it is about this image: signatures, attestations. None are found by no error.
+
+        Source, with the tag that stands in where a registry does not have the call:
+        https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
+        """
+        digest = reference.digest or self.digest(reference)
+        if digest is None:
+            return ()
+        call = Call(
+            "GET",
+            reference,
+            f"referrers/{digest}",
+            headers={"accept": _OCI_INDEX},
+            # ghcr.io, which does not have it, sends to a page of its web site.
+            redirects=False,
+            expected=range(300, 500),
+        )
+        found: list[Descriptor] = []
+        for page in self._pages(call):
+            if page.status != 200 or _media_type(page) != _OCI_INDEX:
+                break
+            found += _descriptors(page.json().get("manifests"), reference)
+            if len(found) > _MOST_LISTED:
+                raise _without_end(reference)
+        else:
+            return tuple(found)
+        listed = self.manifest(reference.tagged(digest.replace(":", "-")))
+        return listed.children if listed else ()
+
+    def check_push(self, reference: ImageReference) -> None:
+        """Make sure that the registry takes pushes to this name, by opening an upload and giving it up again.
+
+        Raises ``UserError`` with the likely cause when it does not.
+        """
+        answer = self._transport.ask(Call("POST", reference, "blobs/uploads/", push=True))
+        self._give_up(answer, reference)
+
+    def tag(self, source: ImageReference, targets: Sequence[ImageReference]) -> str:
+        """Make each target's tag point to what ``source`` is, bit for bit, and give its digest.
+
+        A target may be in another repository or registry: everything that the image refers to is brought there
+        first. A tag that points there already is left alone. Raises ``UserError`` when there is no such image, or
+        when a tag points elsewhere afterwards.
+        """
+        manifest = self.manifest(source)
+        if manifest is None:
+            raise UserError(f"there is no image {source}")
+        complete = {source.name}
+        for target in targets:
+            if self._digest(target.tagged(target.tag), push=True) != manifest.digest:
+                if target.name not in complete and not self._holds(
+                    target, manifest.digest, index=manifest.is_index
+                ):
+                    self._bring(manifest, source, target, set())
+                self._put(manifest, target, target.tag)
+                found = self._digest(target.tagged(target.tag), push=True)
+                if found != manifest.digest:
+                    raise UserError(
+                        f"{target} points to {found or 'nothing'} after it was made to point to {manifest.digest}",
+                        hint=_SOMEBODY_ELSE,
+                    )
+            complete.add(target.name)
+        return manifest.digest
+
+    def _digest(self, reference: ImageReference, *, push: bool) -> str | None:
+        answer = self._transport.ask(
+            Call(
+                "HEAD",
+                reference,
+                f"manifests/{reference.digest or reference.tag}",
+                push=push,
+                headers=_ACCEPT,
+                expected=(404,),
+            )
+        )
+        if answer.status == 404:
+            return None
+        told = answer.headers.get("docker-content-digest", "")
+        if DIGEST.fullmatch(told) and reference.digest in {"", told}:
+            return told
+        manifest = self.manifest(reference)
+        return manifest.digest if manifest else None
+
+    def _pages(self, call: Call) -> Iterator[Answer]:
+        """Give every page of a list; only the query of a link counts, so that it leads nowhere else.
+
+        Raises ``RegistryUnavailableError`` when the pages do not end.
+        """
+        path, asked, read = call.path, set[str](), 0
+        end = time.monotonic() + _MOST_LIST_SECONDS
+        while path:
+            too_many = len(asked) >= _MOST_PAGES or read > _MOST_LIST_BYTES or time.monotonic() > end
+            if path in asked or too_many:
+                raise _without_end(call.reference)
+            asked.add(path)
+            answer = self._transport.ask(replace(call, path=path))
+            read += len(answer.content)
+            yield answer
+            following = _NEXT_PAGE.search(answer.headers.get("link", ""))
+            query = following[1].partition("#")[0].partition("?")[2] if following else ""
+            path = f"{call.path.partition('?')[0]}?{query}" if following else ""
+
+    def _holds(self, repository: ImageReference, digest: str, *, index: bool) -> bool:
+        """Whether a repository has an image, and so its layers. An index may be there without its images."""
+        return not index and self._digest(repository.pinned(digest), push=True) is not None
+
+    def _bring(
+        self, manifest: Manifest, source: ImageReference, target: ImageReference, brought: set[str], depth: int = 0
+    ) -> None:
+        """Bring to the target's repository everything that a manifest of the source's refers to.
+
+        ``brought`` has the digests of what is there already, and gets those of the rest. Raises ``UserError`` when
+        an index is too large to be meant.
+        """
+        if depth > _DEEPEST_INDEX:
+            raise UserError(f"{source} has an index within {_DEEPEST_INDEX} others")
+        blobs = [blob for blob in (manifest.config, *manifest.layers) if blob]
+        for child in manifest.children:
+            if not child.is_manifest:
+                blobs.append(child)
+            elif child.digest not in brought:
+                self._note(child, brought, source)
+                if self._holds(target, child.digest, index=child.media_type in _INDEXES):
+                    continue
+                found = self.manifest(source.pinned(child.digest))
+                if found is None:
+                    raise UserError(f"{source} is incomplete: it lists {child.digest}, which is not there")
+                self._bring(found, source, target, brought, depth + 1)
+                self._put(found, target, child.digest)
+        for blob in blobs:
+            if blob.is_elsewhere or blob.digest in brought:
+                continue
+            self._note(blob, brought, source)
+            if source.registry != target.registry or not self._mount(blob, source, target):
+                self._transport.repeat(partial(self._copy, blob, source, target))
+
+    @staticmethod
+    def _note(part: Descriptor, brought: set[str], source: ImageReference) -> None:
+        brought.add(part.digest)
+        if len(brought) > _MOST_BROUGHT:
+            raise UserError(f"{source} refers to more than {_MOST_BROUGHT} manifests and blobs")
+
+    def _mount(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> bool:
+        """Have the registry take a blob over from another of its repositories; whether it did."""
+        call = Call(
+            "POST",
+            target,
+            f"blobs/uploads/?mount={blob.digest}&from={quote(source.repository, safe='')}",
+            push=True,
+            mount_from=source.repository,
+            # Some do not know it, others refuse it to one who may push: copying tells what is really the matter.
+            expected=range(400, 500),
+        )
+        try:
+            answer = self._transport.ask(call)
+        except RegistryRefusedError:
+            return False
+        if answer.status == 202:
+            self._give_up(answer, target)
+        return answer.status == 201
+
+    def _copy(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> None:
+        """Pass a blob through this machine in one attempt, unless it is there."""
+        there = Call("HEAD", target, f"blobs/{blob.digest}", push=True, expected=(404,))
+        if self._transport.once(there).status != 404:
+            return
+        opened = self._transport.once(Call("POST", target, "blobs/uploads/", push=True))
+        location = _location(opened, target)
+        if not location:
+            raise RegistryUnavailableError(
+                f"the registry {target.registry} opens an upload and does not say where"
+            )
+        upload = Call(
+            "PUT",
+            target,
+            f"{location}{'&' if '?' in location else '?'}digest={blob.digest}",
+            push=True,
+            headers={"content-type": "application/octet-stream"},
+            content=lambda: self._parts(blob, source),
+            size=blob.size,
+            expected=(404,),
+        )
+        if self._transport.once(upload).status == 404:
+            raise TransientError(target.registry, location, "it has forgotten an upload that it opened")
+
+    def _parts(self, blob: Descriptor, source: ImageReference) -> Generator[bytes, None, None]:
+        call = Call("GET", source, f"blobs/{blob.digest}", size=blob.size)
+        seen, left = hashlib.sha256(), blob.size
+        with closing(self._transport.chunks(call)) as parts:
+            for part in parts:
+                seen.update(part)
+                left -= len(part)
+                if left < 0:
+                    break
+                yield part
+        if left or f"sha256:{seen.hexdigest()}" != blob.digest:
+            raise _other_bytes(blob.digest, source)
+
+    def _put(self, manifest: Manifest, target: ImageReference, name: str) -> None:
+        self._transport.ask(
+            Call(
+                "PUT",
+                target,
+                f"manifests/{name}",
+                push=True,
+                headers={"content-type": manifest.media_type},
+                content=manifest.content,
+            )
+        )
+
+    def _give_up(self, opened: Answer, reference: ImageReference) -> None:
+        """Cancel an upload. A registry may not let us; it then forgets it by itself."""
+        location = _location(opened, reference)
+        if location:
+            with suppress(UserError, TransientError):
+                self._transport.once(Call("DELETE", reference, location, push=True))
+
+
+def _location(answer: Answer, reference: ImageReference) -> str:
+    location = answer.headers.get("location", "")
+    return joined_url(answer.url, location, reference.registry) if location else ""
+
+
+def _without_end(reference: ImageReference) -> RegistryUnavailableError:
+    return RegistryUnavailableError(
+        f"the registry {reference.registry} gives a list of {reference.name} without an end",
+        hint=f"At most {_MOST_PAGES} pages with {_MOST_LISTED} entries are read, "
+        f"for {_MOST_LIST_SECONDS:.0f} seconds.",
+    )
+
+
+def _media_type(answer: Answer) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _checked(content: bytes, expected: str, reference: ImageReference) -> str:
+    """Give the digest of a content. Raises ``UserError`` when it is not as expected, where that is known."""
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if expected not in {"", digest}:
+        raise _other_bytes(expected, reference)
+    return digest
+
+
+def _other_bytes(digest: str, reference: ImageReference) -> UserError:
+    return UserError(
+        f"the registry {reference.registry} gives wrong bytes for {digest} of {reference.name}",
+        hint="Nothing of it was used. Is there a proxy in between that changes what it passes on?",
+    )
+
+
+def _manifest(answer: Answer, digest: str, reference: ImageReference) -> Manifest:
+    document = answer.json()
+    media_type = document.get("mediaType") or _media_type(answer)
+    if media_type not in _MANIFESTS:
+        shown = one_line(media_type) if isinstance(media_type, str) else "its media type is no text"
+        raise UserError(f"{reference} is of a kind that is not known here: {shown}")
+    made = Manifest(name=reference.name, digest=digest, media_type=media_type, content=answer.content)
+    if made.is_index:
+        return replace(made, children=_descriptors(document.get("manifests"), reference))
+    (config,) = _descriptors([document.get("config")], reference)
+    return replace(made, config=config, layers=_descriptors(document.get("layers"), reference))
+
+
+def _descriptors(listed: object, reference: ImageReference) -> tuple[Descriptor, ...]:
+    """Parse descriptors. Raises ``UserError`` when one of them is none, or there are too many."""
+    try:
+        entries = tuple(_descriptor(entry) for entry in islice(_of(list, listed), _MOST_ENTRIES + 1))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{reference} has a manifest that cannot be read: {one_line(str(error))}") from error
+    if len(entries) > _MOST_ENTRIES:
+        raise UserError(f"{reference} has a manifest that refers to more than {_MOST_ENTRIES} others")
+    return entries
+
+
+def _descriptor(entry: object) -> Descriptor:
+    """Parse a descriptor as strictly as Go does for Docker. Raises ``TypeError`` and ``ValueError``."""
+    if not isinstance(entry, dict):
+        raise TypeError("an entry is no object")
+    digest, size = _of(str, entry.get("digest")), entry.get("size")
+    if not DIGEST.fullmatch(digest):
+        raise ValueError(f"'{digest[:80]}' is no digest")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _LARGEST_BLOB:
+        raise ValueError(f"{digest} has no size, or one that cannot be")
+    platform = _of(dict, entry.get("platform"))
+    parts = [_of(str, platform.get(name)) for name in ("os", "architecture", "variant")]
+    annotations = _of(dict, entry.get("annotations"))
+    return Descriptor(
+        digest=digest,
+        size=size,
+        media_type=_encodable(_of(str, entry.get("mediaType"))),
+        platform=_encodable("/".join(part for part in parts if part)),
+        artifact_type=_encodable(_of(str, entry.get("artifactType"))),
+        annotations={_encodable(name): _encodable(_of(str, value)) for name, value in annotations.items()},
+        urls=tuple(_encodable(_of(str, url)) for url in _of(list, entry.get("urls"))),
+    )
+
+
+def _of(kind: type[T], value: object) -> T:
+    """Return the value, an empty one for ``null`` or nothing. Raises ``TypeError`` for one of another type."""
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise TypeError(f"there is something else than what JSON calls {_JSON_NAMES[kind]}")
+    return value
+
+
+def _encodable(text: str) -> str:
+    """Return the text without halves of characters, which JSON can have and no output can show."""
+    return text.encode("utf-8", "replace").decode()

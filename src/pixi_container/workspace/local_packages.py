@@ -1,0 +1,268 @@
+"""Which locked packages are made from the workspace's own files, and which need Git."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from pixi_container.errors import UserError
+from pixi_container.paths import check_possible, exists, leads_out
+from pixi_container.shortening import shortened
+from pixi_container.workspace.lock import LOCK_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pixi_container.workspace.feature import Feature
+    from pixi_container.workspace.lock import Lock, LockedPackage, LockedPlatform
+    from pixi_container.workspace.manifest import Environment
+    from pixi_container.workspace.toml_table import TomlTable
+
+_URL_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
+_FILE_URL = re.compile(r"file://[^/?#]*([^?#]*)")
+_SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar")
+_CONDA_FILE = (".conda", ".tar.bz2")
+_MOST_PACKAGES = 5000
+_MOST_STEPS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnSource:
+    """A package that is made from files of the workspace.
+
+    ``kind`` is ``pypi-path``, ``pypi-editable``, ``wheel``, ``sdist``, ``conda-source`` or ``conda-file``.
+    ``path`` is relative to the workspace folder and in its normal form; it starts with ``..``, or is absolute,
+    when it lies outside, also by a link. ``inputs`` are further folders that building the package reads. ``name``
+    is spelled as the lock does.
+    """
+
+    name: str
+    kind: str
+    path: str
+    reason: str
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the image build can have all of it from the workspace folder."""
+        return all(is_inside(path) for path in (self.path, *self.inputs))
+
+
+@dataclass(frozen=True, order=True)
+class SourcePlace:
+    """A place of the lock that is no index and no channel: ``path`` as ``OwnSource`` has it.
+
+    ``kind`` is ``pypi-folder``, ``pypi-file``, ``conda-source`` or ``conda-file``, or ``conda-git``, whose
+    ``path`` is a URL.
+    """
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class GitSource:
+    """A package whose source the builder fetches with Git, with the place that the lock has for it."""
+
+    name: str
+    location: str
+
+
+def own_source(
+    platform: LockedPlatform, lock: Lock, environment: Environment, names: tuple[str, ...], root: Path
+) -> tuple[OwnSource, ...]:
+    """Give the packages of a platform, called ``names``, that are made from the workspace's own files.
+
+    Raises ``UserError`` for a place that no file system can have, and when their inputs are too many to follow.
+    """
+    local = [package for package in platform.packages if is_local(package.location)]
+    _check_count(len(local), lock)
+    if not local:
+        return ()
+    folder = _workspace_folder(root)
+    inputs = _inputs_by_folder(lock, platform.subdir, folder, root)
+    entries = _pypi_entries(environment, names)
+    left = _MOST_STEPS
+    found = []
+    for package in local:
+        path = place_of(_relative_to(folder, package.location), root)
+        check_possible(path, source=f"package '{shortened(package.name)}'", file=lock.file)
+        kind, reason = _kind(package, lock, entries)
+        needed, left = _all_inputs(path, inputs, left)
+        if left < 0:
+            raise UserError(
+                "the lock's local packages are built from too many folders of each other to follow", file=lock.file
+            )
+        found.append(
+            OwnSource(
+                name=package.name, kind=kind, path=path, reason=reason, inputs=tuple(sorted(needed - {path}))
+            )
+        )
+    return tuple(found)
+
+
+def git_source(platform: LockedPlatform, lock: Lock) -> tuple[GitSource, ...]:
+    """Give the packages whose own place, or the place of their source, is a Git repository."""
+    repositories: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for record in lock.source_records:
+        if record.git and record.subdir in {"", platform.subdir}:
+            repositories[record.name, record.location].append(record.git)
+    found = []
+    for package in platform.packages:
+        places = [package.location] if package.location.startswith("git+") else []
+        if package.from_source:
+            places += repositories.get((package.name, package.location), [])
+        if places:
+            found.append(GitSource(package.name, places[0]))
+    return tuple(found)
+
+
+def source_places(lock: Lock, root: Path) -> tuple[SourcePlace, ...]:
+    """Give the places at which ``pixi install --locked`` looks: those of every environment and platform.
+
+    Raises ``UserError`` for more than can be looked at.
+    """
+    folder = _workspace_folder(root)
+    places = set()
+    for record in lock.source_records:
+        kind = _kind_of_place(record.kind, record.location)
+        if is_local(record.location):
+            places.add(SourcePlace(_relative_to(folder, record.location), kind))
+        elif kind == "conda-source":
+            places.add(SourcePlace(record.location, "conda-git"))
+    _check_count(len(places), lock)
+    return tuple(sorted(places))
+
+
+def is_local(location: str) -> bool:
+    """Tell a path, or a ``file`` URL, from what is fetched."""
+    return not _URL_SCHEME.match(location) or location.startswith("file://")
+
+
+def is_inside(path: str) -> bool:
+    """Tell whether a path in its normal form stays in the workspace folder."""
+    return (
+        not PurePosixPath(path).is_absolute()
+        and not PureWindowsPath(path).drive
+        and path.partition("/")[0] != ".."
+    )
+
+
+def local_path(location: str, root: Path) -> str:
+    """Give the normal form of a path of the lock, relative to the workspace folder where it lies inside."""
+    return _relative_to(_workspace_folder(root), location)
+
+
+def place_of(path: str, root: Path) -> str:
+    """Give the path in its normal form, or where it leads when that is out of the workspace folder by a link."""
+    if is_inside(path) and exists(root, path) and leads_out(root, path):
+        return (root / path).resolve().as_posix()
+    return path
+
+
+def _check_count(packages: int, lock: Lock) -> None:
+    if packages > _MOST_PACKAGES:
+        raise UserError(f"the lock has {packages} local packages; {_MOST_PACKAGES} are accepted", file=lock.file)
+
+
+def _workspace_folder(root: Path) -> PurePosixPath:
+    return PurePosixPath(root.resolve().as_posix())
+
+
+def _relative_to(folder: PurePosixPath, location: str) -> str:
+    file_url = _FILE_URL.match(location)
+    path = unquote(file_url[1]) if file_url else location
+    if not PureWindowsPath(path).drive:
+        path = path.replace("\\", "/")
+    if PurePosixPath(path).is_absolute() and PurePosixPath(path).is_relative_to(folder):
+        path = str(PurePosixPath(path).relative_to(folder))
+    return posixpath.normpath(path)
+
+
+def _inputs_by_folder(lock: Lock, subdir: str, folder: PurePosixPath, root: Path) -> dict[str, set[str]]:
+    """Give, for each folder with a package of the lock, the folders that building this package reads."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for record in lock.source_records:
+        if record.subdir in {"", subdir} and is_local(record.location):
+            path = _relative_to(folder, record.location)
+            places = [place for place in record.from_workspace if is_local(place)]
+            places += [posixpath.join(path, place) for place in record.from_location]
+            found[path] |= {_relative_to(folder, place) for place in places}
+    followed = {place: place_of(place, root) for place in set().union(*found.values())}
+    return {path: {followed[place] for place in places} for path, places in found.items()}
+
+
+def _all_inputs(path: str, inputs: Mapping[str, set[str]], steps: int) -> tuple[set[str], int]:
+    """Give what building the package in ``path`` reads, and building these, and what is left of ``steps``.
+
+    It ends, without having all of them, where less than none is left.
+    """
+    found: set[str] = set()
+    todo = [path]
+    while todo and steps >= 0:
+        read = inputs.get(todo.pop(), set())
+        steps -= 1 + len(read)
+        new = read - found
+        found |= new
+        todo += new
+    return found, steps
+
+
+def _kind_of_place(kind: str, location: str) -> str:
+    if kind == "conda":
+        return "conda-file" if location.endswith(_CONDA_FILE) else "conda-source"
+    return "pypi-file" if location.endswith((".whl", *_SDIST)) else "pypi-folder"
+
+
+def _kind(package: LockedPackage, lock: Lock, entries: Mapping[str, list[_Entry]]) -> tuple[str, str]:
+    place = f"'{package.location}' in {LOCK_NAME}"
+    if package.kind == "conda":
+        if package.location.endswith(_CONDA_FILE):
+            return "conda-file", f"the file {place}"
+        return "conda-source", f"built from {place}"
+    if package.location.endswith(".whl"):
+        return "wheel", f"the file {place}"
+    if package.location.endswith(_SDIST):
+        return "sdist", f"the file {place}"
+    editable, why = _editable(package.name, lock, entries.get(_normalised(package.name), []))
+    return ("pypi-editable" if editable else "pypi-path"), f"{place}, {why}"
+
+
+_Entry = tuple["TomlTable", str, "Feature"]
+"""An entry of the manifest's ``pypi-dependencies``: their table, its key in it, and the feature."""
+
+
+def _pypi_entries(environment: Environment, names: tuple[str, ...]) -> dict[str, list[_Entry]]:
+    """Give the environment's entries by the normal form of the name, the one that wins first."""
+    found: defaultdict[str, list[_Entry]] = defaultdict(list)
+    for feature in environment.features:
+        for target in feature.targets(names):
+            dependencies = target.table("pypi-dependencies")
+            for key in dependencies.values:
+                found[_normalised(key)].append((dependencies, key, feature))
+    return dict(found)
+
+
+def _editable(name: str, lock: Lock, entries: list[_Entry]) -> tuple[bool, str]:
+    """Decide as pixi 0.63 and newer does: the first entry of the manifest that says so, a path without it is not.
+
+    The lock's own mark counts for what the manifest does not name (crates/pixi_core/src/lock_file/update.rs).
+    """
+    for dependencies, key, feature in entries:
+        value = dependencies.values[key]
+        if isinstance(value, dict) and "editable" in value:
+            return dependencies.table(key).flag("editable"), f"editable set by {feature}"
+    if entries:
+        return False, "not editable in the manifest"
+    return name in lock.editable, f"editable in {LOCK_NAME}" if name in lock.editable else "not in the manifest"
+
+
+def _normalised(name: str) -> str:
+    """https://packaging.python.org/en/latest/specifications/name-normalization/."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,345 @@
+"""The lock: for one environment and platform its packages, and what those need of a machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
+from pixi_container.paths import HOW_TO_FETCH_LFS, LFS_POINTER, LOCK_BYTES, read_text
+from pixi_container.shortening import listed, shortened
+from pixi_container.workspace.lock_sources import SourceRecord, source_records
+from pixi_container.workspace.lock_text import check_lock_text
+from pixi_container.workspace.platforms import Platform, Promise, parse_virtual_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from rattler import LockFile
+    from rattler.lock import Environment as RattlerEnvironment
+    from rattler.lock import LockedPackage as RattlerPackage
+    from rattler.lock import LockPlatform, PypiLockedPackage
+
+LOCK_NAME = "pixi.lock"
+
+NEWEST_VERSION = 7
+"""The newest version of the lock that is understood."""
+
+DOCKER_PLATFORMS = {
+    "linux-64": "linux/amd64",
+    "linux-aarch64": "linux/arm64",
+    "linux-ppc64le": "linux/ppc64le",
+}
+"""Conda's name of a platform to Docker's."""
+
+_CONFLICT = re.compile(r"^(?:<{7} |={7}$|>{7} )", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedPackage:
+    """One package of the lock. ``kind`` is ``conda`` or ``pypi``.
+
+    ``size`` is that of the compressed file in bytes, None where the lock has none, as for every PyPI package.
+    The digests are hexadecimal, empty where the lock has none. ``version`` is empty or ``<dynamic>`` where it is
+    known only when the package is built. ``from_source`` holds for a conda package that is built, not downloaded.
+    ``asks`` are its dependencies on virtual packages, such as ``__glibc >=2.17,<3.0.a0``.
+    """
+
+    name: str
+    version: str
+    build: str
+    kind: str
+    size: int | None
+    sha256: str
+    md5: str
+    location: str
+    from_source: bool = False
+    asks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedPlatform:
+    """What the lock holds of one environment on one platform, packages in order of kind and name.
+
+    ``name`` is the lock's own name of the platform (an alias such as ``p1`` from version 7 on), ``subdir``
+    is conda's. ``download_size`` counts the compressed bytes of conda packages; a lock has no sizes of PyPI
+    packages.
+    """
+
+    name: str
+    subdir: str
+    packages: tuple[LockedPackage, ...]
+
+    @property
+    def docker(self) -> str:
+        """Docker's name of the platform, empty when images cannot have it."""
+        return DOCKER_PLATFORMS.get(self.subdir, "")
+
+    @cached_property
+    def conda_packages(self) -> int:
+        """How many records ``conda-meta`` has once everything is installed."""
+        return sum(package.kind == "conda" for package in self.packages)
+
+    @property
+    def pypi_packages(self) -> int:
+        """How many packages are PyPI's."""
+        return len(self.packages) - self.conda_packages
+
+    @cached_property
+    def download_size(self) -> int:
+        """The compressed bytes of all packages whose size is known."""
+        return sum(package.size or 0 for package in self.packages)
+
+
+@dataclass(frozen=True)
+class LockRow:
+    """A platform of an environment in the lock. ``rattler`` is what its packages are asked with."""
+
+    name: str
+    subdir: str
+    virtual_packages: tuple[str, ...]
+    rattler: LockPlatform
+
+    @cached_property
+    def promises(self) -> frozenset[Promise]:
+        """What it asks of a machine, to be compared with ``Platform.promises``."""
+        packages = parse_virtual_packages(self.virtual_packages, self.subdir)
+        return Platform(self.name, self.subdir, packages).promises
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock of any version from 1 to 7, with its ``text``, and what its parser does not tell of it.
+
+    That are the ``source_records``, and the names of the packages that are ``editable``.
+    """
+
+    file: str
+    version: int
+    source_records: tuple[SourceRecord, ...]
+    editable: frozenset[str]
+    rattler: LockFile
+    text: str = field(default="", repr=False)
+
+    @cached_property
+    def environment_names(self) -> tuple[str, ...]:
+        """Every environment that is locked."""
+        return tuple(sorted(name for name, _ in self.rattler.environments()))
+
+    def rows(self, environment: str) -> tuple[LockRow, ...]:
+        """Give the platforms of an environment, by name."""
+        return tuple(
+            LockRow(row.name, str(row.subdir), tuple(row.virtual_packages), row)
+            for row in sorted(self._environment(environment).platforms(), key=lambda row: row.name)
+        )
+
+    def row(self, environment: str, rows: Sequence[LockRow], platform: Platform) -> LockRow | None:
+        """Find, among the environment's ``rows``, what is locked for a platform; None when nothing is.
+
+        A row of the same subdir is the platform's by its name, else by what it promises, whatever its name, else,
+        as before version 7, by being named after the subdir, when it promises as much or nothing is known of it
+        (crates/pixi_core/src/lock_file: platform_rename.rs, and satisfiability/platform.rs,
+        ``resolve_lock_platform_for``).
+        """
+        found = self._environment(environment)
+        promises = platform.promises
+        of_subdir = [row for row in rows if row.subdir == platform.subdir]
+        named = [row for row in of_subdir if row.name == platform.name]
+        same = [row for row in of_subdir if row.virtual_packages and row.promises == promises]
+        bare = [row for row in of_subdir if row.name == platform.subdir]
+        covered = [row for row in bare if not row.virtual_packages or row.promises >= promises]
+        candidates = (*named, *same, *covered)
+        return next((row for row in candidates if found.packages(row.rattler)), None)
+
+    def read(self, environment: str, row: LockRow) -> LockedPlatform:
+        """Give the packages of a row."""
+        packages = self._environment(environment).packages(row.rattler) or []
+        asks = {
+            (record.name, record.location): record.asks
+            for record in self.source_records
+            if record.subdir in {"", row.subdir}
+        }
+        read = (_package(package, asks) for package in packages)
+        return LockedPlatform(
+            name=row.name,
+            subdir=row.subdir,
+            packages=tuple(sorted(read, key=lambda package: (package.kind, package.name, package.build))),
+        )
+
+    def is_empty(self, environment: str) -> bool:
+        """Tell whether the environment has no package on any platform."""
+        return not any(self._environment(environment).packages_by_platform().values())
+
+    def check_environment(self, environment: str) -> None:
+        """Raise ``UserError`` when the lock does not have the environment."""
+        if environment not in self.environment_names:
+            old = f" (lock version {self.version} knows no environments)" if self.version < 4 else ""
+            raise UserError(
+                f"the lock has no environment '{shortened(environment)}'; it has "
+                f"{listed(self.environment_names)}{old}",
+                file=self.file,
+                hint=f"Run `pixi lock` and commit {LOCK_NAME}.",
+            )
+
+    def _environment(self, name: str) -> RattlerEnvironment:
+        found = self.rattler.environment(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+
+def read_lock(context: Path) -> Lock:
+    """Read the lock in ``context``.
+
+    Raises ``UserError`` when it is missing, leads out of the context, is a Git LFS pointer, is newer than known,
+    is nothing that pixi writes, or cannot be parsed.
+    """
+    path = context / LOCK_NAME
+    text = _text(context)
+    version = _version(text)
+    if version > NEWEST_VERSION:
+        raise UserError(
+            f"the lock has version {version}; up to {NEWEST_VERSION} is known here",
+            file=str(path),
+            line=_line(text, "version:"),
+            hint="Use a newer release of this action, or write the lock with an older pixi.",
+        )
+    if conflict := _CONFLICT.search(text):
+        raise UserError(
+            "the lock cannot be read: it has an unresolved merge conflict",
+            file=str(path),
+            line=text.count("\n", 0, conflict.start()) + 1,
+            hint=f"Take one side with `git checkout --ours {LOCK_NAME}`, run `pixi lock` and commit the result.",
+        )
+    check_lock_text(text, str(path))
+    rattler = _parsed(path)
+    records = source_records(text)
+    editable = frozenset(record.name for record in records if record.editable)
+    return Lock(str(path), version, records, editable, rattler, text)
+
+
+def _parsed(path: Path) -> LockFile:
+    """Parse what was just read and checked.
+
+    The parser takes a path only; from an absolute one it can tell where packages are that require each other by
+    relative paths, and refuses the lock otherwise.
+    """
+    from rattler import LockFile
+    from rattler.exceptions import ParseCondaLockError
+
+    try:
+        with _quiet_errors():
+            return LockFile.from_path(path.absolute())
+    except BaseException as error:
+        # That of a panic in Rust has no public name, and is no ``Exception``.
+        if not isinstance(error, ParseCondaLockError) and type(error).__name__ != "PanicException":
+            raise
+        place = re.search(r"at line (\d{1,9})\b", str(error))
+        raise UserError(
+            f"the lock cannot be read: {shortened(' '.join(str(error).split()), 300)}",
+            file=str(path),
+            line=int(place[1]) if place else None,
+            hint="Was it edited or merged by hand? Run `pixi lock` and commit the result.",
+        ) from error
+
+
+@contextmanager
+def _quiet_errors() -> Iterator[None]:
+    """Keep what a panic prints, past ``sys.stderr``, from the log: it quotes the lock."""
+    with ExitStack() as after:
+        # Without standard error there is nothing to keep.
+        with suppress(OSError):
+            kept = os.dup(2)
+            after.callback(os.close, kept)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            after.callback(os.close, nowhere)
+            os.dup2(nowhere, 2)
+            after.callback(os.dup2, kept, 2)
+        yield
+
+
+def _text(context: Path) -> str:
+    try:
+        text = read_text(context, LOCK_NAME, what="the lock", limit=LOCK_BYTES)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"there is no {LOCK_NAME} in '{context}'",
+            hint=f"Run `pixi lock` and commit {LOCK_NAME}: an image is made from exactly what is locked.",
+        ) from error
+    if text.startswith(LFS_POINTER):
+        raise UserError(
+            "the lock is a Git LFS pointer, not the lock itself",
+            file=str(context / LOCK_NAME),
+            hint=HOW_TO_FETCH_LFS,
+        )
+    # As Git for Windows checks files out.
+    return text.replace("\r\n", "\n")
+
+
+def _version(text: str) -> int:
+    """Read the version, the first line of a lock from version 4 on and the last one before."""
+    found = re.search(r"^version: (\d{1,9})\s*$", text, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _line(text: str, start: str) -> int | None:
+    return next((number for number, line in enumerate(text.splitlines(), 1) if line.startswith(start)), None)
+
+
+def _package(package: RattlerPackage, asks: dict[tuple[str, str], tuple[str, ...]]) -> LockedPackage:
+    from rattler.lock import CondaLockedPackage, CondaLockedSourcePackage, PypiLockedPackage
+
+    name, location = package.name, package.location
+    if isinstance(package, PypiLockedPackage):
+        sha256, md5 = _pypi_digests(package)
+        return LockedPackage(
+            name=name,
+            version=package.version,
+            build="",
+            kind="pypi",
+            size=None,
+            sha256=sha256,
+            md5=md5,
+            location=location,
+        )
+    record = package.package_record if isinstance(package, CondaLockedPackage) else None
+    from_source = isinstance(package, CondaLockedSourcePackage)
+    if record is None:
+        return LockedPackage(
+            name=name,
+            version="",
+            build="",
+            kind="conda",
+            size=None,
+            sha256="",
+            md5="",
+            location=location,
+            from_source=from_source,
+            asks=asks.get((name, location), ()),
+        )
+    return LockedPackage(
+        name=name,
+        version=str(record.version),
+        build=str(record.build),
+        kind="conda",
+        size=record.size,
+        sha256=record.sha256.hex() if record.sha256 else "",
+        md5=record.md5.hex() if record.md5 else "",
+        location=location,
+        from_source=from_source,
+        asks=tuple(depend for depend in record.depends if depend.startswith("__")),
+    )
+
+
+def _pypi_digests(package: PypiLockedPackage) -> tuple[str, str]:
+    try:
+        hashes = package.hashes
+        sha256, md5 = (hashes.sha256, hashes.md5) if hashes else (None, None)
+    except AttributeError:  # py-rattler 0.28 wraps an absent value
+        return "", ""
+    return sha256.hex() if sha256 else "", md5.hex() if md5 else ""

@@ -1,0 +1,311 @@
+"""The workspace's manifest: where it is and what it says about environments, activation and requirements."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pixi_container.errors import UserError
+from pixi_container.paths import exists, is_folder, read_text
+from pixi_container.shortening import listed, shortened
+from pixi_container.workspace.feature import DEFAULT, Feature
+from pixi_container.workspace.toml_table import TomlTable, parse_toml, type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+MANIFEST_NAMES = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
+"""The names that Pixi looks for in a folder, first one first (docs/reference/pixi_manifest.md of Pixi)."""
+
+_MANIFEST_BYTES = 512 * 1024
+_LONGEST_TARGET = 400
+_PATH_AS_TEXT = re.compile(r"[^\s=#\"'\[\]{}]+\.toml")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment: its ``features`` in the order in which they win, inline content first, default last."""
+
+    name: str
+    features: tuple[Feature, ...]
+    solve_group: str = ""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of its features, without the content that stands in the environment itself."""
+        return tuple(feature.name for feature in self.features if feature.name)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest: its ``file`` in the workspace folder, the ``pixi`` table, and ``project`` of PEP 621.
+
+    ``document`` is all of the file.
+
+    What it has is checked when it is asked for: every property and method raises ``UserError``, with the line
+    where it is known, for a value that Pixi does not accept there either.
+    """
+
+    file: str
+    pixi: TomlTable
+    project: TomlTable
+    poetry: TomlTable
+    groups: tuple[str, ...] = ()
+    document: TomlTable = field(default_factory=lambda: TomlTable({}, ""))
+
+    @property
+    def workspace(self) -> TomlTable:
+        """The ``[workspace]`` table, or ``[project]`` as it was called before."""
+        return self.pixi.table("workspace") if "workspace" in self.pixi else self.pixi.table("project")
+
+    @property
+    def name(self) -> str:
+        """The workspace's name, empty when it has none."""
+        return self._described("name", self.pixi.table("package"))
+
+    @property
+    def version(self) -> str:
+        """The workspace's version, empty when it has none."""
+        return self._described("version")
+
+    @property
+    def requires_pixi(self) -> str:
+        """The version specification that ``pixi`` itself must meet."""
+        return self.workspace.string("requires-pixi")
+
+    @property
+    def has_rich_platforms(self) -> bool:
+        """Whether a platform is a table, which Pixi reads from version 0.71 on."""
+        return any(isinstance(platform, dict) for platform in self.workspace.items("platforms"))
+
+    @property
+    def environment_names(self) -> tuple[str, ...]:
+        """Every environment; ``default`` always exists."""
+        return tuple(dict.fromkeys((DEFAULT, *self.pixi.table("environments").values)))
+
+    @property
+    def parse_time_files(self) -> tuple[str, ...]:
+        """Files whose absence makes Pixi refuse the manifest (crates/pixi_manifest/src/toml/workspace.rs)."""
+        tables = [self.workspace, self.pixi.table("package")]
+        named = [table.values.get(key) for table in tables for key in ("readme", "license-file")]
+        return tuple(
+            dict.fromkeys(
+                [
+                    *(file for file in named if isinstance(file, str)),
+                    *self.workspace.strings("build-variants-files"),
+                ]
+            )
+        )
+
+    @cached_property
+    def features(self) -> dict[str, Feature]:
+        """Every feature by name: the root of the document, those declared, and the groups of a pyproject.toml.
+
+        Optional dependencies and dependency groups are features of their name unless one is declared
+        (crates/pixi_manifest/src/pyproject.rs, ``into_workspace_manifest``).
+        """
+        declared = self.pixi.table("feature")
+        if DEFAULT in declared:
+            raise declared.error(
+                "the feature 'default' cannot be declared",
+                DEFAULT,
+                hint="The tables at the root of the manifest are the default feature.",
+            )
+        groups = (name for name in self.groups if name not in declared)
+        return {
+            DEFAULT: Feature(DEFAULT, self.pixi),
+            **{name: Feature(name, declared.table(name)) for name in declared.values},
+            **{name: Feature(name, TomlTable({}, declared.file, keys=(*declared.keys, name))) for name in groups},
+        }
+
+    def environment(self, name: str) -> Environment:
+        """Give an environment, which has to exist.
+
+        Raises ``UserError`` for an entry of the wrong type, and for a feature that is not declared or is listed
+        twice (crates/pixi_manifest/src/toml/manifest.rs, ``into_workspace_manifest``).
+        """
+        entries = self.pixi.table("environments")
+        entry: Any = entries.values.get(name, [])
+        inline = TomlTable({}, self.pixi.file)
+        if isinstance(entry, dict):
+            inline = entries.table(name)
+            names = inline.strings("features")
+        elif isinstance(entry, list):
+            names = entries.strings(name)
+        else:
+            raise entries.error(
+                f"environment '{shortened(name)}' must be a list of features or a table, it is {type_name(entry)}",
+                name,
+                hint=f'Such as: {shortened(name)} = ["feature"].',
+            )
+        seen: set[str] = set()
+        for feature in names:
+            if feature not in self.features:
+                known = listed(known for known in self.features if known != DEFAULT)
+                raise entries.error(
+                    f"environment '{shortened(name)}' has the feature '{shortened(feature)}', "
+                    "which the manifest does not declare",
+                    name,
+                    hint=f"Add [feature.{shortened(feature)}] to {self.file}. Declared features: {known}.",
+                )
+            if feature in seen:
+                raise entries.error(
+                    f"environment '{shortened(name)}' has the feature '{shortened(feature)}' twice", name
+                )
+            seen.add(feature)
+        features = [self.features[feature] for feature in names]
+        if inline:
+            features.insert(0, Feature("", inline))
+        if not inline.flag("no-default-feature") and DEFAULT not in seen:
+            features.append(self.features[DEFAULT])
+        return Environment(name, tuple(features), inline.string("solve-group"))
+
+    @property
+    def all_features(self) -> tuple[Feature, ...]:
+        """Every feature in Pixi's order: default, declared, then the content inside of environments."""
+        entries = self.pixi.table("environments")
+        inline = (
+            Feature("", entries.table(name)) for name, entry in entries.values.items() if isinstance(entry, dict)
+        )
+        return (*self.features.values(), *inline)
+
+    def activation_scripts(self, environment: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Scripts that the environment's activation sources, in that order, relative to the workspace folder.
+
+        ``names`` are the platform's, conda's one last. Of each feature only the most specific target that has
+        scripts counts (crates/pixi_manifest/src/feature.rs, ``activation_scripts``).
+        """
+        found: list[str] = []
+        for feature in self.environment(environment).features:
+            tables = [target.table("activation") for target in feature.targets(names)]
+            found += next((table.strings("scripts") for table in tables if "scripts" in table), ())
+        return tuple(dict.fromkeys(found))
+
+    def activation_env(self, environment: str, names: tuple[str, ...]) -> dict[str, str]:
+        """Variables that the environment's activation sets; the earlier feature and the later target win."""
+        merged: dict[str, str] = {}
+        for feature in self.environment(environment).features:
+            for target in feature.targets(names):
+                variables = target.table("activation").table("env")
+                for name in variables.values:
+                    merged.setdefault(name, variables.string(name))
+        return merged
+
+    def find_links(self, environment: str) -> tuple[str, ...]:
+        """Folders of wheels that the environment's PyPI packages may come from, as written."""
+        return self._find_links(self.environment(environment).features)
+
+    @property
+    def all_find_links(self) -> tuple[str, ...]:
+        """Those of every environment."""
+        return self._find_links(self.all_features)
+
+    def _find_links(self, features: Iterable[Feature]) -> tuple[str, ...]:
+        tables = [self.workspace, *(feature.table for feature in features)]
+        entries = [entry for table in tables for entry in table.table("pypi-options").items("find-links")]
+        paths = (entry.get("path") for entry in entries if isinstance(entry, dict))
+        return tuple(dict.fromkeys(path for path in paths if isinstance(path, str)))
+
+    @property
+    def has_development_packages(self) -> bool:
+        """Whether a feature takes its packages from the source of others (``[dev]`` of Pixi)."""
+        tables = [feature.table for feature in self.all_features]
+        targets = [table.table("target") for table in tables]
+        tables += [target.table(selector) for target in targets for selector in target.values]
+        return any("dev" in table for table in tables)
+
+    def _described(self, key: str, *more: TomlTable) -> str:
+        """Look in Pixi's tables, then in those of other tools, where a value may be inherited or computed."""
+        for table in (self.workspace, *more, self.project, self.poetry):
+            value = table.values.get(key)
+            if isinstance(value, str):
+                return value
+        return ""
+
+
+def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
+    """Find and parse the manifest of the workspace in ``context``.
+
+    ``manifest_path`` names the file itself, relative to ``context`` or absolute inside of it. Raises
+    ``UserError`` when there is none, it lies elsewhere, or it is no TOML.
+    """
+    if not is_folder(context, "."):
+        raise UserError(
+            f"the context '{shortened(str(context))}' is not a folder",
+            hint="Set 'context' to the workspace's folder.",
+        )
+    if manifest_path:
+        file = context / manifest_path
+        if not exists(context, manifest_path) or is_folder(context, manifest_path):
+            raise UserError(
+                f"there is no manifest '{shortened(manifest_path)}' in '{context}'",
+                hint="'manifest-path' is relative to 'context'.",
+            )
+        if file.parent.resolve() != context.resolve():
+            raise UserError(
+                f"the manifest '{shortened(manifest_path)}' is not directly in '{context}'",
+                hint="Set 'context' to the folder that holds the manifest.",
+            )
+        if file.name not in MANIFEST_NAMES:
+            raise UserError(
+                f"'{shortened(manifest_path)}' is no manifest of Pixi",
+                hint=f"Accepted: {', '.join(MANIFEST_NAMES)}.",
+            )
+        manifest = _parse(context, file.name)
+        if not manifest.workspace:
+            raise manifest.pixi.error(
+                "the manifest has no workspace table",
+                hint="Add [tool.pixi.workspace]." if file.name == "pyproject.toml" else "Add [workspace].",
+            )
+        return manifest
+    for name in MANIFEST_NAMES:
+        if exists(context, name) and not is_folder(context, name):
+            manifest = _parse(context, name)
+            if manifest.workspace:
+                return manifest
+    raise UserError(
+        f"no Pixi workspace in '{context}'",
+        hint=f"Looked for {', '.join(MANIFEST_NAMES)} with a workspace table. Set 'context' to its folder.",
+    )
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Order dotted numbers such as ``12.9`` by value; zeros at the end do not count, as in conda."""
+    numbers = [int(number) for number in re.findall(r"[0-9]{1,18}", version)]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _parse(context: Path, name: str) -> Manifest:
+    file = str(context / name)
+    try:
+        text = read_text(context, name, what="the manifest", limit=_MANIFEST_BYTES)
+    except FileNotFoundError as error:
+        raise UserError("the manifest cannot be read: it does not exist", file=file) from error
+    try:
+        document = parse_toml(text, file)
+    except UserError as error:
+        target = text.strip()
+        if len(target) > _LONGEST_TARGET or not _PATH_AS_TEXT.fullmatch(target):
+            raise
+        raise UserError(
+            f"the manifest is a symbolic link to '{target}' that was checked out as text",
+            file=file,
+            hint="Check out with `git config core.symlinks true`, or put the manifest itself in its place.",
+        ) from error
+    return manifest_from(name, document)
+
+
+def manifest_from(name: str, document: TomlTable) -> Manifest:
+    """Give the manifest that a document is, for the file ``name``; ``UserError`` when its tables are none."""
+    nothing = TomlTable({}, document.file, document.text)
+    if name != "pyproject.toml":
+        return Manifest(name, document, nothing, nothing, document=document)
+    tools, project = document.table("tool"), document.table("project")
+    pixi = tools.table("pixi")
+    groups = (*project.table("optional-dependencies").values, *document.table("dependency-groups").values)
+    return Manifest(name, pixi, project, tools.table("poetry"), groups if pixi else (), document)

@@ -1,0 +1,318 @@
+"""The workspace as an image needs it: manifest, lock and the files beside them, for one environment."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pixi_container.errors import UserError
+from pixi_container.paths import NEVER_COPIED, check_possible, checked_path, exists, is_file, is_folder, read_text
+from pixi_container.shortening import listed, shortened
+from pixi_container.workspace import machine
+from pixi_container.workspace.local_packages import (
+    GitSource,
+    OwnSource,
+    SourcePlace,
+    git_source,
+    is_inside,
+    local_path,
+    own_source,
+    place_of,
+    source_places,
+)
+from pixi_container.workspace.lock import DOCKER_PLATFORMS, LOCK_NAME, Lock, LockedPlatform, LockRow, read_lock
+from pixi_container.workspace.machine import Derived
+from pixi_container.workspace.manifest import Environment, Manifest, read_manifest, version_key
+from pixi_container.workspace.pixi_config import PixiConfig, pixi_config
+from pixi_container.workspace.platforms import Platform, environment_platforms
+from pixi_container.workspace.stale_lock import stale_reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pixi_container.inputs import Inputs
+
+_BUILD_DESCRIPTIONS = ("pyproject.toml", "setup.py", "setup.cfg")
+_SCM_PLUGINS = re.compile(r"setuptools[-_]scm|hatch-vcs|poetry-dynamic-versioning|source *= *[\"']scm[\"']")
+
+MOST_PROBLEMS = 20
+"""How many problems of one kind are told."""
+
+_MOST_COMPARED = 500
+_LONGEST_COMPARED = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """One environment of a workspace; every path is relative to the context, with forward slashes.
+
+    ``declared`` is the platform as the manifest has it, ``platform`` as the lock has it. ``all_platforms`` are the
+    manifest's names of the environment's platforms, ``docker_platforms`` those of them that are locked, as Docker
+    calls them. ``cuda`` is what ``CONDA_OVERRIDE_CUDA`` has to say, empty without CUDA, and ``cuda_source`` why;
+    ``glibc`` is the lowest version of it that the environment runs with, ``glibc_source`` why.
+    ``install_files`` is what Pixi reads to install: manifest, lock and what the manifest insists on.
+    ``source_places`` are those of every environment's packages, at which ``pixi install --locked`` looks.
+    ``context_entries`` are the names in the context, without those that never become part of an image.
+    ``scm_versioned`` tells whether a package of its own takes its version from Git.
+    ``config`` is the workspace's own configuration of Pixi.
+    ``stale`` says why Pixi would refuse the lock, as far as manifest and lock alone tell.
+    ``missing_files`` are named by the manifest and not there, without which Pixi refuses it.
+    ``missing_scripts`` are activation scripts that the context does not have, which Pixi passes over.
+    """
+
+    context: Path
+    manifest: Manifest
+    environment: str
+    features: tuple[str, ...]
+    solve_group: str
+    declared: Platform
+    platform: LockedPlatform
+    all_platforms: tuple[str, ...]
+    docker_platforms: tuple[str, ...]
+    lock_version: int
+    cuda: str
+    cuda_source: str
+    glibc: str
+    glibc_source: str
+    own_source: tuple[OwnSource, ...]
+    git_source: tuple[GitSource, ...]
+    find_links: tuple[str, ...]
+    source_places: tuple[SourcePlace, ...]
+    context_entries: tuple[str, ...]
+    scm_versioned: bool
+    unknown_environments: tuple[str, ...]
+    install_files: tuple[str, ...]
+    config: PixiConfig
+    stale: tuple[UserError, ...]
+    activation_scripts: tuple[str, ...]
+    missing_files: tuple[str, ...]
+    missing_scripts: tuple[str, ...]
+    activation_env: tuple[tuple[str, str], ...]
+    include: tuple[str, ...]
+
+    @property
+    def local_channels(self) -> tuple[str, ...]:
+        """What the first install takes from the context beside its files: conda packages, folders of wheels."""
+        files = (package.path for package in self.own_source if package.kind == "conda-file")
+        return tuple(dict.fromkeys(path for path in (*files, *self.find_links) if is_inside(path)))
+
+    @property
+    def config_files(self) -> tuple[str, ...]:
+        """The configuration where it is used: no part of the image, and of what it is made by."""
+        return (self.config.path,) if self.config.path else ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all that is known as JSON values, each derived one with its reason."""
+        return {
+            "manifest": self.manifest.file,
+            "environment": self.environment,
+            "features": self.features,
+            "solve_group": self.solve_group,
+            "platform": {
+                "docker": self.platform.docker,
+                "conda": self.platform.subdir,
+                "name": self.declared.name,
+                "name_in_lock": self.platform.name,
+                "virtual_packages": [str(package) for package in self.declared.virtual_packages],
+                "reason": self.declared.reason,
+            },
+            "platforms": self.all_platforms,
+            "docker_platforms": self.docker_platforms,
+            "lock_version": self.lock_version,
+            "requires_pixi": self.manifest.requires_pixi,
+            "cuda": {"version": self.cuda, "reason": self.cuda_source},
+            "glibc": {"version": self.glibc, "reason": self.glibc_source},
+            "packages": [asdict(package) for package in self.platform.packages],
+            "own_source": [asdict(package) for package in self.own_source],
+            "git": [asdict(package) for package in self.git_source],
+            "find_links": self.find_links,
+            "source_places": [asdict(place) for place in self.source_places],
+            "unknown_environments": self.unknown_environments,
+            "install_files": self.install_files,
+            "config": self.config.path,
+            "activation": {
+                "scripts": self.activation_scripts,
+                "missing_scripts": self.missing_scripts,
+                "env": dict(self.activation_env),
+            },
+            "include": self.include,
+        }
+
+
+def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
+    """Read what the inputs name, for ``linux/amd64`` or the like; empty is the first that is locked.
+
+    Raises ``UserError`` for whatever keeps it from becoming an image.
+    """
+    context = Path(inputs.context)
+    manifest = read_manifest(context, inputs.manifest_path)
+    environment = _environment(manifest, inputs.environment, context)
+    lock = read_lock(context)
+    lock.check_environment(environment.name)
+    platforms = environment_platforms(manifest, environment)
+    rows = _rows(lock, environment, platforms, inputs.cuda_version)
+    docker = docker_platform or min(rows, default="")
+    if docker not in rows:
+        if docker in (locked_rows := _rows(lock, environment, platforms, "")):
+            wanted = shortened(locked_rows[docker][0].version("__cuda"))
+            raise UserError(
+                f"environment '{environment.name}' is for CUDA {wanted} or newer, not for {inputs.cuda_version}",
+                file=str(context / manifest.file),
+                hint=f"Leave 'cuda-version' empty, or set it to {wanted} or a newer version.",
+            )
+        raise _not_locked(lock, environment, platforms, rows, docker)
+    declared, row = rows[docker]
+    locked = lock.read(environment.name, row)
+    names = (declared.name, declared.subdir)
+    cuda = (
+        Derived(inputs.cuda_version, "input 'cuda-version'")
+        if inputs.cuda_version
+        else machine.cuda(declared, locked)
+    )
+    glibc = machine.glibc(declared, locked)
+    scripts = manifest.activation_scripts(environment.name, names)
+    find_links = manifest.find_links(environment.name)
+    for path in (*scripts, *find_links, *manifest.parse_time_files):
+        check_possible(path, source="the manifest", file=str(context / manifest.file))
+    missing = {script for script in scripts if not is_file(context, script)}
+    missing_files = tuple(path for path in manifest.parse_time_files if not exists(context, path))
+    known = set(manifest.environment_names)
+    own = own_source(locked, lock, environment, names, context)
+    return Workspace(
+        context=context,
+        manifest=manifest,
+        environment=environment.name,
+        features=environment.feature_names,
+        solve_group=environment.solve_group,
+        declared=declared,
+        platform=locked,
+        all_platforms=tuple(sorted(platform.name for platform in platforms)),
+        docker_platforms=tuple(sorted(rows)),
+        lock_version=lock.version,
+        cuda=cuda.value,
+        cuda_source=cuda.reason,
+        glibc=glibc.value,
+        glibc_source=glibc.reason,
+        own_source=own,
+        git_source=git_source(locked, lock),
+        find_links=tuple(place_of(local_path(path, context), context) for path in find_links),
+        source_places=source_places(lock, context),
+        context_entries=_entries(context),
+        scm_versioned=_takes_version_from_git(context, own),
+        unknown_environments=tuple(name for name in lock.environment_names if name not in known),
+        install_files=tuple(
+            checked_path(context, path, source=manifest.file)
+            for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
+            if path not in missing_files
+        ),
+        # A Dockerfile of the user's own copies what it needs.
+        config=PixiConfig() if inputs.dockerfile else pixi_config(context),
+        stale=_stale(manifest, lock, inputs),
+        activation_scripts=tuple(
+            checked_path(context, path, source="activation script") for path in scripts if path not in missing
+        ),
+        missing_files=missing_files,
+        missing_scripts=tuple(script for script in scripts if script in missing),
+        activation_env=tuple(sorted(manifest.activation_env(environment.name, names).items())),
+        include=_included(inputs, context),
+    )
+
+
+def _stale(manifest: Manifest, lock: Lock, inputs: Inputs) -> tuple[UserError, ...]:
+    """Give the first reasons; a Dockerfile of the user's own may install whatever the manifest says."""
+    if inputs.dockerfile:
+        return ()
+    return tuple(islice(stale_reasons(manifest, lock, version_key(inputs.pixi_version)), MOST_PROBLEMS))
+
+
+def _entries(context: Path) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(entry.name for entry in context.iterdir() if entry.name not in NEVER_COPIED))
+    except OSError as error:
+        raise UserError(f"the context '{context}' cannot be listed: {error.strerror or error}") from error
+
+
+def _takes_version_from_git(context: Path, own: Iterable[OwnSource]) -> bool:
+    """Tell whether a package says so where its build is described; each file is read once."""
+    folders = {package.path for package in own if package.is_inside}
+    named = (f"{folder}/{name}" for folder in sorted(folders) for name in _BUILD_DESCRIPTIONS)
+    files = {(context / path).resolve(): path for path in named if is_file(context, path)}
+    return any(
+        _SCM_PLUGINS.search(read_text(context, path, what=f"the file '{path}'", errors="replace"))
+        for path in files.values()
+    )
+
+
+def _environment(manifest: Manifest, name: str, context: Path) -> Environment:
+    """Check every environment, as Pixi refuses the manifest for any of them, and give the one of that name."""
+    names = manifest.environment_names
+    if name not in names:
+        # Comparing takes a time that grows with the lengths' product.
+        short = [known for known in names[:_MOST_COMPARED] if len(known) <= _LONGEST_COMPARED]
+        near = difflib.get_close_matches(name[:_LONGEST_COMPARED], short, n=1)
+        raise UserError(
+            f"there is no environment '{shortened(name)}'" + (f"; did you mean '{near[0]}'?" if near else ""),
+            file=str(context / manifest.file),
+            hint=f"Environments of this workspace: {listed(names)}.",
+        )
+    return {known: manifest.environment(known) for known in names}[name]
+
+
+def _rows(
+    lock: Lock, environment: Environment, platforms: Sequence[Platform], cuda: str
+) -> dict[str, tuple[Platform, LockRow]]:
+    """Find, for each of Docker's platforms, the one of the manifest's that Pixi prefers there and its row.
+
+    A driver older than a platform declares rules that platform out, as it does for Pixi.
+    """
+    found: dict[str, tuple[Platform, LockRow]] = {}
+    locked = lock.rows(environment.name)
+    for platform in platforms:
+        docker = DOCKER_PLATFORMS.get(platform.subdir, "")
+        wanted = platform.version("__cuda")
+        if not docker or docker in found or (cuda and wanted and version_key(cuda) < version_key(wanted)):
+            continue
+        if row := lock.row(environment.name, locked, platform):
+            found[docker] = (platform, row)
+    return found
+
+
+def _not_locked(
+    lock: Lock, environment: Environment, platforms: Sequence[Platform], rows: Iterable[str], docker: str
+) -> UserError:
+    """Say why there is nothing for one of Docker's platforms, or for none of them when ``docker`` is empty."""
+    where = docker or "any of Docker's platforms"
+    message = f"environment '{shortened(environment.name)}' is not locked for {where}"
+    if lock.is_empty(environment.name):
+        return UserError(
+            f"{message}: it has no packages in the lock",
+            file=lock.file,
+            hint="There is nothing to install. Environments with packages: "
+            + listed(name for name in lock.environment_names if not lock.is_empty(name))
+            + ".",
+        )
+    subdirs = [conda for conda, known in DOCKER_PLATFORMS.items() if docker in {known, ""}]
+    declared = [platform.name for platform in platforms if platform.subdir in subdirs]
+    if declared:
+        todo = f"The manifest has {listed(declared)} for it, so"
+    else:
+        have = listed(platform.name for platform in platforms)
+        todo = (
+            f"Its platforms in the manifest: {have}. Add '{next(iter(subdirs), docker)}' to those of the workspace"
+        )
+        todo += " and of its features,"
+    return UserError(
+        f"{message}; it is for {', '.join(sorted(rows))}" if rows else message,
+        file=lock.file,
+        hint=f"{todo} run `pixi lock` and commit {LOCK_NAME}.",
+    )
+
+
+def _included(inputs: Inputs, context: Path) -> tuple[str, ...]:
+    if inputs.include is None:
+        return (checked_path(context, "src", source="the folder to include"),) if is_folder(context, "src") else ()
+    return tuple(dict.fromkeys(checked_path(context, path, source="input 'include'") for path in inputs.include))
