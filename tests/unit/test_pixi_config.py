@@ -53,7 +53,7 @@ def test_where_it_is_not_used_is_said(folder: Folder, config: str, ignore: str, 
     found = read_workspace(Inputs(context=str(folder.path))).config
     assert says in found.unused
     assert bool(found.path) == (not says)
-    assert ("config.toml" in rendered(folder.path).partition("FROM base")[0]) == (not says)
+    assert ('COPY [".pixi/config.toml", "/app/.pixi/"]' in rendered(folder.path)) == (not says)
 
 
 def test_one_that_is_no_toml_is_an_error(folder: Folder) -> None:
