@@ -64,7 +64,9 @@ def _search_path() -> list[str]:
     import jinja2
     import markupsafe
 
-    files = (__file__, jinja2.__file__, markupsafe.__file__)
+    import pixi_container
+
+    files = (pixi_container.__file__, jinja2.__file__, markupsafe.__file__)
     return list(dict.fromkeys(str(Path(file).resolve().parents[1]) for file in files if file))
 
 
