@@ -88,6 +88,8 @@ def test_a_command_has_its_folder_and_its_output_for_itself(image: Image) -> Non
         assert image.run(*command, options=("--workdir", "/usr/lib")) == "/usr/lib"
     assert image.run("-c", "pwd", options=("--workdir", "/usr/lib", "--entrypoint", "bash")) == "/usr/lib"
     assert image.run("bash", "-c", f"cd /usr; {BATCH}; pwd") == "/usr"
+    closed = "unset PIXI_CONTAINER_ACTIVE PROJ_DATA; exec 2>&-; . /app/.pixi/activate.sh; echo $PROJ_DATA"
+    assert image.run("bash", "-c", closed) == f"{PREFIX}/share/proj"
 
 
 def test_what_was_on_before_is_on_afterwards(image: Image) -> None:
