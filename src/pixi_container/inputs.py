@@ -9,10 +9,14 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
-from pixi_container.image.layers import MOST_LAYERS
+from pixi_container.registry.credentials import Credential
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+MOST_LAYERS = 65
+"""Most layers of an environment: of the 100 that an image has, 20 are left to the base and 15 to the workspace."""
 
 
 class Kind(Enum):
@@ -179,18 +183,6 @@ INPUTS = (
         workflow_default="${{ github.token }}",
     ),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Credential:
-    """User name and password for one registry; the password never shows in a representation."""
-
-    registry: str
-    username: str
-    password: str
-
-    def __repr__(self) -> str:
-        return f"Credential(registry={self.registry!r}, username={self.username!r}, password=…)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixi_container.addresses import GITHUB_REGISTRY
+from pixi_container.errors import UserError
 from pixi_container.image.metadata import published_names
-from pixi_container.plan.decision import may_push
-from pixi_container.registry.credentials import push_credentials
+from pixi_container.registry.credentials import Credential
 from pixi_container.registry.docker_config import stored_credential
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-    from pixi_container.inputs import Credential, Inputs
+    from pixi_container.inputs import Inputs
     from pixi_container.registry.client import Registry
     from pixi_container.registry.reference import ImageReference
     from pixi_container.runner.event import Event
@@ -62,6 +63,42 @@ def request_for(event: Event, inputs: Inputs, env: Mapping[str, str], *, keep: b
     return Request(
         event=event, inputs=replace(inputs, conda_auth=""), env=env, keep=keep, withheld=("conda-auth",)
     )
+
+
+def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:
+    """Decide whether this run may publish, and say why not. What is not known to be safe may not."""
+    if event.is_pull_request:
+        return False, "a pull request is never pushed"
+    if event.is_merge_queue:
+        return False, "what a merge queue tries is never pushed"
+    if not event.may_push and event.is_known:
+        return False, f"the event '{event.name}' says no branch or tag that it is for"
+    if not event.may_push:
+        return False, f"the event '{event.name}' is not known to be safe to push from"
+    if not inputs.push:
+        return False, "'push' is false"
+    return True, ""
+
+
+def push_credentials(event: Event, inputs: Inputs, images: Collection[ImageReference]) -> tuple[Credential, ...]:
+    """Give the credentials for the registries of ``images``: by registry, else the pair, else GitHub's token."""
+    by_registry = {credential.registry: credential for credential in inputs.credentials}
+    found = []
+    for registry in dict.fromkeys(image.registry for image in images):
+        if registry in by_registry:
+            found.append(by_registry[registry])
+        elif inputs.password:
+            username = inputs.username or (event.actor if registry == GITHUB_REGISTRY else "")
+            if not username:
+                raise UserError(f"there is a password for {registry} but no user name", hint="Set 'username'.")
+            found.append(Credential(registry=registry, username=username, password=inputs.password))
+        elif registry == GITHUB_REGISTRY and inputs.github_token:
+            found.append(
+                Credential(
+                    registry=registry, username=event.actor or "x-access-token", password=inputs.github_token
+                )
+            )
+    return tuple(found)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pixi_container.docker.engine import Engine
+from pixi_container.docker.engine import Build, Engine
 from pixi_container.errors import UserError
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_for
@@ -45,7 +45,13 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
     with temporary_folder(request.env) as work, _docker_login(request, plan, work) as login:
         if request.inputs.conda_auth:
             write_secret(work / "conda-auth", request.inputs.conda_auth)
-        engine = Engine(plan, work, request.env, login, log)
+        build = Build(
+            dockerfile=plan.dockerfile,
+            local_image=plan.local_image,
+            leftover_images=plan.leftover_images,
+            test_container=plan.test_container if commands.test else "",
+        )
+        engine = Engine(build, work, request.env, login, log)
         try:
             if plan.push:
                 with log.step("Check the registries"):

@@ -21,8 +21,8 @@ import httpx
 import pytest
 
 from pixi_container.errors import UserError
-from pixi_container.inputs import Credential
 from pixi_container.registry.client import Registry, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import ImageReference
 from tests.end_to_end.conftest import ROOT, image_name
 from tests.rig.registry_front import Front, in_front_of

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import pytest
 
-from pixi_container.inputs import Credential
 from pixi_container.registry.client import Registry
+from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import ImageReference
 from tests.end_to_end.conftest import OURS, Outcome, rig
 from tests.end_to_end.images import STRANGER

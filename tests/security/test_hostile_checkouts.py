@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from pixi_container.changes.git import compare_revisions
 from pixi_container.errors import UserError
 from pixi_container.runner.checkout import (
     checkout_around,
     checkout_prefix,
     commit_date,
-    compare_revisions,
     local_event,
     source_version,
 )

@@ -25,9 +25,9 @@ import httpx
 import pytest
 
 from pixi_container.errors import UserError
-from pixi_container.inputs import Credential
 from pixi_container.registry import transport as registry_transport
 from pixi_container.registry.client import Registry, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import ImageReference, is_loopback, parse_reference
 
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pixi_container.errors import UserError
-from pixi_container.inputs import Credential
+from pixi_container.registry.credentials import Credential
 from pixi_container.registry.docker_config import private_docker_config, stored_credential
 
 OURS = Credential(registry="ghcr.io", username="me", password="hunter2")

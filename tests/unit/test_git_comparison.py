@@ -17,9 +17,8 @@ from urllib.parse import unquote
 import pytest
 
 from pixi_container.changes.comparison import Comparison
-from pixi_container.changes.git import CommitGoneError, GitUnavailableError, compare_remote
+from pixi_container.changes.git import CommitGoneError, GitUnavailableError, compare_remote, compare_revisions
 from pixi_container.errors import UserError
-from pixi_container.runner.checkout import compare_revisions
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "test",

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixi_container.errors import UserError
-from pixi_container.inputs import INPUTS, Credential, Inputs, parse_inputs, texts_in
+from pixi_container.inputs import INPUTS, Inputs, parse_inputs, texts_in
+from pixi_container.registry.credentials import Credential
 
 
 def test_defaults_need_no_input() -> None:

@@ -9,18 +9,20 @@ from datetime import datetime, timezone
 import pytest
 
 from pixi_container.changes.comparison import not_consulted
+from pixi_container.docker.builder import BuilderKind
+from pixi_container.docker.command import Command
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI, choose_base_images
 from pixi_container.image.definition import Texts, draft_image, file_digests, included_lfs_pointers
 from pixi_container.image.metadata import workspace_expressions
-from pixi_container.inputs import Credential, Inputs, parse_inputs
-from pixi_container.plan.commands import BuilderKind, Command
+from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.plan.decision import Published, decide
 from pixi_container.plan.plan import Findings, Plan, make_plan
 from pixi_container.registry.client import PublishedImage
-from pixi_container.registry.credentials import push_credentials
+from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import parse_reference
 from pixi_container.report import Report
+from pixi_container.request import push_credentials
 from pixi_container.runner.event import LOCAL, Event
 from pixi_container.tags import facts_from
 from pixi_container.workspace.workspace import read_workspace

@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 
 from pixi_container.errors import UserError
 from pixi_container.registry.reference import is_loopback
+from pixi_container.runner.checkout import checkout_around, repository_of
 from pixi_container.runner.git import run_git
 from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from pixi_container.changes.comparison import Comparison
 
@@ -158,3 +160,22 @@ def _authorization(url: str, token: str) -> dict[str, str]:
         "GIT_CONFIG_KEY_1": key,
         "GIT_CONFIG_VALUE_1": header,
     }
+
+
+def compare_revisions(folder: Path, base: str, head: str, env: Mapping[str, str]) -> Difference:
+    """Compare two revisions of the checkout around ``folder``. Raises ``UserError`` for an unknown one."""
+    checkout = checkout_around(folder)
+    if checkout is None:
+        raise UserError(f"'{folder}' is not in a Git checkout")
+    with repository_of(checkout, env) as git:
+        first, second = (
+            git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            for revision in (base, head)
+        )
+        for revision, commit in ((base, first), (head, second)):
+            if not commit:
+                raise UserError(
+                    f"there is no commit {revision!r} in the checkout around '{folder}'",
+                    hint="A shallow clone may lack it: `git fetch --unshallow`.",
+                )
+        return Difference(first, second, changed_paths(git.path, first, second, env))

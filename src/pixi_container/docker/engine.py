@@ -10,67 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.docker.failures import explain
 from pixi_container.errors import UserError
-from pixi_container.plan.commands import BuilderKind
 from pixi_container.processes import capture, stream
-from pixi_container.workspace.manifest import version_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pixi_container.docker.command import Command
     from pixi_container.log import Log
-    from pixi_container.plan.commands import Command
-    from pixi_container.plan.plan import Plan
 
 # What the build says where it could not split the environment, or pixi left something out, as buildx shows it.
 NOTE = re.compile(r"#\d+ [\d.]+ pixi-container: ((?:one layer|not run): .+)")
-_OLDEST_BUILDX = "0.12"
 _CLEAN_ATTEMPTS = 20
 _CLEAN_AGAIN_SECONDS = 0.2
-
-
-def native_platform(env: Mapping[str, str]) -> str:
-    """Give the engine's own platform, such as ``linux/amd64``.
-
-    Raises ``UserError`` when there is no docker command or no engine answers.
-    """
-    done = capture(["docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"], env=env)
-    platform = done.output.strip()
-    if done.code != 0 or "/" not in platform:
-        raise UserError(
-            f"no Docker engine answers: {done.errors.strip() or 'no server'}",
-            hint="Start Docker, or point DOCKER_HOST or a Docker context at one.",
-        )
-    return platform
-
-
-def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
-    """Find out what the builder can do; an empty name means the current one.
-
-    Raises ``UserError`` when buildx is missing or too old, or there is no such builder.
-    """
-    version = capture(["docker", "buildx", "version"], env=env)
-    found = re.search(r"v?(\d+\.\d+\.\d+)", version.output)
-    if version.code != 0 or not found:
-        raise UserError(
-            "docker buildx is not installed",
-            hint="Install Docker's buildx plugin: https://docs.docker.com/go/buildx/",
-        )
-    if version_key(found[1]) < version_key(_OLDEST_BUILDX):
-        raise UserError(f"docker buildx {found[1]} is too old", hint=f"Install {_OLDEST_BUILDX} or newer.")
-    inspected = capture(["docker", "buildx", "inspect", *([name] if name else [])], env=env)
-    driver = re.search(r"^Driver:\s+(\S+)", inspected.output, re.MULTILINE)
-    if inspected.code != 0 or not driver:
-        raise UserError(
-            f"the buildx builder {name!r} cannot be used: {inspected.errors.strip()}"
-            if name
-            else f"buildx has no usable builder: {inspected.errors.strip()}",
-            hint="`docker buildx ls` lists the builders; the input 'builder' names one.",
-        )
-    if driver[1] != "docker":
-        return BuilderKind(driver=driver[1])
-    status = capture(["docker", "info", "--format", "{{json .DriverStatus}}"], env=env)
-    return BuilderKind(driver="docker", annotations="io.containerd.snapshotter" in status.output)
 
 
 @dataclass(frozen=True)
@@ -81,11 +33,23 @@ class Pushed:
     config: str
 
 
-class Engine:
-    """Carries out the commands of one plan, showing what they print."""
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """What is built. ``leftover_images`` are removed at the end; ``test_container`` is empty without a test."""
 
-    def __init__(self, plan: Plan, work: Path, env: Mapping[str, str], login: Mapping[str, str], log: Log) -> None:
-        self._plan = plan
+    dockerfile: str
+    local_image: str
+    leftover_images: tuple[str, ...]
+    test_container: str
+
+
+class Engine:
+    """Carries out the commands of one build, showing what they print."""
+
+    def __init__(
+        self, build: Build, work: Path, env: Mapping[str, str], login: Mapping[str, str], log: Log
+    ) -> None:
+        self._build = build
         self._work = work
         self._env = env
         self._login = login
@@ -136,25 +100,25 @@ class Engine:
     def image_size(self) -> int:
         """Give the image's size in the engine in bytes, 0 when it is not known."""
         done = capture(
-            ["docker", "image", "inspect", "--format", "{{.Size}}", self._plan.local_image], env=self._env
+            ["docker", "image", "inspect", "--format", "{{.Size}}", self._build.local_image], env=self._env
         )
         return int(done.output) if done.code == 0 and done.output.strip().isdigit() else 0
 
     def clean(self) -> None:
         """Remove the test container, if it is still there, and the images that nobody asked for."""
-        if not self._started or not self._plan.leftover_images:
+        if not self._started or not self._build.leftover_images:
             return
         for _ in range(_CLEAN_ATTEMPTS):
-            if self._plan.commands.test:
+            if self._build.test_container:
                 self._remove_container()
-            done = capture(["docker", "image", "rm", *self._plan.leftover_images], env=self._env)
+            done = capture(["docker", "image", "rm", *self._build.leftover_images], env=self._env)
             # The engine may still be at removing the container, which holds on to the image until then.
             if "conflict" not in done.errors:
                 break
             time.sleep(_CLEAN_AGAIN_SECONDS)
 
     def _remove_container(self) -> None:
-        capture(["docker", "rm", "--force", self._plan.test_container], env=self._env)
+        capture(["docker", "rm", "--force", self._build.test_container], env=self._env)
 
     def _buildx(self, command: Command, needs: tuple[str, ...]) -> dict[str, str]:
         """Run one build and give the texts of its metadata, of which ``needs`` must be there."""
@@ -190,9 +154,9 @@ class Engine:
     def _prepare(self) -> None:
         if self._started:
             return
-        (self._work / "Dockerfile").write_text(self._plan.dockerfile, "utf-8")
+        (self._work / "Dockerfile").write_text(self._build.dockerfile, "utf-8")
         # What the action's clean-up step removes when this process is killed and cannot.
-        (self._work / "images").write_text("".join(f"{image}\n" for image in self._plan.leftover_images))
-        if self._plan.commands.test:
-            (self._work / "container").write_text(self._plan.test_container)
+        (self._work / "images").write_text("".join(f"{image}\n" for image in self._build.leftover_images))
+        if self._build.test_container:
+            (self._work / "container").write_text(self._build.test_container)
         self._started = True

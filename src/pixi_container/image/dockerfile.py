@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI
-from pixi_container.image.layers import MOST_LAYERS, environment_layers, layers_beside
+from pixi_container.image.layers import environment_layers, layers_beside
 from pixi_container.image.lock_check import lock_check_without_source
 from pixi_container.image.template import CONTROL, render, render_apart
 from pixi_container.image.workspace_stage import workspace_stage
+from pixi_container.inputs import MOST_LAYERS
 from pixi_container.paths import checked_path, exists
 from pixi_container.shortening import shortened
 from pixi_container.workspace.lock import LOCK_NAME

@@ -8,6 +8,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.inputs import MOST_LAYERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
 
 OWN_LAYER_BYTES = 3_000_000
 """Compressed size from which a conda package has a layer of its own."""
-
-MOST_LAYERS = 65
-"""Of the 100 that an image has at most, this leaves 20 to the base and 15 to the workspace."""
 
 _FOR_THE_WORKSPACE = 15
 

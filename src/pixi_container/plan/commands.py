@@ -7,20 +7,19 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.docker.command import WORK, Command
 from pixi_container.image.dockerfile import ACTIVATION_CHECK
 from pixi_container.image.fingerprint_labels import fingerprint_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pixi_container.docker.builder import BuilderKind
     from pixi_container.image.base_images import BaseImages
     from pixi_container.image.definition import Draft
     from pixi_container.inputs import Inputs
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
-
-WORK = "$WORK"
-"""Stands in a command line for the temporary folder that exists only while the plan is carried out."""
 
 # Annotations have no place in Docker's own media types, which are BuildKit's default.
 _PUSH = "type=registry,oci-mediatypes=true"
@@ -29,26 +28,6 @@ _NOWHERE = "type=cacheonly"
 _CHECK_AS = ("--user", "54321:54321", "--read-only", "--env", "HOME=/nonexistent")
 # An environment belongs to no commit: its date is the one that its files have.
 _ENVIRONMENT_EPOCH = 315532800
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuilderKind:
-    """What the buildx builder can do that changes a command line."""
-
-    driver: str = "docker-container"
-    annotations: bool = True
-
-
-@dataclass(frozen=True)
-class Command:
-    """One process: what it is for and its argument list."""
-
-    purpose: str
-    argv: tuple[str, ...]
-
-    def in_folder(self, work: str) -> tuple[str, ...]:
-        """Give the argument list with the temporary folder's name put in."""
-        return tuple(argument.replace(WORK, work) for argument in self.argv)
 
 
 @dataclass(frozen=True, kw_only=True)

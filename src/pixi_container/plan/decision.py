@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.display import shown_path
 from pixi_container.registry.reference import name_of
+from pixi_container.request import may_push
 from pixi_container.runner.event import LOCAL
 
 if TYPE_CHECKING:
@@ -52,21 +53,6 @@ class Decision:
     reason: str
     images: tuple[ImageReference, ...] = ()
     new_tags: tuple[str, ...] = ()
-
-
-def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:
-    """Decide whether this run may publish, and say why not. What is not known to be safe may not."""
-    if event.is_pull_request:
-        return False, "a pull request is never pushed"
-    if event.is_merge_queue:
-        return False, "what a merge queue tries is never pushed"
-    if not event.may_push and event.is_known:
-        return False, f"the event '{event.name}' says no branch or tag that it is for"
-    if not event.may_push:
-        return False, f"the event '{event.name}' is not known to be safe to push from"
-    if not inputs.push:
-        return False, "'push' is false"
-    return True, ""
 
 
 def nothing_to_do(event: Event, inputs: Inputs, changes: Changes, relevant: tuple[str, ...]) -> Decision | None:

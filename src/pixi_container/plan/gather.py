@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 from pixi_container.changes.comparison import Changes, Relevance, assumed, comparison_for, not_consulted
 from pixi_container.changes.detect import find_changes, known, running_workflow, workspace_prefix
-from pixi_container.docker.engine import builder_kind, native_platform
+from pixi_container.changes.git import compare_revisions
+from pixi_container.docker.builder import BuilderKind, builder_kind, native_platform
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.definition import Texts, draft_image, file_digests, included_lfs_pointers, relevant_paths
 from pixi_container.image.metadata import facts_for, workspace_expressions
 from pixi_container.paths import checked_path, read_text
-from pixi_container.plan.commands import BuilderKind
-from pixi_container.plan.decision import BUILD, Published, decide, may_push, nothing_to_do
+from pixi_container.plan.decision import BUILD, Published, decide, nothing_to_do
 from pixi_container.plan.existing import find_environment, find_images
 from pixi_container.plan.plan import Findings, Plan, image_tags, make_plan, may_reuse_environment
 from pixi_container.plan.problems import problems_of
+from pixi_container.request import may_push
 from pixi_container.runner.checked_out import event_to_speak_of
-from pixi_container.runner.checkout import compare_revisions, source_version, what_is_checked_out
+from pixi_container.runner.checkout import source_version, what_is_checked_out
 from pixi_container.workspace.workspace import read_workspace
 
 if TYPE_CHECKING:

@@ -16,18 +16,19 @@ from pixi_container.image.metadata import published_names
 from pixi_container.paths import HOW_TO_FETCH_LFS, is_below
 from pixi_container.plan.commands import (
     BuildCommands,
-    BuilderKind,
     BuildOrder,
     build_commands,
     local_image_name,
     test_container_name,
 )
-from pixi_container.plan.decision import BUILD, may_push
+from pixi_container.plan.decision import BUILD
 from pixi_container.registry.reference import name_of
+from pixi_container.request import may_push
 from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
     from pixi_container.changes.comparison import Changes
+    from pixi_container.docker.builder import BuilderKind
     from pixi_container.image.base_images import BaseImages
     from pixi_container.image.definition import Draft
     from pixi_container.inputs import Inputs

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from pixi_container.inputs import Credential
+    from pixi_container.registry.credentials import Credential
     from pixi_container.registry.reference import ImageReference
 
 __all__ = [

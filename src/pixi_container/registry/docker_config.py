@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_CREDENTIALS
 from pixi_container.child_environment import CREDENTIAL_HELPER, passing
 from pixi_container.errors import UserError
-from pixi_container.inputs import Credential
 from pixi_container.json_object import object_under
 from pixi_container.processes import capture
+from pixi_container.registry.credentials import Credential
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from httpcore import SOCKET_OPTION
     from tenacity import RetryCallState
 
-    from pixi_container.inputs import Credential
+    from pixi_container.registry.credentials import Credential
     from pixi_container.registry.reference import ImageReference
 
 T = TypeVar("T")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from pixi_container.changes.git import Difference, changed_paths
 from pixi_container.errors import UserError
 from pixi_container.paths import read_bytes, read_text
 from pixi_container.runner.checked_out import CheckedOut
@@ -87,7 +86,7 @@ def local_event(folder: Path, env: Mapping[str, str]) -> Event:
     sha = tag = branch = default = remote = ""
     checkout = checkout_around(folder)
     if checkout:
-        with _repository(checkout, env) as git:
+        with repository_of(checkout, env) as git:
             sha = git("rev-parse", "--verify", "--quiet", "HEAD")
             tag = git("describe", "--tags", "--exact-match", "HEAD") if sha else ""
             branch = git("symbolic-ref", "--quiet", "--short", "HEAD")
@@ -112,7 +111,7 @@ def what_is_checked_out(folder: Path, event: Event, env: Mapping[str, str]) -> C
     checkout = checkout_around(folder)
     if checkout is None or not _COMMIT_ID.fullmatch(event.sha):
         return CheckedOut()
-    with _repository(checkout, env) as git:
+    with repository_of(checkout, env) as git:
         sha = git("rev-parse", "--verify", "--quiet", "HEAD")
         is_later = sha != event.sha and git("merge-base", event.sha, sha) == event.sha
         configuration = _text(checkout.common_dir, "config")
@@ -126,7 +125,7 @@ def commit_date(folder: Path, sha: str, env: Mapping[str, str]) -> datetime | No
     checkout = checkout_around(folder)
     if checkout is None or not _COMMIT_ID.fullmatch(sha):
         return None
-    with _repository(checkout, env) as git:
+    with repository_of(checkout, env) as git:
         header = git("cat-file", "commit", sha).partition("\n\n")[0]
     committer = _COMMITTER.search(header)
     if not committer:
@@ -144,7 +143,7 @@ def source_version(folder: Path, env: Mapping[str, str]) -> str:
     checkout = checkout_around(folder)
     if checkout is None:
         return ""
-    with _repository(checkout, env) as git:
+    with repository_of(checkout, env) as git:
         described = git("describe", "--tags", "--long", "--match", "*[0-9]*")
         version = re.fullmatch(r".*?(\d+(?:\.\d+)*)-(\d+)-(g[0-9a-f]+)", described)
         if version:
@@ -153,26 +152,7 @@ def source_version(folder: Path, env: Mapping[str, str]) -> str:
     return f"0.0.0+g{sha}" if sha else ""
 
 
-def compare_revisions(folder: Path, base: str, head: str, env: Mapping[str, str]) -> Difference:
-    """Compare two revisions of the checkout around ``folder``. Raises ``UserError`` for an unknown one."""
-    checkout = checkout_around(folder)
-    if checkout is None:
-        raise UserError(f"'{folder}' is not in a Git checkout")
-    with _repository(checkout, env) as git:
-        first, second = (
-            git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-            for revision in (base, head)
-        )
-        for revision, commit in ((base, first), (head, second)):
-            if not commit:
-                raise UserError(
-                    f"there is no commit {revision!r} in the checkout around '{folder}'",
-                    hint="A shallow clone may lack it: `git fetch --unshallow`.",
-                )
-        return Difference(first, second, changed_paths(git.path, first, second, env))
-
-
-class _Git:
+class Git:
     """Reading commands on one repository."""
 
     def __init__(self, path: str, env: Mapping[str, str]) -> None:
@@ -186,7 +166,7 @@ class _Git:
 
 
 @contextmanager
-def _repository(checkout: Checkout, env: Mapping[str, str]) -> Iterator[_Git]:
+def repository_of(checkout: Checkout, env: Mapping[str, str]) -> Iterator[Git]:
     """Yield git on a repository of our own with the checkout's refs and objects.
 
     What the objects' folder says of alternates is left out, as they may lie anywhere.
@@ -195,7 +175,7 @@ def _repository(checkout: Checkout, env: Mapping[str, str]) -> Iterator[_Git]:
         # Of what cannot be read git says that it is not there.
         with suppress(OSError):
             _lay_out(folder, checkout)
-        yield _Git(str(folder), env)
+        yield Git(str(folder), env)
 
 
 def _lay_out(folder: Path, checkout: Checkout) -> None:

@@ -1,0 +1,68 @@
+"""Which engine and builder there are, and what the builder can do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
+from pixi_container.processes import capture
+from pixi_container.workspace.manifest import version_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OLDEST_BUILDX = "0.12"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuilderKind:
+    """What the buildx builder can do that changes a command line."""
+
+    driver: str = "docker-container"
+    annotations: bool = True
+
+
+def native_platform(env: Mapping[str, str]) -> str:
+    """Give the engine's own platform, such as ``linux/amd64``.
+
+    Raises ``UserError`` when there is no docker command or no engine answers.
+    """
+    done = capture(["docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"], env=env)
+    platform = done.output.strip()
+    if done.code != 0 or "/" not in platform:
+        raise UserError(
+            f"no Docker engine answers: {done.errors.strip() or 'no server'}",
+            hint="Start Docker, or point DOCKER_HOST or a Docker context at one.",
+        )
+    return platform
+
+
+def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
+    """Find out what the builder can do; an empty name means the current one.
+
+    Raises ``UserError`` when buildx is missing or too old, or there is no such builder.
+    """
+    version = capture(["docker", "buildx", "version"], env=env)
+    found = re.search(r"v?(\d+\.\d+\.\d+)", version.output)
+    if version.code != 0 or not found:
+        raise UserError(
+            "docker buildx is not installed",
+            hint="Install Docker's buildx plugin: https://docs.docker.com/go/buildx/",
+        )
+    if version_key(found[1]) < version_key(_OLDEST_BUILDX):
+        raise UserError(f"docker buildx {found[1]} is too old", hint=f"Install {_OLDEST_BUILDX} or newer.")
+    inspected = capture(["docker", "buildx", "inspect", *([name] if name else [])], env=env)
+    driver = re.search(r"^Driver:\s+(\S+)", inspected.output, re.MULTILINE)
+    if inspected.code != 0 or not driver:
+        raise UserError(
+            f"the buildx builder {name!r} cannot be used: {inspected.errors.strip()}"
+            if name
+            else f"buildx has no usable builder: {inspected.errors.strip()}",
+            hint="`docker buildx ls` lists the builders; the input 'builder' names one.",
+        )
+    if driver[1] != "docker":
+        return BuilderKind(driver=driver[1])
+    status = capture(["docker", "info", "--format", "{{json .DriverStatus}}"], env=env)
+    return BuilderKind(driver="docker", annotations="io.containerd.snapshotter" in status.output)

@@ -1,0 +1,54 @@
+"""The packages: each imports what stands above it in CONTRIBUTING, and nothing that stands below."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "pixi_container"
+PACKAGES = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
+
+
+def stated_order() -> list[str]:
+    """Return the names in the block of CONTRIBUTING that lists them, the lowest first."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    block = text.partition("<!-- order -->")[2].partition("<!-- /order -->")[0]
+    return [line.split()[0] for line in block.splitlines() if line and not line.startswith("```")]
+
+
+def imported(file: Path) -> set[str]:
+    """Return the packages and top-level modules of ours that a file imports, for its types as well."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "pixi_container":
+            names |= {alias.name for alias in node.names if (SOURCE / alias.name).with_suffix(".py").exists()}
+            names |= {alias.name for alias in node.names if alias.name in PACKAGES}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pixi_container."):
+            names.add(str(node.module).split(".")[1])
+    return names
+
+
+def test_contributing_names_every_package_and_module() -> None:
+    modules = [path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__"]
+    assert sorted(stated_order()) == sorted([*PACKAGES, *modules])
+
+
+@pytest.mark.parametrize(
+    "file", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.relative_to(SOURCE).as_posix()
+)
+def test_nothing_is_imported_from_above(file: Path) -> None:
+    order = stated_order()
+    own = file.relative_to(SOURCE).parts[0].removesuffix(".py")
+    above = set(order[order.index(own) + 1 :]) if own in order else set()
+    assert imported(file) & above == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_says_what_it_is_and_starts_nothing(package: str) -> None:
+    """Start-up stays lazy: what a package is for is all that stands in its `__init__`."""
+    tree = ast.parse((SOURCE / package / "__init__.py").read_text("utf-8"))
+    assert ast.get_docstring(tree)
+    assert package == "tags" or len(tree.body) == 1
