@@ -235,7 +235,7 @@ def test_only_cuda_environments_have_the_drivers_variables(folder: Folder) -> No
 
 @pytest.mark.parametrize("environment", ["default", "gpu"])
 def test_a_template_of_ones_own_gets_the_same_values(folder: Folder, environment: str) -> None:
-    ours = (Path(__file__).parents[2] / "Dockerfile.template").read_text("utf-8")
+    ours = (Path(__file__).parents[3] / "Dockerfile.template").read_text("utf-8")
     workspace = read_workspace(
         parse_inputs({"context": str(folder.path), "environment": environment}), "linux/amd64"
     )

@@ -11,7 +11,7 @@ from pixi_container.image.definition import file_digests, relevant_paths
 from pixi_container.inputs import Inputs
 from pixi_container.workspace.pixi_config import PixiConfig
 from pixi_container.workspace.workspace import read_workspace
-from tests.unit.test_dockerfile import rendered
+from tests.unit.image.test_dockerfile import rendered
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Folder

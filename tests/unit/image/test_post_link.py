@@ -11,7 +11,7 @@ import pytest
 from pixi_container.docker.engine import NOTE
 from pixi_container.image.dockerfile import TEMPLATE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def noted(tmp_path: Path, *files: str, config: str = "") -> str:

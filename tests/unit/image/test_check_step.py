@@ -10,7 +10,7 @@ import pytest
 
 from pixi_container.image.dockerfile import ACTIVATION_CHECK, TEMPLATE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def checked(workdir: Path, activation: str) -> subprocess.CompletedProcess[str]:

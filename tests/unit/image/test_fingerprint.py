@@ -16,7 +16,7 @@ from pixi_container.tags import facts_from
 from pixi_container.workspace.workspace import read_workspace
 from tests.unit.conftest import Folder
 
-TEMPLATE = Path(__file__).parents[2] / "Dockerfile.template"
+TEMPLATE = Path(__file__).parents[3] / "Dockerfile.template"
 
 EVENT = Event(name="push", ref="refs/heads/main", sha="0" * 40, repository="lab/study")
 DATE = datetime(2026, 1, 2, tzinfo=timezone.utc)

@@ -13,7 +13,7 @@ import pytest
 from pixi_container.image.base_images import DEFAULT_PIXI
 from pixi_container.image.dockerfile import TEMPLATE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPTS = dict(
     re.findall(r'^COPY <<"(\w+)" \S+\n(.*?)^\1$', (ROOT / TEMPLATE).read_text(), re.MULTILINE | re.DOTALL)
 )
