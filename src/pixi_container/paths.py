@@ -1,6 +1,6 @@
 """The one place that opens a user's file by its name: path, kind and size are checked before it is read.
 
-Files of the build context that are met in a walk are hashed in ``context_files``, which follows no link.
+Files of the build context that are met in a walk are hashed in ``workspace.build_context``, which follows no link.
 
 A checkout comes from whoever opened the pull request. A link may lead anywhere on the machine, a named pipe never
 answers, and a file may be larger than memory.

@@ -23,8 +23,7 @@ class Comparison:
     """Two states to compare: ``base``, or the tip of ``base_branch``, or the first parent of ``head``.
 
     ``pull_request`` is the number of the one whose list of files GitHub has, and ``listed_files`` how many the
-    payload says there are. With ``only_listed`` nothing of the head may be fetched. ``forced`` tells that
-    ``head`` may not descend from ``base``.
+    payload says there are. With ``only_listed`` nothing of the head may be fetched.
     """
 
     head: str
@@ -34,7 +33,6 @@ class Comparison:
     pull_request_head: str = ""
     listed_files: int | None = None
     only_listed: bool = False
-    forced: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,12 +108,12 @@ def _comparison_for(event: Event) -> Comparison | Changes:
 def _of_push(event: Event) -> Comparison | Changes:
     before, head = str(event.payload.get("before") or ""), str(event.payload.get("after") or event.sha)
     if before and not _NOTHING.fullmatch(before):
-        return Comparison(head=head, base=before, forced=bool(event.payload.get("forced")))
+        return Comparison(head=head, base=before)
     if not before:
         return assumed("the payload does not say what the branch was before", head=head)
     if not event.default_branch or event.branch == event.default_branch:
         return assumed(f"this is the first push of branch {event.branch}", head=head)
-    return Comparison(head=head, base_branch=event.default_branch, forced=True)
+    return Comparison(head=head, base_branch=event.default_branch)
 
 
 def _of_pull_request(event: Event) -> Comparison | Changes:

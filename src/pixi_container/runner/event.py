@@ -39,7 +39,6 @@ class Event:
     base_ref: str = ""
     server_url: str = GITHUB
     api_url: str = GITHUB_API
-    run_url: str = ""
     actor: str = ""
     payload: Mapping[str, Any] = field(default_factory=dict)
 
@@ -102,29 +101,20 @@ class Event:
         """The repository's default branch as the payload has it, else empty."""
         return str(object_under(self.payload, "repository").get("default_branch") or "")
 
-    @property
-    def owner(self) -> str:
-        """The repository's owner."""
-        return self.repository.partition("/")[0]
-
 
 def event_from_environment(env: Mapping[str, str]) -> Event:
     """Read the event that a workflow's step is told of by ``GITHUB_*`` variables and the payload file.
 
     Raises ``UserError`` when the payload file is missing or is no JSON object.
     """
-    server = env.get("GITHUB_SERVER_URL") or GITHUB
-    repository = env.get("GITHUB_REPOSITORY", "")
-    run = env.get("GITHUB_RUN_ID", "")
     return Event(
         name=env.get("GITHUB_EVENT_NAME", ""),
         ref=env.get("GITHUB_REF", ""),
         sha=env.get("GITHUB_SHA", ""),
-        repository=repository,
+        repository=env.get("GITHUB_REPOSITORY", ""),
         base_ref=env.get("GITHUB_BASE_REF", ""),
-        server_url=server,
+        server_url=env.get("GITHUB_SERVER_URL") or GITHUB,
         api_url=env.get("GITHUB_API_URL") or GITHUB_API,
-        run_url=f"{server}/{repository}/actions/runs/{run}" if run and repository else "",
         actor=env.get("GITHUB_ACTOR", ""),
         payload=_payload(env.get("GITHUB_EVENT_PATH", "")),
     )

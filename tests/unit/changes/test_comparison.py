@@ -38,11 +38,11 @@ def of(name: str, ref: str = "refs/heads/main", sha: str = AFTER, **payload: Any
         (of("push", before="b" * 64, after="a" * 64), Comparison(head="a" * 64, base="b" * 64)),
         (
             of("push", before=BEFORE, after=AFTER, forced=True),
-            Comparison(head=AFTER, base=BEFORE, forced=True),
+            Comparison(head=AFTER, base=BEFORE),
         ),
         (
             of("push", "refs/heads/side", before=NO_COMMIT, after=AFTER),
-            Comparison(head=AFTER, base_branch="main", forced=True),
+            Comparison(head=AFTER, base_branch="main"),
         ),
         (
             of("pull_request", "refs/pull/7/merge", MERGE, number=7, pull_request=REQUEST),
