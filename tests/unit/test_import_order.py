@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,14 @@ def test_a_package_says_what_it_is_and_starts_nothing(package: str) -> None:
     tree = ast.parse((SOURCE / package / "__init__.py").read_text("utf-8"))
     assert ast.get_docstring(tree)
     assert package == "tags" or len(tree.body) == 1
+
+
+def test_the_diagram_has_every_package() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    diagram = text.partition("```mermaid")[2].partition("```")[0]
+    nodes = set(re.findall(r"^  (\w+) -->|(?:-->|\|) ?(\w+)$", diagram, re.MULTILINE))
+    names = {name for pair in nodes for name in pair if name}
+    assert names <= set(stated_order())
+    assert set(PACKAGES) <= names
+    table = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(table) == PACKAGES
