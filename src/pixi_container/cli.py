@@ -34,7 +34,7 @@ _COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
-    """Run one command and give the exit code: 0 done, 1 something to mend, 2 a wrong command line."""
+    """Run one command and give the exit code: 0 done, 1 user error, 2 a wrong command line."""
     from pixi_container.processes import Interrupted, stop_on_signals
 
     env = os.environ if env is None else env

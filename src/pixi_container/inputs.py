@@ -121,7 +121,7 @@ INPUTS = (
     Input(
         "layers",
         "auto",
-        f"Most layers that the environment is split into by package, up to {MOST_LAYERS}, which is `auto`; `1` "
+        f"Maximum number of environment layers, split by package, up to {MOST_LAYERS}, which is `auto`; `1` "
         "keeps it in one. A changed package is pushed and pulled with its layer alone. Storage without "
         "overlay, such as podman's `vfs`, keeps a copy of the image for each layer: `1` is best there.",
     ),
@@ -153,26 +153,24 @@ INPUTS = (
     Input(
         "paths",
         "",
-        "More files whose change counts, as globs relative to `context`, one per line; `!` in front excepts. The "
-        "workspace's own files count anyway.",
+        "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. The "
+        "workspace's own files always count.",
         Kind.LINES,
     ),
     Input(
         "skip-unchanged",
         "true",
-        "Whether nothing is built where nothing changed that the image depends on. A push then still puts its "
-        "tags on the image that there is.",
+        "Skip the build when no relevant file changed. A push still adds its tags to the existing image.",
     ),
     Input(
         "reuse-environment",
         "true",
-        "Whether the environment is published as an image of its own, and used by later builds with the same "
-        "packages.",
+        "Publish the environment as its own image, and reuse it in later builds with the same packages.",
     ),
     Input(
         "promote",
         "true",
-        "Whether an image that was built and tested from the same inputs gets the new tags, in place of a build.",
+        "Retag a matching, tested image instead of rebuilding.",
     ),
     Input("builder", "auto", "Name of a buildx builder; `auto` is the current one."),
     Input(

@@ -35,7 +35,7 @@ class Log(Protocol):
         """Open a titled step, which tells its seconds when it ends well."""
 
     def foreign(self) -> AbstractContextManager[Callable[[str], None]]:
-        """Give what shows a child process's lines, none of which is ever taken for a command."""
+        """Yield a printer for the output of an untrusted child: none of its lines is ever taken for a command."""
 
     def warning(self, text: str) -> None:
         """Print a warning."""

@@ -59,7 +59,7 @@ _starting = _Starting()
 
 @contextmanager
 def _whole_start() -> Iterator[None]:
-    """Hold ``Interrupted`` back for as long as a process may run of which we do not know yet."""
+    """Defer interrupts until the child process is recorded."""
     _starting.active = True
     try:
         yield

@@ -33,8 +33,8 @@ OUTPUTS = {
     "digest": "Digest of the image on the registry, else empty.",
     "image": "`name@digest` of the image on the registry, else empty.",
     "environment-image": "The environment's own image, which later builds use, else empty.",
-    "fingerprint": "Fingerprint of the environment: equal where its image would be equal.",
-    "image-fingerprint": "Fingerprint of the image: equal where its content would be equal.",
+    "fingerprint": "Hash of everything that determines the environment image.",
+    "image-fingerprint": "Hash of everything that determines the image's content.",
     "dockerfile": "Text of the rendered Dockerfile.",
     "metadata": "The whole plan as JSON.",
 }

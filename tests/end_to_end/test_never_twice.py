@@ -240,7 +240,7 @@ def test_the_commit_before_is_gone(project: Project) -> None:
 def test_a_new_branch_is_compared_with_the_default_branch(project: Project) -> None:
     repository, first = project.github.repository, head(project)
     main = repository.commit_id("refs/heads/main")
-    outcome = decided(project.pushed(NOTHING, main, "calm"), "skip", "has all of the tags")
+    outcome = decided(project.pushed(NOTHING, main, "calm"), "skip", "is up to date under every tag")
     assert outcome.outputs["base"] == main
     work = repository.commit({"study/src/main.sh": "echo work\n"}, branch="work", parents=[main])
     outcome = decided(project.pushed(NOTHING, work, "work"), "build", "src/main.sh changed")
@@ -268,7 +268,7 @@ def test_a_tag_on_a_commit_that_is_built(project: Project) -> None:
 
 def test_a_release_of_a_tag_finds_its_tags_done(project: Project) -> None:
     decided(project.tagged("v1.2.3"), "promote")
-    outcome = decided(project.tagged("v1.2.3", event="release"), "skip", "has all of the tags")
+    outcome = decided(project.tagged("v1.2.3", event="release"), "skip", "is up to date under every tag")
     assert outcome.outputs["pushed"] == "true"
 
 
@@ -309,7 +309,7 @@ def test_a_tag_on_another_content_than_what_is_latest(project: Project) -> None:
 
 @pytest.mark.parametrize("event", ["workflow_dispatch", "schedule", "repository_dispatch"])
 def test_what_is_started_by_hand_or_by_the_clock(project: Project, event: str) -> None:
-    decided(project.started(event), "skip", "has all of the tags")
+    decided(project.started(event), "skip", "is up to date under every tag")
     decided(project.started(event, skip_unchanged="false"), "promote")
     decided(project.started(event, promote="false", skip_unchanged="false"), "build", "'promote' is false")
     assert set(project.tags()) == {"main", "latest", f"sha-{head(project)}"}

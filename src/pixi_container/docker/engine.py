@@ -142,11 +142,11 @@ class Engine:
         try:
             metadata: dict[str, Any] = json.loads((self._work / f"{command.purpose}.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise UserError(f"buildx ended well but left no metadata: {error}") from error
+            raise UserError(f"buildx succeeded but left no metadata: {error}") from error
         missing = set(needs) - metadata.keys()
         if missing:
             raise UserError(
-                f"buildx ended well but reports no {' and no '.join(sorted(missing))}",
+                f"buildx succeeded but did not report {' and no '.join(sorted(missing))}",
                 hint="Use a builder of the docker, docker-container, remote or kubernetes driver.",
             )
         return {name: value for name, value in metadata.items() if isinstance(value, str)}

@@ -88,7 +88,7 @@ def decide(
         missing = tuple(tag for tag, digest in published.tags.items() if digest != digests[name_of(tag)])
         image = f"{existing[0].name}@{existing[0].digest[:19]}"
         if inputs.skip_unchanged and not missing:
-            return Decision(kind=SKIP, reason=f"{image} is this image and has all of the tags", images=existing)
+            return Decision(kind=SKIP, reason=f"{image} is up to date under every tag", images=existing)
         if unchanged:
             return Decision(
                 kind=SKIP,

@@ -99,7 +99,7 @@ def changes_between(request: Request, base: str, head: str) -> tuple[Changes, tu
 def _ask_for_changes(request: Request, log: Log) -> Changes:
     asks = not isinstance(comparison_for(request.event), Changes)
     if asks and workspace_prefix(request.context) is None:
-        return assumed(f"'{request.context}' lies in no git checkout, so no change can be told to be in it")
+        return assumed(f"'{request.context}' is not in a Git checkout; changes cannot be determined")
     return find_changes(request.event, request.inputs.github_token, request.env, log.say)
 
 

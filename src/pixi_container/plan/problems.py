@@ -106,7 +106,7 @@ def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
         problem = f"{place}, a path that a Dockerfile cannot name in a mount"
         hint = "Accepted: letters, digits and . _ @ + - between slashes."
     elif not is_name(package.name):
-        problem, hint = "has a name that is none", "Run `pixi lock` and commit the result."
+        problem, hint = "has an invalid name", "Run `pixi lock` and commit the result."
     elif package.kind == "conda-source" and workspace.lock_version < 7:
         problem = f"is built by conda, for which version {workspace.lock_version} of the lock is too old"
         hint = f"Run `pixi lock` with pixi 0.68 or newer and commit {LOCK_NAME}."

@@ -234,7 +234,7 @@ class Registry:
         return {_encodable(name): _encodable(value) for name, value in labels.items() if isinstance(value, str)}
 
     def referrers(self, reference: ImageReference) -> tuple[Descriptor, ...]:
-        """Give what says that it is about this image: signatures, attestations. None are found by no error.
+        """Give what says that it is about this image: signatures, attestations. An empty result is not an error.
 
         Source, with the tag that stands in where a registry does not have the call:
         https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers

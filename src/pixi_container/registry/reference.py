@@ -75,7 +75,7 @@ def parse_reference(text: str, *, source: str) -> ImageReference:
     )
     if not valid:
         raise UserError(
-            f"{source}: {text[:_SHOWN]!r} is no image reference",
+            f"{source}: {text[:_SHOWN]!r} is not a valid image reference",
             hint="Accepted: [registry/]repository[:tag][@sha256:…], lower-case, such as ghcr.io/owner/name.",
         )
     return ImageReference(registry, repository, tag, digest)

@@ -458,7 +458,7 @@ class Transport:
             self._check(replace(call, expected=()), answer)
             given = _answer(answer).json()
         token = given.get("token") or given.get("access_token")
-        # What is no header would be shown in the error that says so.
+        # An invalid header would leak the token in the error.
         if (
             not isinstance(token, str)
             or not (token.isascii() and token.isprintable())

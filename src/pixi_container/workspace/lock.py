@@ -204,7 +204,7 @@ def read_lock(context: Path) -> Lock:
     version = _version(text)
     if version > NEWEST_VERSION:
         raise UserError(
-            f"the lock has version {version}; up to {NEWEST_VERSION} is known here",
+            f"the lock has version {version}; versions up to {NEWEST_VERSION} are supported",
             file=str(path),
             line=_line(text, "version:"),
             hint="Use a newer release of this action, or write the lock with an older pixi.",

@@ -152,7 +152,7 @@ def test_conda_source_packages_are_counted_out_of_the_first_install(workspace: W
         (("tools", "pypi-editable", "packages/submodule"), "an empty folder"),
         (("tools", "wheel", "wheels/pointer.whl"), "a Git LFS pointer"),
         (("tools", "pypi-path", "my package"), "cannot name in a mount"),
-        (("tools --all", "pypi-path", "packages/tools"), "has a name that is none"),
+        (("tools --all", "pypi-path", "packages/tools"), "has an invalid name"),
     ],
 )
 def test_what_cannot_be_built_is_said_and_never_rendered(

@@ -50,7 +50,7 @@ def test_short_names_become_full(text: str, full: str) -> None:
     ],
 )
 def test_what_is_no_reference_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="is no image reference"):
+    with pytest.raises(UserError, match="is not a valid image reference"):
         parse_reference(text, source="test")
 
 
