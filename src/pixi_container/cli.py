@@ -35,7 +35,7 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
     """Run one command and give the exit code: 0 done, 1 user error, 2 a wrong command line."""
-    from pixi_container.processes import Interrupted, stop_on_signals
+    from pixi_container.interrupts import Interrupted, stop_on_signals
 
     env = os.environ if env is None else env
     options = _parser().parse_args(argv)

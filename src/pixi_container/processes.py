@@ -11,31 +11,23 @@ import signal
 import subprocess
 import time
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from pixi_container.child_environment import child_environment
 from pixi_container.errors import UserError
+from pixi_container.interrupts import interrupts_deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from types import FrameType
 
 # Enough for the report of a package that a compiler of C++ gives up on, which quotes all that was said.
 _KEPT_LINES = 5000
 _STOP_SECONDS = 10
 _STOP_AGAIN_SECONDS = 0.2
-
-
-class Interrupted(BaseException):
-    """A signal asked the program to stop; no ``Exception``, so that nothing takes it for a failure."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
 
 
 @dataclass(frozen=True)
@@ -45,48 +37,6 @@ class Finished:
     code: int
     output: str
     errors: str = ""
-
-
-class _Starting:
-    """Whether a process is being started, and the signal that came meanwhile."""
-
-    active = False
-    interrupted = 0
-
-
-_starting = _Starting()
-
-
-@contextmanager
-def _whole_start() -> Iterator[None]:
-    """Defer interrupts until the child process is recorded."""
-    _starting.active = True
-    try:
-        yield
-    finally:
-        _starting.active = False
-    if _starting.interrupted:
-        raise Interrupted(_starting.interrupted)
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into ``Interrupted``, so that every clean-up on the way out runs."""
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        # What cleans up now must not be cut short by the second signal that a runner sends.
-        for other in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(other, signal.SIG_IGN)
-        if not _starting.active:
-            raise Interrupted(number)
-        _starting.interrupted = number
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def capture(
@@ -142,7 +92,7 @@ def stream(
     last: deque[str] = deque(maxlen=_KEPT_LINES)
     process: subprocess.Popen[str] | None = None
     try:
-        with _whole_start():
+        with interrupts_deferred():
             process = _start(argv, child_environment(argv[0], env) | dict(added or {}))
             if group_file:
                 group_file.write_text(str(process.pid))

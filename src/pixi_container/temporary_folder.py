@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.interrupts import interrupts_deferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,12 +19,20 @@ if TYPE_CHECKING:
 def temporary_folder(env: Mapping[str, str]) -> Iterator[Path]:
     """Yield an empty folder, gone afterwards whatever happens. Raises ``UserError`` when there can be none."""
     parent = Path(env.get("RUNNER_TEMP") or tempfile.gettempdir())
+    folder: Path | None = None
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="pixi-container-", dir=parent))
-    except OSError as error:
-        raise UserError(f"there is no temporary folder: {error}") from error
-    try:
+        with interrupts_deferred():
+            folder = _made(parent)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder:
+            with interrupts_deferred():
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made(parent: Path) -> Path:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="pixi-container-", dir=parent))
+    except OSError as error:
+        raise UserError(f"there is no temporary folder: {error}") from error

@@ -436,7 +436,11 @@ def test_an_old_lock_knows_the_default_environment_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "line"),
     [
-        ("version: 8\nenvironments: {}\npackages: []\n", "the lock has version 8; versions up to 7 are supported", 1),
+        (
+            "version: 8\nenvironments: {}\npackages: []\n",
+            "the lock has version 8; versions up to 7 are supported",
+            1,
+        ),
         (f"# a comment\n{V6.replace('version: 6', 'version: 12')}", "the lock has version 12", 2),
         ("version: 6\nenvironments: [\n", "the lock cannot be read", 2),
         (f"{V6}<<<<<<< HEAD\n", "an unresolved merge conflict", V6.count("\n") + 1),
