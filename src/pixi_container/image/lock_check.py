@@ -9,11 +9,10 @@ source is run, which takes all of its files (crates/pixi_core/src/lock_file/sati
 from __future__ import annotations
 
 import posixpath
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixi_container.paths import can_be_mounted, is_below, is_file, is_in_context, leads_out, read_text
+from pixi_container.paths import can_be_mounted, is_below, is_file, is_in_context, leads_out
 from pixi_container.workspace.local_packages import is_inside
 from pixi_container.workspace.manifest import version_key
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from pixi_container.workspace.workspace import Workspace
 
-_UV_WORKSPACE = re.compile(r"^\s*\[tool\.uv\.workspace\]|^\s*(?:uv\.)?workspace(?:\.members)?\s*=", re.MULTILINE)
 _EMPTY_FOLDER_SUFFICES = "0.68.0"
 _METADATA_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
@@ -48,7 +46,7 @@ def lock_check_without_source(workspace: Workspace, pixi_version: str) -> LockCh
     if places and not _has_links(workspace, workspace.local_channels):
         return None
     # The root's metadata is read, and that of the members of its workspace with it.
-    if places and "pyproject.toml" in workspace.install_files and _has_uv_workspace(workspace):
+    if places and "pyproject.toml" in workspace.install_files and workspace.has_uv_workspace:
         return None
     copied = (*workspace.install_files, *workspace.activation_scripts, *workspace.local_channels)
     folders = tuple(place.path for place in places if not _has_files(place.path, copied))
@@ -64,7 +62,7 @@ def lock_check_beside(present: Collection[str], workspace: Workspace) -> LockChe
     if manifest.has_development_packages or not _has_links(workspace, present):
         return None
     copied = (*workspace.install_files, *workspace.activation_scripts)
-    files: list[str] = ["pyproject.toml"] if _has_uv_workspace(workspace) else []
+    files: list[str] = ["pyproject.toml"] if workspace.has_uv_workspace else []
     folders: list[str] = []
     for place in workspace.source_places:
         path = place.path
@@ -92,17 +90,6 @@ def _can_be_seen(path: str) -> bool:
 def _has_links(workspace: Workspace, present: Collection[str]) -> bool:
     """Tell whether all folders of wheels are there, which a look at any folder of Python source opens."""
     return all(is_below(posixpath.normpath(path), present) for path in workspace.manifest.all_find_links)
-
-
-def _has_uv_workspace(workspace: Workspace) -> bool:
-    """Tell whether packages may be members of a workspace of uv's, of which the root's metadata tells.
-
-    Source: https://docs.astral.sh/uv/concepts/projects/workspaces/
-    """
-    if not _is_own_file(workspace, "pyproject.toml"):
-        return False
-    text = read_text(workspace.context, "pyproject.toml", what="'pyproject.toml'")
-    return bool(_UV_WORKSPACE.search(text))
 
 
 def _has_files(folder: str, copied: Collection[str]) -> bool:

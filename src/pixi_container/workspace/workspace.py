@@ -5,12 +5,22 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import UserError
-from pixi_container.paths import NEVER_COPIED, check_possible, checked_path, exists, is_file, is_folder, read_text
+from pixi_container.paths import (
+    NEVER_COPIED,
+    check_possible,
+    checked_path,
+    exists,
+    is_file,
+    is_folder,
+    leads_out,
+    read_text,
+)
 from pixi_container.shortening import listed, shortened
 from pixi_container.workspace import machine
 from pixi_container.workspace.local_packages import (
@@ -37,6 +47,7 @@ if TYPE_CHECKING:
     from pixi_container.inputs import Inputs
 
 _BUILD_DESCRIPTIONS = ("pyproject.toml", "setup.py", "setup.cfg")
+_UV_WORKSPACE = re.compile(r"^\s*\[tool\.uv\.workspace\]|^\s*(?:uv\.)?workspace(?:\.members)?\s*=", re.MULTILINE)
 _SCM_PLUGINS = re.compile(r"setuptools[-_]scm|hatch-vcs|poetry-dynamic-versioning|source *= *[\"']scm[\"']")
 
 MOST_PROBLEMS = 20
@@ -104,6 +115,17 @@ class Workspace:
     def config_files(self) -> tuple[str, ...]:
         """The configuration where it is used: no part of the image, and of what it is made by."""
         return (self.config.path,) if self.config.path else ()
+
+    @cached_property
+    def has_uv_workspace(self) -> bool:
+        """Whether packages may be members of a workspace of uv's, of which the root's metadata tells.
+
+        Source: https://docs.astral.sh/uv/concepts/projects/workspaces/
+        """
+        path = "pyproject.toml"
+        if not is_file(self.context, path) or leads_out(self.context, path):
+            return False
+        return bool(_UV_WORKSPACE.search(read_text(self.context, path, what=f"'{path}'")))
 
     def as_json(self) -> dict[str, Any]:
         """Give all that is known as JSON values, each derived one with its reason."""
