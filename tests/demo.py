@@ -22,10 +22,11 @@ def main() -> int:
     """Bring up what is missing, ship the example as a push to its default branch, run it, clean up."""
     start = time.monotonic()
     folders = Folders.from_environment(os.environ)
-    was_up = all(component.healthy for component in rig.status(folders))
     try:
-        with tempfile.TemporaryDirectory(prefix="pixi-container-demo-") as temporary:
-            components = rig.up(folders, _say)
+        with (
+            rig.borrowed(folders, _say) as components,
+            tempfile.TemporaryDirectory(prefix="pixi-container-demo-") as temporary,
+        ):
             _demo(components, Path(temporary))
     except RigError as error:
         _say(f"error: {error}")
@@ -33,9 +34,6 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         _say(f"error: {error.cmd[0]} ended with {error.returncode}; its own lines above say why")
         return 1
-    finally:
-        if not was_up:
-            rig.down(folders, _say)
     seconds = time.monotonic() - start
     _say(f"\nThe demo took {seconds:.0f} s. Nothing of it is left but downloads in {folders.cache}.")
     return 0

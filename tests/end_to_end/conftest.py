@@ -40,15 +40,11 @@ IDENTITY = {
 @pytest.fixture(scope="session")
 def rig() -> Iterator[Rig]:
     """Real components; taken down again unless they were up before."""
-    folders = Folders.from_environment(os.environ)
-    was_up = all(component.healthy for component in rig_module.status(folders))
     try:
-        yield rig_module.up(folders, print)
+        with rig_module.borrowed(Folders.from_environment(os.environ), print) as components:
+            yield components
     except RigError as error:
         pytest.exit(f"the rig cannot be brought up: {error}", 1)
-    finally:
-        if not was_up:
-            rig_module.down(folders, print)
 
 
 @pytest.fixture(scope="session")

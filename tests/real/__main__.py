@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.real.services import Services
@@ -11,5 +12,7 @@ from tests.rig import rig
 from tests.rig.folders import Folders
 
 if __name__ == "__main__":
-    services = Services.from_environment(os.environ, lambda: rig.up(Folders.from_environment(os.environ), print))
-    print(services.example(Path(sys.argv[1])))
+    with ExitStack() as after:
+        folders = Folders.from_environment(os.environ)
+        services = Services.from_environment(os.environ, lambda: after.enter_context(rig.borrowed(folders, print)))
+        print(services.example(Path(sys.argv[1])))

@@ -137,6 +137,17 @@ def down(folders: Folders, say: Callable[[str], None]) -> None:
         _timed(say, "down", lambda: _clean(folders))
 
 
+@contextmanager
+def borrowed(folders: Folders, say: Callable[[str], None]) -> Iterator[Rig]:
+    """Yield the rig, and take it down again unless it was up before. Raises RigError."""
+    was_up = all(component.healthy for component in status(folders))
+    try:
+        yield up(folders, say)
+    finally:
+        if not was_up:
+            down(folders, say)
+
+
 def status(folders: Folders) -> Sequence[ComponentStatus]:
     """What runs and answers."""
     rig = _recorded(folders)
