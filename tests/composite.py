@@ -154,7 +154,7 @@ class _Commands:
         self._stopped_by = ""
 
     def _parse(self, line: str) -> _Command | None:
-        """Give the command of a line if it has one that the runner knows now, in the new or the old form."""
+        """Return the command of a line if it has one that the runner knows now, in the new or the old form."""
         known = {self._stopped_by} if self._stopped_by else _ANNOTATIONS | _HARMLESS | _OTHERS
         forms = (
             (r"\s*::(?P<name>.*?)(?: (?P<properties>.*?))?::(?P<data>.*)", ","),

@@ -237,7 +237,7 @@ class Inputs:
 
 
 def texts_in(env: Mapping[str, str]) -> dict[str, str]:
-    """Give the input texts that the environment holds, by name; GitHub's own spelling keeps the hyphens."""
+    """Return the input texts that the environment holds, by name; GitHub's own spelling keeps the hyphens."""
     spellings = ((row.name, name) for row in INPUTS for name in ("INPUT_" + row.name.upper(), row.variable))
     return {name: env[variable] for name, variable in spellings if variable in env}
 
@@ -311,7 +311,7 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
 
 
 def lines_of(text: str) -> tuple[str, ...]:
-    """Give the non-blank lines, trimmed, without those that start with ``#``."""
+    """Return the non-blank lines, trimmed, without those that start with ``#``."""
     stripped = (line.strip() for line in text.splitlines())
     return tuple(line for line in stripped if line and not line.startswith("#"))
 
@@ -400,7 +400,7 @@ def _conda_auth(value: str) -> str:
 
 
 def _texts_in(conda_auth: str) -> list[str]:
-    """Give the credentials' own texts, which a log may show without the JSON around them."""
+    """Return the credentials' own texts, which a log may show without the JSON around them."""
     import json
 
     found: list[str] = []

@@ -154,5 +154,5 @@ class WorkflowLog:
 
 
 def log_for(env: Mapping[str, str]) -> Log:
-    """Give the log that fits the place where the program runs."""
+    """Return the log that fits the place where the program runs."""
     return WorkflowLog() if env.get("GITHUB_ACTIONS") == "true" else TerminalLog()

@@ -68,7 +68,7 @@ class Report:
         return str(parse_reference(self.plan.tags[0], source="tag").tagged("").pinned(self.digest))
 
     def outputs(self) -> dict[str, str]:
-        """Give the outputs by name."""
+        """Return the outputs by name."""
         plan, changes = self.plan, self.plan.changes
         labels = tuple(sorted(self.labels.items())) if self.labels is not None else plan.labels
         return {
@@ -95,7 +95,7 @@ class Report:
         }
 
     def text(self) -> str:
-        """Give the result for a terminal."""
+        """Return the result for a terminal."""
         lines = [f"decision  {self.plan.decision}: {self.plan.reason}"]
         lines += [f"tag       {tag}" + ("" if self.digest else " (not pushed)") for tag in self.plan.tags]
         if self.digest:
@@ -106,7 +106,7 @@ class Report:
         return "\n".join(lines)
 
     def summary(self) -> str:
-        """Give the job summary in GitHub's Markdown."""
+        """Return the job summary in GitHub's Markdown."""
         plan = self.plan
         packages = f"{plan.conda_packages + plan.pypi_packages} packages"
         built_with = f"pixi {plan.pixi_version}" + (f", CUDA {plan.cuda}" if plan.cuda else "")

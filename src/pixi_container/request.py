@@ -81,7 +81,7 @@ def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:
 
 
 def push_credentials(event: Event, inputs: Inputs, images: Collection[ImageReference]) -> tuple[Credential, ...]:
-    """Give the credentials for the registries of ``images``: by registry, else the pair, else GitHub's token."""
+    """Return the credentials for the registries of ``images``: by registry, else the pair, else GitHub's token."""
     by_registry = {credential.registry: credential for credential in inputs.credentials}
     found = []
     for registry in dict.fromkeys(image.registry for image in images):

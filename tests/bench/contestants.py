@@ -90,7 +90,7 @@ class Contestant:
             empty_engine(self.env)
 
     def layers(self, tag: str = "") -> dict[str, int]:
-        """Give every layer of its repository in the registry, or of one tag, with its compressed size in bytes."""
+        """Return every layer of its repository in the registry, or of one tag, with its compressed bytes."""
         found: dict[str, int] = {}
         with httpx.Client(base_url=f"http://{self.components.registry}/v2/{self.image}/") as client:
 

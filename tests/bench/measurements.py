@@ -74,7 +74,7 @@ class Bench:
     data: Path
 
     def contestant(self, name: str, **more: object) -> Contestant:
-        """Give the recipe or ours with an empty repository."""
+        """Return the recipe or ours with an empty repository."""
         return Contestant(name=name, components=self.components, builder=self.builder, **more)  # type: ignore[arg-type]
 
 

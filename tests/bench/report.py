@@ -53,7 +53,7 @@ font-family="sans-serif" font-size="13" role="img" aria-label="Seconds that a ch
 
 
 def tables(results: Mapping[str, Sequence[Row]]) -> dict[str, str]:
-    """Give each measurement as a table in Markdown."""
+    """Return each measurement as a table in Markdown."""
     return {
         name: _changes(rows) if name.endswith("rows") else _plain(name, rows)
         for name, rows in results.items()
@@ -62,7 +62,7 @@ def tables(results: Mapping[str, Sequence[Row]]) -> dict[str, str]:
 
 
 def bars(rows: Sequence[Row]) -> str:
-    """Give the seconds of each change as a picture, an SVG."""
+    """Return the seconds of each change as a picture, an SVG."""
     longest = max(float(row[f"{who}_s"]) for row in rows for who in ("ours", "recipe"))
     shown = [
         {

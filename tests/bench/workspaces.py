@@ -67,7 +67,7 @@ class Workspace:
         self._write_manifest(text)
 
     def event(self, tag: str) -> dict[str, str]:
-        """Give what a runner tells a step of the last push, or of a tag that is put on it."""
+        """Return what a runner tells a step of the last push, or of a tag that is put on it."""
         if tag:
             self._git("push", "--quiet", os.fspath(self._github.repository.path), f"HEAD:refs/tags/{tag}")
             self._write_event(NOTHING, f"refs/tags/{tag}")
@@ -121,21 +121,21 @@ class Workspaces:
 
     @contextmanager
     def analysis(self) -> Iterator[Workspace]:
-        """Give a workspace of real packages, as an environment for data analysis has them."""
+        """Return a workspace of real packages, as an environment for data analysis has them."""
         packages = conda_packages.build(self._cache, print, more=ANALYSIS)
         with self._served(packages) as channel, self._repository() as (folder, github):
             yield Workspace(folder, github, channel, _DEPENDENCIES)
 
     @contextmanager
     def synthetic(self, shape: Shape) -> Iterator[Workspace]:
-        """Give a workspace of made-up packages, each of version 1.0."""
+        """Return a workspace of made-up packages, each of version 1.0."""
         packages = synthetic.channel(shape, self._cache)
         with self._served(packages) as channel, self._repository() as (folder, github):
             yield Workspace(folder, github, channel, dict.fromkeys(shape.names(), "==1.0"))
 
     @contextmanager
     def _repository(self) -> Iterator[tuple[Path, GitHub]]:
-        """Give a folder for a checkout beside the repository that it is pushed to."""
+        """Return a folder for a checkout beside the repository that it is pushed to."""
         folder = Path(tempfile.mkdtemp(dir=self._temporary))
         with github_for(Repository.create(folder / "bench.git", "lab/bench")) as github:
             yield folder / "bench", github

@@ -161,7 +161,7 @@ class Step:
     inputs: dict[str, str] = field(default_factory=dict)
 
     def environment(self, event: str, ref: str, payload: dict[str, Any], inputs: dict[str, str]) -> dict[str, str]:
-        """Give the variables that a runner and action.yml set."""
+        """Return the variables that a runner and action.yml set."""
         (self.folder / "temp").mkdir(parents=True, exist_ok=True)
         for name in ("output", "summary"):
             (self.folder / name).write_text("")
@@ -226,11 +226,11 @@ class Step:
         )
 
     def tags(self) -> dict[str, str]:
-        """Give the user's tags that the registry has under the image's name, with their digests."""
+        """Return the user's tags that the registry has under the image's name, with their digests."""
         return registry_tags(self.rig.registry, self.image)
 
     def local_images(self) -> list[str]:
-        """Give the images of this step that are in the engine, among them what the product left there."""
+        """Return the images of this step that are in the engine, among them what the product left there."""
         images = self.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
         return [image for image in images if "pixi-container.local/" in image or self.image in image]
 
@@ -266,7 +266,7 @@ def step(
 
 
 def image_name(test: str) -> str:
-    """Give a name that no other test, nor an earlier run on the same rig, has pushed to."""
+    """Return a name that no other test, nor an earlier run on the same rig, has pushed to."""
     name = "".join(character if character.isalnum() else "-" for character in test.lower()).strip("-")
     return f"lab/{name[:60].strip('-')}-{uuid4().hex[:8]}"
 
@@ -289,7 +289,7 @@ def read_outputs(file: Path) -> dict[str, str]:
 def registry_tags(
     registry: str, name: str, auth: tuple[str, str] | None = None, *, ours: bool = False
 ) -> dict[str, str]:
-    """Give tags and digests of a repository, or nothing; ``ours`` are those of fingerprints."""
+    """Return tags and digests of a repository, or nothing; ``ours`` are those of fingerprints."""
     kinds = ("oci.image.manifest.v1", "oci.image.index.v1", "docker.distribution.manifest.v2")
     accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
     with httpx.Client(base_url=f"http://{registry}/v2/{name}/", auth=auth) as client:

@@ -140,11 +140,11 @@ class Project:
         return {tag: labels[REVISION][:7] for tag, labels in self.labels().items()}
 
     def digests(self) -> dict[str, str]:
-        """Give the digests of the user's tags."""
+        """Return the digests of the user's tags."""
         return registry_tags(self.rig.registry, self.image)
 
     def labels(self) -> dict[str, dict[str, str]]:
-        """Give the labels of the image under each of the user's tags."""
+        """Return the labels of the image under each of the user's tags."""
         found = {}
         with Registry(lambda _: None) as registry:
             for tag in self.digests():
@@ -162,7 +162,7 @@ class Project:
         assert httpx.delete(url).status_code == 202
 
     def ours(self, kind: str) -> list[str]:
-        """Give the tags that fingerprints made: ``env`` or ``img``, without the moving one."""
+        """Return the tags that fingerprints made: ``env`` or ``img``, without the moving one."""
         found = registry_tags(self.rig.registry, self.image, ours=True)
         return sorted(tag for tag in found if re.fullmatch(rf"{kind}-.+-[0-9a-f]{{16}}", tag))
 

@@ -48,7 +48,7 @@ class Use:
         return self.prepared(event, ref).use(self.action, self.inputs(**inputs))
 
     def inputs(self, **inputs: str) -> dict[str, str]:
-        """Give the inputs of the step."""
+        """Return the inputs of the step."""
         given = {
             "context": "study",
             "environment": "default",
@@ -59,7 +59,7 @@ class Use:
         return {name.replace("_", "-"): value for name, value in given.items()}
 
     def prepared(self, event: str, ref: str) -> Runner:
-        """Give the runner as it is for this event."""
+        """Return the runner as it is for this event."""
         payload = self.runner.workspace.parent / "event.json"
         payload.write_text(json.dumps({"number": 7, "repository": {"default_branch": "main"}}))
         github = {
@@ -74,7 +74,7 @@ class Use:
         return replace(self.runner, github=github)
 
     def left(self) -> list[str]:
-        """Give what the action left in the runner's temporary folder."""
+        """Return what the action left in the runner's temporary folder."""
         return sorted(path.name for path in self.runner.temp.iterdir())
 
 
@@ -272,7 +272,7 @@ def test_what_a_container_prints_is_not_obeyed(use: Use) -> None:
 
 
 def when(pattern: str, number: signal.Signals) -> Callable[[str, int], None]:
-    """Give what sends a signal to the step's process when it has printed a line that begins so, once."""
+    """Return what sends a signal to the step's process when it has printed a line that begins so, once."""
     sent: list[int] = []
 
     def send(line: str, process: int) -> None:
@@ -284,7 +284,7 @@ def when(pattern: str, number: signal.Signals) -> Callable[[str, int], None]:
 
 
 def left_in_engine(rig: Rig, image: str = "none") -> str:
-    """Give the containers and images of runs, and what has the name ``image``."""
+    """Return the containers and images of runs, and what has the name ``image``."""
     env = {**os.environ, **rig.environment()}
     questions = (
         ["ps", "--all", "--filter", "name=pixi-container-test"],

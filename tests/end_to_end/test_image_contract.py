@@ -314,7 +314,7 @@ def test_layers_hold_only_what_belongs_there(image: Image, solved_example: Path,
 
 
 def files_in(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Give name and content of each file of each layer, and the configuration and manifests themselves."""
+    """Return name and content of each file of each layer, and the configuration and manifests themselves."""
     with tarfile.open(archive) as outer:
         for blob in outer:
             opened = outer.extractfile(blob)

@@ -71,14 +71,14 @@ class Place:
         return HTTP.request(method, url, content=content, headers=headers, auth=self.auth)
 
     def put_blob(self, content: bytes, media_type: str = OCI["layer"]) -> dict[str, Any]:
-        """Give its descriptor."""
+        """Return its descriptor."""
         location = self.call("POST", "blobs/uploads/").headers["location"]
         digest = digest_of(content)
         self.call("PUT", f"{location}&digest={digest}", content=content).raise_for_status()
         return {"mediaType": media_type, "digest": digest, "size": len(content)}
 
     def put_manifest(self, media_type: str, body: dict[str, Any], *tags: str) -> dict[str, Any]:
-        """Give its descriptor. The JSON has a form that nobody makes by chance."""
+        """Return its descriptor. The JSON has a form that nobody makes by chance."""
         content = json.dumps({"schemaVersion": 2, "mediaType": media_type, **body}, indent=5).encode()
         for name in tags or (digest_of(content),):
             headers = {"content-type": media_type}
@@ -86,7 +86,7 @@ class Place:
         return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
 
     def put_image(self, *tags: str, text: str = "", kind: str = "oci", layers: int = 2) -> dict[str, Any]:
-        """Give the descriptor of an image whose label ``text`` is that, and whose layers are its own."""
+        """Return the descriptor of an image whose label ``text`` is that, and whose layers are its own."""
         types = MEDIA_TYPES[kind]
         config = json.dumps({"config": {"Labels": {"text": text}}}).encode()
         body = {
@@ -96,7 +96,7 @@ class Place:
         return self.put_manifest(types["manifest"], body, *tags)
 
     def put_index(self, *tags: str, kind: str = "oci") -> dict[str, Any]:
-        """Give the descriptor of an index with an image for each of two platforms and the attestation of one."""
+        """Return the descriptor of an index with an image for each of two platforms and the attestation of one."""
         children = []
         for architecture in ("amd64", "arm64"):
             image = self.put_image(text=architecture, kind=kind)
@@ -109,7 +109,7 @@ class Place:
         return self.put_manifest(MEDIA_TYPES[kind]["index"], {"manifests": [*children, attestation]}, *tags)
 
     def content(self, name: str) -> dict[str, tuple[str, bytes]]:
-        """Give everything that is under a tag or digest: media type and bytes by digest."""
+        """Return everything that is under a tag or digest: media type and bytes by digest."""
         answer = self.call("GET", f"manifests/{name}", headers=ACCEPT).raise_for_status()
         found = {answer.headers["docker-content-digest"]: (answer.headers["content-type"], answer.content)}
         body = answer.json()

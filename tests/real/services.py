@@ -95,7 +95,7 @@ class Services:
 
     @contextmanager
     def builder(self) -> Iterator[str]:
-        """Give the name of a builder with the driver, for as long as the context lasts."""
+        """Return the name of a builder with the driver, for as long as the context lasts."""
         if self.driver == "docker":
             yield "auto"
         elif self.rig.pixi_is_stand_in:

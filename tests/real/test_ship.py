@@ -141,7 +141,7 @@ def test_from_a_plan_to_a_release(
 
 
 def planned(services: Services, example: Path) -> dict[str, str]:
-    """Give the plan of a laptop."""
+    """Return the plan of a laptop."""
     options = {
         "context": str(example),
         "environment": "gpu",

@@ -128,7 +128,7 @@ class Repository:
         return self._said(made)
 
     def merge_base(self, base: str, head: str) -> str:
-        """Give the two commits' best common ancestor, empty when there is none."""
+        """Return the two commits' best common ancestor, empty when there is none."""
         return self._run("merge-base", base, head).stdout.decode().strip()
 
     def collect_garbage(self) -> None:
@@ -136,7 +136,7 @@ class Repository:
         self.git("gc", "--quiet", "--prune=now")
 
     def commit_id(self, revision: str) -> str:
-        """Give the full id of the commit, empty when there is none."""
+        """Return the full id of the commit, empty when there is none."""
         done = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         return done.stdout.decode().strip()
 
@@ -269,7 +269,7 @@ class GitHub:
         return merged
 
     def push_event(self, *, before: str, after: str, ref: str = "refs/heads/main") -> dict[str, Any]:
-        """Give the payload of a push that moved ``ref``.
+        """Return the payload of a push that moved ``ref``.
 
         ``NOTHING`` is the ``before`` of a new ref and the ``after`` of a deleted one. A ``before`` that was
         collected meanwhile counts as forced away.
@@ -290,7 +290,7 @@ class GitHub:
         }
 
     def pull_request_event(self, number: int, action: str = "synchronize") -> dict[str, Any]:
-        """Give the payload of a ``pull_request`` or ``pull_request_target`` event.
+        """Return the payload of a ``pull_request`` or ``pull_request_target`` event.
 
         It does not tell the merge commit, which GitHub makes afterwards; the runner has it in GITHUB_SHA.
         """
@@ -302,7 +302,7 @@ class GitHub:
         return {"action": action, "number": number, "pull_request": request, "repository": self.repository_json()}
 
     def merge_group_event(self, *, base_sha: str, head_sha: str, base: str = "main") -> dict[str, Any]:
-        """Give the payload of a merge queue that wants ``head_sha`` checked."""
+        """Return the payload of a merge queue that wants ``head_sha`` checked."""
         group = {
             "base_ref": f"refs/heads/{base}",
             "base_sha": base_sha,
@@ -324,7 +324,7 @@ class GitHub:
         }
 
     def repository_json(self, *, fork: bool = False) -> dict[str, Any]:
-        """Give the repository, or its fork, as the API and every event tell it."""
+        """Return the repository, or its fork, as the API and every event tell it."""
         owner, _, name = self.repository.full_name.partition("/")
         owner = "contributor" if fork else owner
         return {
@@ -341,7 +341,7 @@ class GitHub:
         }
 
     def pull_request_json(self, request: PullRequest) -> dict[str, Any]:
-        """Give it as the API tells it, and an event but for the merge commit."""
+        """Return it as the API tells it, and an event but for the merge commit."""
         here = self.repository_json()
         return {
             "id": request.number,
@@ -597,7 +597,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _page(self, items: list[Any], *, usual: int, most: int) -> tuple[list[Any], dict[str, str]]:
-        """Give one page and its links as GitHub writes them: https://docs.github.com/rest/using-the-rest-api.
+        """Return one page and its links as GitHub writes them: https://docs.github.com/rest/using-the-rest-api.
 
         Their addresses have the repository's number in place of its name.
         """

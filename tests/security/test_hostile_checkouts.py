@@ -53,7 +53,7 @@ def bare_repository(folder: Path, program: Path) -> None:
 
 
 def evil_configuration(victim: Victim, program: Path) -> None:
-    """Give the checkout's own repository every setting that names a program."""
+    """Return the checkout's own repository every setting that names a program."""
     settings = {
         "core.fsmonitor": program,
         "core.pager": program,

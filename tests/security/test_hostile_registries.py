@@ -863,7 +863,7 @@ PLACES = [
 def on_the_web(
     monkeypatch: pytest.MonkeyPatch, answer: Callable[[httpx.Request], httpx.Response], account: tuple[str, str]
 ) -> Iterator[tuple[Registry, list[httpx.Request]]]:
-    """Give a client of the registry ``registry.example``, which speaks HTTPS, and all requests that it makes."""
+    """Return a client of the registry ``registry.example``, which speaks HTTPS, and all requests that it makes."""
     requests: list[httpx.Request] = []
 
     def note(request: httpx.Request) -> httpx.Response:

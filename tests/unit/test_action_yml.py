@@ -115,5 +115,5 @@ def test_a_runner_with_neither_uv_nor_pip(bare_path: Path, tmp_path: Path) -> No
 
 
 def python_without_pip() -> str:
-    """Give the text of a program that is this Python for all but installed packages."""
+    """Return the text of a program that is this Python for all but installed packages."""
     return f'#!/bin/sh\ncase "$*" in *find_spec*|*pip*) exit 1 ;; esac\nexec {shlex.quote(sys.executable)} "$@"\n'

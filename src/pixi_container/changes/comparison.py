@@ -52,7 +52,7 @@ class Changes:
     files: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as JSON values."""
+        """Return it as JSON values."""
         return {
             "consulted": self.consulted,
             "known": self.known,
@@ -65,12 +65,12 @@ class Changes:
 
 
 def not_consulted(reason: str) -> Changes:
-    """Give the answer of an event that always ships."""
+    """Return the answer of an event that always ships."""
     return Changes(known=False, consulted=False, reason=reason)
 
 
 def assumed(reason: str, *, base: str = "", head: str = "") -> Changes:
-    """Give the answer where there is none: everything counts as changed."""
+    """Return the answer where there is none: everything counts as changed."""
     return Changes(known=False, consulted=True, reason=reason, base=base, head=head)
 
 
@@ -155,7 +155,7 @@ class Relevance:
     workflow: str = ""
 
     def of(self, files: Iterable[str]) -> tuple[str, ...]:
-        """Give those of ``files`` that matter, relative to the workspace folder, sorted."""
+        """Return those of ``files`` that matter, relative to the workspace folder, sorted."""
         found = set()
         for file in files:
             path = posixpath.relpath(file, self.prefix or ".")
@@ -188,7 +188,7 @@ class Relevance:
 
 
 def _folder(pattern: str) -> str:
-    """Give the folder in which all that matches lies, empty where it is not named."""
+    """Return the folder in which all that matches lies, empty where it is not named."""
     return posixpath.dirname(re.split(r"[*?\[\\]", pattern, maxsplit=1)[0])
 
 

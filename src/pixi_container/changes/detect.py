@@ -20,7 +20,7 @@ _WORKFLOW = re.compile(r"[^/]+/[^/]+/(?P<path>\.github/workflows/[^/]+)@refs/.+"
 
 
 def find_changes(event: Event, token: str, env: Mapping[str, str], say: Callable[[str], None]) -> Changes:
-    """Give the files that the event changed, or why they are not known; every way to the answer is said.
+    """Return the files that the event changed, or why they are not known; every way to the answer is said.
 
     Never raises for what an outage can cause: a wrong "unchanged" would ship an image that lacks a change.
     """
@@ -58,7 +58,7 @@ def workspace_prefix(context: Path) -> str | None:
 
 
 def running_workflow(env: Mapping[str, str]) -> str:
-    """Give the running workflow's file, whose change may be one of our inputs; empty outside of a workflow."""
+    """Return the running workflow's file, whose change may be one of our inputs; empty outside of a workflow."""
     found = _WORKFLOW.fullmatch(env.get("GITHUB_WORKFLOW_REF", ""))
     return found["path"] if found else ""
 

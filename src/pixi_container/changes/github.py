@@ -31,7 +31,7 @@ class GithubUnavailableError(UserError):
 
 
 def compare_by_github(comparison: Comparison, repository: str, token: str, api_url: str) -> Difference | Changes:
-    """Give the changed files, or the assumption that everything changed where the answer may not be whole.
+    """Return the changed files, or the assumption that everything changed where the answer may not be whole.
 
     Raises ``GithubUnavailableError`` after a bounded number of attempts.
     """

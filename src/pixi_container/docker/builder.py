@@ -25,7 +25,7 @@ class BuilderKind:
 
 
 def native_platform(env: Mapping[str, str]) -> str:
-    """Give the engine's own platform, such as ``linux/amd64``.
+    """Return the engine's own platform, such as ``linux/amd64``.
 
     Raises ``UserError`` when there is no docker command or no engine answers.
     """

@@ -16,5 +16,5 @@ class Command:
     argv: tuple[str, ...]
 
     def in_folder(self, work: str) -> tuple[str, ...]:
-        """Give the argument list with the temporary folder's name put in."""
+        """Return the argument list with the temporary folder's name put in."""
         return tuple(argument.replace(WORK, work) for argument in self.argv)

@@ -98,7 +98,7 @@ class Engine:
         return pushed
 
     def image_size(self) -> int:
-        """Give the image's size in the engine in bytes, 0 when it is not known."""
+        """Return the image's size in the engine in bytes, 0 when it is not known."""
         done = capture(
             ["docker", "image", "inspect", "--format", "{{.Size}}", self._build.local_image], env=self._env
         )

@@ -308,7 +308,7 @@ _CAUSES = (
 
 
 def explain(output: str, *, purpose: str, code: int) -> UserError:
-    """Give the error for a buildx command that failed; ``output`` is the last that it printed."""
+    """Return the error for a buildx command that failed; ``output`` is the last that it printed."""
     said = build_output(output)
     report = pixi_report(said.step)
     last = _last(report.after if report else said.step)
@@ -350,7 +350,7 @@ def _speaker(report: str) -> _Speaker:
 
 
 def _known(speaker: _Speaker, text: str, message: str) -> UserError | None:
-    """Give the error for the first cause that the words have, with ``message`` where the cause has none."""
+    """Return the error for the first cause that the words have, with ``message`` where the cause has none."""
     for cause in _CAUSES:
         match = re.search(cause.pattern, text, re.IGNORECASE | re.MULTILINE) if speaker in cause.speakers else None
         if match:

@@ -46,7 +46,7 @@ class PixiReport:
 
 
 def pixi_report(lines: Sequence[str]) -> PixiReport | None:
-    """Give the last error of pixi among lines that a build step printed, None when there is none."""
+    """Return the last error of pixi among lines that a build step printed, None when there is none."""
     for begin in (_BEGIN, _BEGIN_OF_OLD):
         starts = [number for number, line in enumerate(lines) if begin.match(line)]
         if starts:
@@ -56,7 +56,7 @@ def pixi_report(lines: Sequence[str]) -> PixiReport | None:
 
 
 def outdated_reasons(lines: Iterable[str]) -> tuple[str, ...]:
-    """Give why the lock is out of date, as ``pixi install -v`` logs it, each reason once.
+    """Return why the lock is out of date, as ``pixi install -v`` logs it, each reason once.
 
     Source: crates/pixi_core/src/lock_file/outdated.rs
     """

@@ -131,7 +131,7 @@ def choose_pixi(
 
 
 def _version_of(builder: ImageReference) -> str:
-    """Give the version that a tag of the official image names, or of a mirror of it; empty for other images."""
+    """Return the version that a tag of the official image names, or of a mirror of it; empty for other images."""
     named = _VERSION_IN_TAG.fullmatch(builder.tag)
     return named[1] if named and builder.repository.endswith(_OFFICIAL) else ""
 

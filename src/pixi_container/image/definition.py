@@ -137,22 +137,22 @@ def draft_image(
 
 
 def environment_tag(environment: str, fingerprint: Fingerprint) -> str:
-    """Give the tag of an environment's image."""
+    """Return the tag of an environment's image."""
     return f"env-{environment[:_LONGEST_NAME]}-{fingerprint.short}"
 
 
 def moving_environment_tag(environment: str) -> str:
-    """Give the tag of the last image that was made of an environment."""
+    """Return the tag of the last image that was made of an environment."""
     return f"env-{environment[:_LONGEST_NAME]}"
 
 
 def image_tag(environment: str, fingerprint: Fingerprint) -> str:
-    """Give the tag by which an image is found again."""
+    """Return the tag by which an image is found again."""
     return f"img-{environment[:_LONGEST_NAME]}-{fingerprint.short}"
 
 
 def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> tuple[str, ...]:
-    """Give the files and folders whose change may change the image, relative to the context.
+    """Return the files and folders whose change may change the image, relative to the context.
 
     That is more than it is made of: what is gone now, or would come first if it were there, counts as well.
     """
@@ -179,7 +179,7 @@ def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> t
 
 
 def file_digests(workspace: Workspace, inputs: Inputs, pixi_version: str) -> dict[str, str]:
-    """Give the digests of the files that the fingerprints are made of, by their parts' names."""
+    """Return the digests of the files that the fingerprints are made of, by their parts' names."""
     context = workspace.context
     ignore, text = read_docker_ignore(context, inputs.dockerfile)
     paths = {
@@ -198,7 +198,7 @@ def file_digests(workspace: Workspace, inputs: Inputs, pixi_version: str) -> dic
 
 
 def included_lfs_pointers(workspace: Workspace, inputs: Inputs) -> tuple[str, ...]:
-    """Give those of the included files that are no more than pointers of Git LFS."""
+    """Return those of the included files that are no more than pointers of Git LFS."""
     ignore, _ = read_docker_ignore(workspace.context, inputs.dockerfile)
     return tuple(lfs_pointers(workspace.context, workspace.include, ignore))
 

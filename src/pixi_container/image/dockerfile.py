@@ -93,7 +93,7 @@ def render_dockerfile(
     settings: ImageSettings,
     pixi_version: str = DEFAULT_PIXI,
 ) -> str:
-    """Give the Dockerfile's text; the same values give the same text.
+    """Return the Dockerfile's text; the same values give the same text.
 
     Raises ``UserError`` for a value of the manifest that cannot stand in a Dockerfile.
     """
@@ -154,7 +154,7 @@ def render_dockerfile(
 
 
 def _local_channels(workspace: Workspace) -> list[str]:
-    """Give what the first install takes from the context: package files of conda's and folders of wheels."""
+    """Return what the first install takes from the context: package files of conda's and folders of wheels."""
     return [
         checked_path(workspace.context, path, source=LOCK_NAME)
         for path in workspace.local_channels
@@ -163,7 +163,7 @@ def _local_channels(workspace: Workspace) -> list[str]:
 
 
 def _build_variables(workspace: Workspace, settings: ImageSettings) -> list[tuple[str, str]]:
-    """Give packages that ask Git for their version the answer, as their build has no repository."""
+    """Return packages that ask Git for their version the answer, as their build has no repository."""
     if not workspace.scm_versioned or not settings.source_version:
         return []
     return [
@@ -174,7 +174,7 @@ def _build_variables(workspace: Workspace, settings: ImageSettings) -> list[tupl
 
 
 def _cuda(workspace: Workspace) -> str:
-    """Give the version, which stands in the Dockerfile without quotes."""
+    """Return the version, which stands in the Dockerfile without quotes."""
     if re.fullmatch(r"([0-9]{1,9}(\.[0-9]{1,9}){0,5})?", workspace.cuda):
         return workspace.cuda
     raise UserError(
@@ -240,7 +240,7 @@ def _environment_variables(workspace: Workspace, activation: list[tuple[str, str
 
 
 def _image_variables(workspace: Workspace) -> list[tuple[str, str]]:
-    """Give what tells Pixi and conda about the image, whatever a host says."""
+    """Return what tells Pixi and conda about the image, whatever a host says."""
     # Without the first two Pixi checks, and may rewrite, the environment on every `pixi run`.
     variables = {"PIXI_FROZEN": "true", "PIXI_NO_INSTALL": "true", "PIXI_CACHE_DIR": "/tmp/pixi-cache"}  # noqa: S108
     if workspace.cuda:

@@ -94,7 +94,7 @@ class Fingerprint:
         return self.digest[:SHORT]
 
     def as_json(self) -> dict[str, str]:
-        """Give the parts' digests by name."""
+        """Return the parts' digests by name."""
         return dict(self.parts)
 
 
@@ -106,7 +106,7 @@ def fingerprint_of(parts: Mapping[str, object]) -> Fingerprint:
 def environment_fingerprint(
     workspace: Workspace, bases: BaseImages, inputs: Inputs, dockerfile: str, files: Mapping[str, str]
 ) -> Fingerprint:
-    """Give the fingerprint over all that the stage ``environment`` depends on.
+    """Return the fingerprint over all that the stage ``environment`` depends on.
 
     ``dockerfile`` is the rendered text without credentials, ``files`` has the digests of ``activation scripts``,
     ``local packages`` and ``context``.
@@ -143,7 +143,7 @@ def environment_fingerprint(
 def image_fingerprint(
     environment: Fingerprint, bases: BaseImages, inputs: Inputs, dockerfile: str, files: Mapping[str, str]
 ) -> Fingerprint:
-    """Give the fingerprint over all that the image depends on.
+    """Return the fingerprint over all that the image depends on.
 
     ``files`` has the digests of ``manifest and lock``, ``own packages``, ``included files`` and
     ``.dockerignore``.
@@ -167,13 +167,13 @@ def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[str, 
 
 
 def environment_stages(dockerfile: str) -> str:
-    """Give the Dockerfile's text up to the stage that follows the environment; all of it without such a stage."""
+    """Return the Dockerfile up to the stage that follows the environment; all of it without such a stage."""
     end = _END_OF_ENVIRONMENT.search(dockerfile)
     return dockerfile[: end.start()] if end else dockerfile
 
 
 def context_copies(dockerfile: str) -> frozenset[str]:
-    """Give the lines that take something from the build context, by COPY, ADD or mount, in doubt too many."""
+    """Return the lines that take something from the build context, by COPY, ADD or mount, in doubt too many."""
     return frozenset(
         line.strip()
         for line in dockerfile.splitlines()
@@ -192,7 +192,7 @@ def without_image_names(text: str, bases: BaseImages) -> str:
 
 
 def _relevant(manifest: Manifest) -> dict[str, Any]:
-    """Give the manifest's tables without what no environment depends on."""
+    """Return the manifest's tables without what no environment depends on."""
     document = dict(manifest.document.values)
     if manifest.file == "pyproject.toml":
         tool = document.get("tool", {})

@@ -39,7 +39,7 @@ class Layer:
 
 
 def environment_layers(packages: Iterable[LockedPackage], most: int = MOST_LAYERS) -> tuple[Layer, ...]:
-    """Give the layers of an environment from the lowest to the last, at most ``most`` of them.
+    """Return the layers of an environment from the lowest to the last, at most ``most`` of them.
 
     Where a package goes depends on its own kind, name and size, as long as no more packages are large than there
     are own layers; else the largest have them. Its layer's name depends on nothing else either. The largest comes
@@ -75,7 +75,7 @@ def environment_layers(packages: Iterable[LockedPackage], most: int = MOST_LAYER
 
 
 def layers_beside(others: int, most: int) -> int:
-    """Give how many layers of the asked ones the environment may have, where the workspace has ``others``."""
+    """Return how many layers of the asked ones the environment may have, where the workspace has ``others``."""
     return max(1, min(most, MOST_LAYERS + _FOR_THE_WORKSPACE - others))
 
 

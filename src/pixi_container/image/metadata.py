@@ -24,7 +24,7 @@ _OF_THE_WORKSPACE = re.compile(r"\{\{\s*(environment|cuda|pixi|base|fingerprint)
 
 
 def published_names(images: str, repository: str) -> tuple[ImageReference, ...]:
-    """Give the names that the input ``images`` says, or that of the GitHub repository; none when there is neither.
+    """Return the names in the input ``images``, or that of the GitHub repository; none when there is neither.
 
     Raises ``UserError`` for a malformed name.
     """
@@ -33,7 +33,7 @@ def published_names(images: str, repository: str) -> tuple[ImageReference, ...]:
 
 
 def facts_for(event: Event, folder: Path, expressions: Mapping[str, str], env: Mapping[str, str]) -> Facts:
-    """Give the facts; the commit's date is the payload's, else git's in ``folder``, else now."""
+    """Return the facts; the commit's date is the payload's, else git's in ``folder``, else now."""
     return facts_from(
         event,
         commit_date=commit_date_in(event) or commit_date(folder, event.sha, env),
@@ -44,7 +44,7 @@ def facts_for(event: Event, folder: Path, expressions: Mapping[str, str], env: M
 
 
 def workspace_expressions(workspace: Workspace, pixi_version: str, builder: ImageReference) -> dict[str, str]:
-    """Give the values of the expressions that metadata-action does not have."""
+    """Return the values of the expressions that metadata-action does not have."""
     return {
         "environment": workspace.environment,
         "cuda": workspace.cuda,

@@ -60,7 +60,7 @@ def render_apart(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _search_path() -> list[str]:
-    """Give the folders of what the process imports, and no other, as the working folder may be the checkout."""
+    """Return the folders of what the process imports, and no other, as the working folder may be the checkout."""
     import jinja2
     import markupsafe
 

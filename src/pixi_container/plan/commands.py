@@ -76,7 +76,7 @@ class BuildOrder:
 
 
 def build_commands(inputs: Inputs, workspace: Workspace, order: BuildOrder) -> BuildCommands:
-    """Give the commands.
+    """Return the commands.
 
     The image goes into the engine only for what needs it there: a test of the user's own, a Dockerfile that does
     not check itself, and keeping it. All commands are of one builder, whose cache makes the later ones short.
@@ -141,7 +141,7 @@ def test_container_name(local_image: str) -> str:
 
 
 def _common(inputs: Inputs, workspace: Workspace, order: BuildOrder, purpose: str) -> tuple[str, ...]:
-    """Give what every build of one order shares: build and push must not differ but in where the image goes."""
+    """Return what every build of one order shares: build and push must not differ but in where the image goes."""
     return (
         "docker",
         "buildx",

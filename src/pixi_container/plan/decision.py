@@ -56,7 +56,7 @@ class Decision:
 
 
 def nothing_to_do(event: Event, inputs: Inputs, changes: Changes, relevant: tuple[str, ...]) -> Decision | None:
-    """Give the decision to skip that needs no look at the registry, if it is one, as nothing would be pushed."""
+    """Return the decision to skip that needs no look at the registry, if it is one, as nothing would be pushed."""
     pushes, _ = may_push(event, inputs)
     if pushes or event.name == LOCAL or not _is_unchanged(inputs, changes, relevant):
         return None

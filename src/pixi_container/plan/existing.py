@@ -131,7 +131,7 @@ def _config(registry: Registry, reference: ImageReference) -> str:
 
 
 def compare(registry: Registry, reference: ImageReference, plan: Plan) -> dict[str, str]:
-    """Give the parts in which an image differs from the planned one, by name, each with what the part is.
+    """Return the parts in which an image differs from the planned one, by name, each with what the part is.
 
     Raises ``UserError`` when there is no such image, or none of ours.
     """

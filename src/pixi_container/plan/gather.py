@@ -85,13 +85,13 @@ def _as_checked_out(request: Request, log: Log, *, tolerant: bool) -> tuple[Requ
 
 
 def changes_of(request: Request, log: Log) -> tuple[Changes, tuple[str, ...]]:
-    """Give what the event changed, and which files of it the image depends on."""
+    """Return what the event changed, and which files of it the image depends on."""
     changes = _ask_for_changes(request, log)
     return changes, _relevant(request, read_workspace(request.inputs), changes)
 
 
 def changes_between(request: Request, base: str, head: str) -> tuple[Changes, tuple[str, ...]]:
-    """Give the same for two revisions of the checkout. Raises ``UserError`` for an unknown one."""
+    """Return the same for two revisions of the checkout. Raises ``UserError`` for an unknown one."""
     changes = known(compare_revisions(request.context, base, head, request.env), "git")
     return changes, _relevant(request, read_workspace(request.inputs), changes)
 
@@ -104,7 +104,7 @@ def _ask_for_changes(request: Request, log: Log) -> Changes:
 
 
 def _relevant(request: Request, workspace: Workspace, changes: Changes) -> tuple[str, ...]:
-    """Give the changed files that the image depends on, relative to the context."""
+    """Return the changed files that the image depends on, relative to the context."""
     if not changes.files:
         return ()
     pixi_version = choose_base_images(request.inputs, workspace).pixi_version

@@ -119,11 +119,11 @@ class Plan:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Give the plan as JSON values."""
+        """Return the plan as JSON values."""
         return {**asdict(self), "labels": dict(self.labels)}
 
     def as_text(self) -> str:
-        """Give the plan for a person, a fact per line."""
+        """Return the plan for a person, a fact per line."""
         packages = f"{self.conda_packages} from conda ({self.download_size / 1e6:.0f} MB to download)"
         if self.pypi_packages:
             packages += f", {self.pypi_packages} from PyPI"
@@ -148,7 +148,7 @@ class Plan:
 
 
 def image_tags(inputs: Inputs, event: Event, workspace: Workspace, draft: Draft) -> tuple[str, ...]:
-    """Give every tag that a pushed image gets: the user's, and one by which it is found again."""
+    """Return every tag that a pushed image gets: the user's, and one by which it is found again."""
     names = published_names(inputs.images, event.repository)
     ours = image_tag(workspace.environment, draft.image)
     found_again = (str(name.tagged(ours)) for name in names) if draft.is_pinned else ()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def problems_of(workspace: Workspace) -> tuple[UserError, ...]:
-    """Give an error for each file and package that the build would miss; none when it can start.
+    """Return an error for each file and package that the build would miss; none when it can start.
 
     Of very many there are the first, and one that says so.
     """

@@ -146,7 +146,7 @@ class Manifest:
         return self.media_type in _INDEXES
 
     def child(self, platform: str) -> Descriptor | None:
-        """Give the index's image for ``os/arch[/variant]``; when it has one image in all, that one."""
+        """Return the index's image for ``os/arch[/variant]``; when it has one image in all, that one."""
         images = [child for child in self.children if child.is_manifest and not child.is_attestation]
         fitting = [child for child in images if f"{child.platform}/".startswith(f"{platform}/")]
         return fitting[0] if fitting else images[0] if len(images) == 1 else None
@@ -169,11 +169,11 @@ class Registry:
         self._transport.close()
 
     def digest(self, reference: ImageReference) -> str | None:
-        """Give the digest that the reference's tag points to, or None when there is no such image."""
+        """Return the digest that the reference's tag points to, or None when there is no such image."""
         return self._digest(reference, push=False)
 
     def tags(self, reference: ImageReference) -> tuple[str, ...]:
-        """Give every tag of the repository, none when it does not exist."""
+        """Return every tag of the repository, none when it does not exist."""
         listed: list[str] = []
         for page in self._pages(Call("GET", reference, "tags/list?n=1000", expected=(404,))):
             if page.status == 404:
@@ -189,7 +189,7 @@ class Registry:
         return tuple(listed)
 
     def image(self, reference: ImageReference) -> PublishedImage | None:
-        """Give the image of one platform; None when there is none."""
+        """Return the image of one platform; None when there is none."""
         manifest = self.manifest(reference)
         if manifest is None:
             return None
@@ -200,7 +200,7 @@ class Registry:
         )
 
     def manifest(self, reference: ImageReference) -> Manifest | None:
-        """Give what the reference's digest names, or else its tag; None when there is nothing."""
+        """Return what the reference's digest names, or else its tag; None when there is nothing."""
         answer = self._transport.ask(
             Call(
                 "GET",
@@ -217,7 +217,7 @@ class Registry:
         return _manifest(answer, _checked(answer.content, expected, reference), reference)
 
     def labels(self, reference: ImageReference, platform: str = "linux/amd64") -> dict[str, str] | None:
-        """Give the labels of the image for ``platform``; None when there is no such image.
+        """Return the labels of the image for ``platform``; None when there is no such image.
 
         An index with one image gives that image's, whatever its platform.
         """
@@ -234,7 +234,7 @@ class Registry:
         return {_encodable(name): _encodable(value) for name, value in labels.items() if isinstance(value, str)}
 
     def referrers(self, reference: ImageReference) -> tuple[Descriptor, ...]:
-        """Give what says that it is about this image: signatures, attestations. An empty result is not an error.
+        """Return what says that it is about this image: signatures, attestations. An empty result is not an error.
 
         Source, with the tag that stands in where a registry does not have the call:
         https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
@@ -318,7 +318,7 @@ class Registry:
         return manifest.digest if manifest else None
 
     def _pages(self, call: Call) -> Iterator[Answer]:
-        """Give every page of a list; only the query of a link counts, so that it leads nowhere else.
+        """Return every page of a list; only the query of a link counts, so that it leads nowhere else.
 
         Raises ``RegistryUnavailableError`` when the pages do not end.
         """
@@ -470,7 +470,7 @@ def _media_type(answer: Answer) -> str:
 
 
 def _checked(content: bytes, expected: str, reference: ImageReference) -> str:
-    """Give the digest of a content. Raises ``UserError`` when it is not as expected, where that is known."""
+    """Return the digest of a content. Raises ``UserError`` when it is not as expected, where that is known."""
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected not in {"", digest}:
         raise _other_bytes(expected, reference)

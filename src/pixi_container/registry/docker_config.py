@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def stored_credential(registry: str, env: Mapping[str, str]) -> Credential | None:
-    """Give what ``docker login`` kept for the registry, from the file or a credential helper; None if nothing."""
+    """Return what ``docker login`` stored for the registry, in the file or a credential helper, if anything."""
     config = _read(_folder(env))
     key = DOCKER_HUB_CREDENTIALS if registry == DOCKER_HUB else registry
     helper = object_under(config, "credHelpers").get(key, config.get("credsStore", ""))

@@ -43,11 +43,11 @@ class ImageReference:
         return not self.tag and not self.digest
 
     def tagged(self, tag: str) -> ImageReference:
-        """Give the same name with this tag and no digest."""
+        """Return the same name with this tag and no digest."""
         return replace(self, tag=tag, digest="")
 
     def pinned(self, digest: str) -> ImageReference:
-        """Give the same name and tag with this digest."""
+        """Return the same name and tag with this digest."""
         return replace(self, digest=digest)
 
     def __str__(self) -> str:

@@ -313,7 +313,7 @@ class Transport:
         return self.repeat(lambda: self.once(call))
 
     def repeat(self, attempt: Callable[[], T]) -> T:
-        """Give what ``attempt`` gives, which is called anew after a ``TransientError``, a few times.
+        """Return what ``attempt`` gives, which is called anew after a ``TransientError``, a few times.
 
         Raises ``RegistryUnavailableError`` when the trouble lasts.
         """
@@ -593,7 +593,7 @@ def _basic(credential: Credential) -> str:
 
 
 def _challenges(response: httpx.Response) -> dict[str, dict[str, str]]:
-    """Give the parameters of each authentication scheme that is offered, by its name in lower case."""
+    """Return the parameters of each authentication scheme that is offered, by its name in lower case."""
     found = {}
     for challenge in response.headers.get_list("www-authenticate"):
         scheme, _, parameters = challenge.partition(" ")

@@ -43,7 +43,7 @@ class Metadata:
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Give the outputs by their names, ready for ``json.dumps``."""
+        """Return the outputs by their names, ready for ``json.dumps``."""
         lists: dict[str, Any] = {
             "tags": list(self.tags),
             "tag-names": list(self.tag_names),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def default_tags(facts: Facts) -> str:
-    """Give the entries that stand for an empty input ``tags``, in the same language.
+    """Return the entries that stand for an empty input ``tags``, in the same language.
 
     A pull request is ``pr-<n>``; a git tag that is a version is that version and ``major.minor``; the default
     branch is its name; all but pull requests are ``sha-<short>`` too. Stable versions are ``latest`` by the

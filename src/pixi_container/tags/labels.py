@@ -31,7 +31,7 @@ _COLLATION = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuv
 def labels_of(
     facts: Facts, version: str, text: str, name: str = "labels"
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Give the labels by key, sorted, and notes; entries of the input ``name`` win over what the facts say.
+    """Return the labels by key, sorted, and notes; entries of the input ``name`` win over what the facts say.
 
     Facts that are not known, or of white space and control characters alone, give no label. An entry without
     ``=`` gives none either, and a note: the original drops it in silence. Raises ``UserError`` for a key that no
@@ -65,7 +65,7 @@ def labels_of(
 
 
 def annotations_of(values: Mapping[str, str], levels: str) -> tuple[str, ...]:
-    """Give ``level:key=value`` for each of the comma-separated levels in turn.
+    """Return ``level:key=value`` for each of the comma-separated levels in turn.
 
     Without levels it is ``manifest``, and the description on the index too, where ghcr.io reads it.
 

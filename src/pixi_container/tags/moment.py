@@ -64,7 +64,7 @@ def _day_of_year(when: datetime) -> int:
 
 
 def _week(when: datetime) -> tuple[int, int]:
-    """Give year and week where weeks start on Sunday and the first one holds the first of January."""
+    """Return year and week where weeks start on Sunday and the first one holds the first of January."""
     saturday = when.toordinal() + 6 - _weekday(when)
     first = when.replace(month=1, day=1)
     if saturday > first.replace(month=12, day=31).toordinal():

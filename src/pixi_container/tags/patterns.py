@@ -38,7 +38,7 @@ class Search:
     sticky: bool = False
 
     def groups(self, text: str) -> list[str | None]:
-        """Give what ``text.match(pattern)`` does: the match and its groups, or with flag ``g`` every match."""
+        """Return what ``text.match(pattern)`` does: the match and its groups, or with flag ``g`` every match."""
         if self.every:
             return [match[0] for match in self.compiled.finditer(text)]
         match = self.compiled.match(text) if self.sticky else self.compiled.search(text)

@@ -95,7 +95,7 @@ def rule(entry: Entry) -> Rule:
 
 
 def _attributes(entry: Entry) -> tuple[str, dict[str, str]]:
-    """Give the type and all its attributes, defaults filled in."""
+    """Return the type and all its attributes, defaults filled in."""
     fields = entry.attributes()
     kind = next((value for key, value in fields if key == "type"), "raw")
     if kind not in TYPES:

@@ -51,7 +51,7 @@ class Feature:
         return found
 
     def targets(self, names: tuple[str, ...]) -> list[TomlTable]:
-        """Give the feature's tables that hold on a platform of these names, conda's one last, best one first.
+        """Return the feature's tables that hold on a platform of these names, conda's one last, best one first.
 
         The later of two matching targets in the document wins, the feature's own table comes last
         (crates/pixi_manifest/src/target.rs, ``resolve_for_platform``).

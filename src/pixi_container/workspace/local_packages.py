@@ -77,7 +77,7 @@ class GitSource:
 def own_source(
     platform: LockedPlatform, lock: Lock, environment: Environment, names: tuple[str, ...], root: Path
 ) -> tuple[OwnSource, ...]:
-    """Give the packages of a platform, called ``names``, that are made from the workspace's own files.
+    """Return the packages of a platform, called ``names``, that are made from the workspace's own files.
 
     Raises ``UserError`` for a place that no file system can have, and when their inputs are too many to follow.
     """
@@ -108,7 +108,7 @@ def own_source(
 
 
 def git_source(platform: LockedPlatform, lock: Lock) -> tuple[GitSource, ...]:
-    """Give the packages whose own place, or the place of their source, is a Git repository."""
+    """Return the packages whose own place, or the place of their source, is a Git repository."""
     repositories: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for record in lock.source_records:
         if record.git and record.subdir in {"", platform.subdir}:
@@ -124,7 +124,7 @@ def git_source(platform: LockedPlatform, lock: Lock) -> tuple[GitSource, ...]:
 
 
 def source_places(lock: Lock, root: Path) -> tuple[SourcePlace, ...]:
-    """Give the places at which ``pixi install --locked`` looks: those of every environment and platform.
+    """Return the places at which ``pixi install --locked`` looks: those of every environment and platform.
 
     Raises ``UserError`` for more than can be looked at.
     """
@@ -155,12 +155,12 @@ def is_inside(path: str) -> bool:
 
 
 def local_path(location: str, root: Path) -> str:
-    """Give the normal form of a path of the lock, relative to the workspace folder where it lies inside."""
+    """Return the normal form of a path of the lock, relative to the workspace folder where it lies inside."""
     return _relative_to(_workspace_folder(root), location)
 
 
 def place_of(path: str, root: Path) -> str:
-    """Give the path in its normal form, or where it leads when that is out of the workspace folder by a link."""
+    """Return the path in its normal form, or where it leads when that is out of the workspace folder by a link."""
     if is_inside(path) and exists(root, path) and leads_out(root, path):
         return (root / path).resolve().as_posix()
     return path
@@ -199,7 +199,7 @@ def _inputs_by_folder(lock: Lock, subdir: str, folder: PurePosixPath, root: Path
 
 
 def _all_inputs(path: str, inputs: Mapping[str, set[str]], steps: int) -> tuple[set[str], int]:
-    """Give what building the package in ``path`` reads, and building these, and what is left of ``steps``.
+    """Return what building the package in ``path`` reads, and building these, and what is left of ``steps``.
 
     It ends, without having all of them, where less than none is left.
     """
@@ -239,7 +239,7 @@ _Entry = tuple["TomlTable", str, "Feature"]
 
 
 def _pypi_entries(environment: Environment, names: tuple[str, ...]) -> dict[str, list[_Entry]]:
-    """Give the environment's entries by the normal form of the name, the one that wins first."""
+    """Return the environment's entries by the normal form of the name, the one that wins first."""
     found: defaultdict[str, list[_Entry]] = defaultdict(list)
     for feature in environment.features:
         for target in feature.targets(names):

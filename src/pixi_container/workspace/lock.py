@@ -132,7 +132,7 @@ class Lock:
         return tuple(sorted(name for name, _ in self.rattler.environments()))
 
     def rows(self, environment: str) -> tuple[LockRow, ...]:
-        """Give the platforms of an environment, by name."""
+        """Return the platforms of an environment, by name."""
         return tuple(
             LockRow(row.name, str(row.subdir), tuple(row.virtual_packages), row)
             for row in sorted(self._environment(environment).platforms(), key=lambda row: row.name)
@@ -157,7 +157,7 @@ class Lock:
         return next((row for row in candidates if found.packages(row.rattler)), None)
 
     def read(self, environment: str, row: LockRow) -> LockedPlatform:
-        """Give the packages of a row."""
+        """Return the packages of a row."""
         packages = self._environment(environment).packages(row.rattler) or []
         asks = {
             (record.name, record.location): record.asks

@@ -31,7 +31,7 @@ class Derived(NamedTuple):
 
 
 def cuda(platform: Platform, locked: LockedPlatform) -> Derived:
-    """Give the CUDA version that the environment expects of the driver, empty without CUDA.
+    """Return the CUDA version that the environment expects of the driver, empty without CUDA.
 
     The highest of what the platform declares and its packages ask for; a bare ``__cuda`` says no version, the
     ``cuda-version`` package then does.
@@ -53,7 +53,7 @@ def cuda(platform: Platform, locked: LockedPlatform) -> Derived:
 
 
 def glibc(platform: Platform, locked: LockedPlatform) -> Derived:
-    """Give the lowest version of glibc that the environment runs with, empty when nothing asks for one.
+    """Return the lowest version of glibc that the environment runs with, empty when nothing asks for one.
 
     The highest of what the platform declares, conda packages depend on, and wheels are tagged with (PEP 600).
     """
@@ -69,7 +69,7 @@ def glibc(platform: Platform, locked: LockedPlatform) -> Derived:
 
 
 def _highest(found: Iterable[Derived]) -> Derived:
-    """Give the highest version; of equal ones the first."""
+    """Return the highest version; of equal ones the first."""
     return max(found, key=lambda derived: version_key(derived.value))
 
 
@@ -87,7 +87,7 @@ def _source(name: str, spec: str) -> str:
 
 
 def _asked(virtual: str, packages: Iterable[LockedPackage]) -> Iterator[tuple[str, str]]:
-    """Give each specification once, with the first package that has it."""
+    """Return each specification once, with the first package that has it."""
     first: dict[str, str] = {}
     for package in packages:
         for spec in package.asks:
@@ -98,7 +98,7 @@ def _asked(virtual: str, packages: Iterable[LockedPackage]) -> Iterator[tuple[st
 
 
 def _bounds(spec: str) -> list[str]:
-    """Give the versions that a match specification such as ``__cuda >=12.4,<13`` asks for at least."""
+    """Return the versions that a match specification such as ``__cuda >=12.4,<13`` asks for at least."""
     versions = re.sub(r"^[\w-]+", "", spec)
     return re.findall(r"(?:^\s*|[|,\s])(?:>=|>|==?|~=)?\s*(\d+(?:\.\d+)*)", versions)
 

@@ -122,7 +122,7 @@ class Manifest:
         }
 
     def environment(self, name: str) -> Environment:
-        """Give an environment, which has to exist.
+        """Return an environment, which has to exist.
 
         Raises ``UserError`` for an entry of the wrong type, and for a feature that is not declared or is listed
         twice (crates/pixi_manifest/src/toml/manifest.rs, ``into_workspace_manifest``).
@@ -301,7 +301,7 @@ def _parse(context: Path, name: str) -> Manifest:
 
 
 def manifest_from(name: str, document: TomlTable) -> Manifest:
-    """Give the manifest that a document is, for the file ``name``; ``UserError`` when its tables are none."""
+    """Return the manifest that a document is, for the file ``name``; ``UserError`` when its tables are none."""
     nothing = TomlTable({}, document.file, document.text)
     if name != "pyproject.toml":
         return Manifest(name, document, nothing, nothing, document=document)

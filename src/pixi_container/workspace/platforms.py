@@ -90,7 +90,7 @@ class Platform:
         )
 
     def version(self, package: str) -> str:
-        """Give the version of one of its virtual packages, empty when it has none."""
+        """Return the version of one of its virtual packages, empty when it has none."""
         return next((found.version for found in self.virtual_packages if found.name == package), "")
 
 
@@ -101,7 +101,7 @@ def parse_virtual_packages(specs: Iterable[str], subdir: str) -> tuple[VirtualPa
 
 
 def environment_platforms(manifest: Manifest, environment: Environment) -> tuple[Platform, ...]:
-    """Give the platforms that an environment can be installed for, the one that Pixi prefers first.
+    """Return the platforms that an environment can be installed for, the one that Pixi prefers first.
 
     Raises ``UserError`` for entries that Pixi does not accept either.
     """
@@ -159,7 +159,7 @@ def _composed(manifest: Manifest, environment: Environment, declared: dict[str, 
 
 
 def _required(feature: Feature, requirements: dict[str, str], platform: Platform) -> Platform:
-    """Give a platform as a feature's system requirements make it."""
+    """Return a platform as a feature's system requirements make it."""
     packages = (VirtualPackage(name, version) for name, version in requirements.items())
     customised = _customised(
         (package for package in packages if _applies(package.name, platform.subdir)), platform.subdir

@@ -78,7 +78,7 @@ def normal_name(name: str) -> str:
 
 
 def requirement_name(requirement: str) -> str:
-    """Give the normal name that a PEP 508 requirement starts with, empty when it has none."""
+    """Return the normal name that a PEP 508 requirement starts with, empty when it has none."""
     found = _REQUIREMENT_NAME.match(requirement)
     return normal_name(found[1]) if found else ""
 
@@ -96,15 +96,15 @@ class Requirements:
     pypi_by_feature: dict[tuple[object, ...], list[PypiRequirement]] = field(default_factory=dict)
 
     def conda(self, environment: Environment, names: tuple[str, ...]) -> list[CondaRequirement]:
-        """Give those on conda packages, on a platform of these names, conda's one last."""
+        """Return those on conda packages, on a platform of these names, conda's one last."""
         return self._conda(environment, names, _DEPENDENCIES)
 
     def constraints(self, environment: Environment, names: tuple[str, ...]) -> list[CondaRequirement]:
-        """Give those on conda packages that the environment has for other reasons."""
+        """Return those on conda packages that the environment has for other reasons."""
         return self._conda(environment, names, _CONSTRAINTS)
 
     def pypi(self, environment: Environment, names: tuple[str, ...] = ()) -> list[PypiRequirement]:
-        """Give those on packages of PyPI, on a platform of these names; without names those of any platform."""
+        """Return those on packages of PyPI, on a platform of these names; without names those of any platform."""
         found: list[PypiRequirement] = []
         for feature in environment.features:
             key = (feature.name, feature.table.keys, names)
@@ -160,7 +160,7 @@ class Requirements:
         return [requirement for requirements in merged.values() for requirement in requirements]
 
     def _of_project(self, feature: Feature) -> Iterator[PypiRequirement]:
-        """Give the dependencies of PEP 621 and PEP 735 that Pixi counts to a feature."""
+        """Return the dependencies of PEP 621 and PEP 735 that Pixi counts to a feature."""
         if self.manifest.file != "pyproject.toml":
             return
         project = self.manifest.project
@@ -187,7 +187,7 @@ class Requirements:
                         yield requirement
 
     def _own_extras(self, requirement: PypiRequirement, entry: str) -> list[tuple[TomlTable, str]] | None:
-        """Give the lists that an entry stands for, which names the project itself; None for any other entry."""
+        """Return the lists that an entry stands for, which names the project itself; None for any other entry."""
         is_own = requirement.name == self.manifest.project.string("name")
         if not is_own or requirement.table.keys == self.manifest.project.keys:
             return None
@@ -247,7 +247,7 @@ def _match(name: str, version: str, build: str) -> str:
 
 
 def _python(manifest: Manifest, table: TomlTable) -> dict[str, CondaRequirement]:
-    """Give what Pixi makes of ``requires-python`` where the default feature does not require Python itself."""
+    """Return what Pixi makes of ``requires-python`` where the default feature does not require Python itself."""
     if manifest.file != "pyproject.toml" or "python" in map(str.lower, table.table("dependencies").values):
         return {}
     key = "requires-python"

@@ -61,7 +61,7 @@ _OPTIONS = (
 
 
 def stale_reasons(manifest: Manifest, lock: Lock, pixi: tuple[int, ...] = ()) -> Iterator[UserError]:
-    """Give why Pixi would refuse the lock, each reason once, with the manifest's line where there is one.
+    """Return why Pixi would refuse the lock, each reason once, with the manifest's line where there is one.
 
     ``pixi`` is the version that installs, empty for the newest. There are none for the environments that follow
     one whose part of the manifest cannot be read.
@@ -330,7 +330,7 @@ def _index(url: str) -> str:
 
 
 def _channel_url(channel: str) -> str | None:
-    """Give the URL of a channel; None for one that is a path, or has more to it than host and path."""
+    """Return the URL of a channel; None for one that is a path, or has more to it than host and path."""
     if _PLAIN_URL.fullmatch(channel):
         return channel.rstrip("/")
     return _CONDA_ALIAS + channel if _CHANNEL_NAME.fullmatch(channel) else None

@@ -86,7 +86,7 @@ class PackageComparison:
     purls: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
     def problems(self, asked: Asked, locked: Iterable[RattlerPackage]) -> Iterator[Problem]:
-        """Give what is wrong with the packages that are locked for an environment on a platform."""
+        """Return what is wrong with the packages that are locked for an environment on a platform."""
         packages = [self._package(package) for package in locked]
         conda = {package.name: package for package in packages if package.kind != "pypi"}
         pypi = {package.name: package for package in packages if package.kind == "pypi"}
@@ -277,7 +277,7 @@ class PackageComparison:
         return self.steps < 0 or (normal_name(package.name) in names if purls is None else bool(names & purls))
 
     def _purls(self, package: Package) -> frozenset[str] | None:
-        """Give the normal names that a conda package has on PyPI; None when the lock does not say.
+        """Return the normal names that a conda package has on PyPI; None when the lock does not say.
 
         ``@`` is among them where it has another version there.
         """
@@ -304,7 +304,7 @@ def _parsed(spec: str) -> MatchSpec | None:
 
 
 def _dependency(spec: str) -> tuple[str, bool]:
-    """Give the name of a dependency, empty where it cannot be told, and whether it is sure to hold as it reads."""
+    """Return the name of a dependency, empty where it is unknown, and whether it is sure to hold as it reads."""
     found = _DEPENDENCY_NAME.match(spec)
     name = found[1].lower() if found else ""
     return name, len(spec) <= _LONGEST_DEPENDENCY and name[:2] not in {"", "__"} and not _CONDITION.search(spec)
@@ -365,7 +365,7 @@ def _query(url: str) -> dict[str, str]:
 
 
 def _repository(url: str) -> tuple[str, str]:
-    """Give host and path of a URL, or of a Git repository, in one spelling."""
+    """Return host and path of a URL, or of a Git repository, in one spelling."""
     try:
         parts = urlsplit(url)
     except ValueError:

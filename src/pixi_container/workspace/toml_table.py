@@ -43,55 +43,55 @@ class TomlTable:
         return key in self.values
 
     def table(self, key: str) -> TomlTable:
-        """Give the table under ``key``, an empty one when there is none."""
+        """Return the table under ``key``, an empty one when there is none."""
         value = self.values.get(key, {})
         if not isinstance(value, dict):
             raise self.wrong_type(key, "a table")
         return TomlTable(value, self.file, self.text, (*self.keys, key))
 
     def string(self, key: str) -> str:
-        """Give the string under ``key``, empty when there is none."""
+        """Return the string under ``key``, empty when there is none."""
         value = self.values.get(key, "")
         if not isinstance(value, str):
             raise self.wrong_type(key, "a string")
         return value
 
     def version(self, key: str) -> str:
-        """Give the version under ``key`` as text, also where it was written as a number."""
+        """Return the version under ``key`` as text, also where it was written as a number."""
         value = self.values.get(key, "")
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise self.wrong_type(key, "a version, written as a string")
         return str(value)
 
     def flag(self, key: str) -> bool:
-        """Give the boolean under ``key``, false when there is none."""
+        """Return the boolean under ``key``, false when there is none."""
         value = self.values.get(key, False)
         if not isinstance(value, bool):
             raise self.wrong_type(key, "true or false")
         return value
 
     def items(self, key: str) -> list[Any]:
-        """Give the list under ``key``, an empty one when there is none."""
+        """Return the list under ``key``, an empty one when there is none."""
         value = self.values.get(key, [])
         if not isinstance(value, list):
             raise self.wrong_type(key, "a list")
         return value
 
     def strings(self, key: str) -> tuple[str, ...]:
-        """Give the list of strings under ``key``, an empty one when there is none."""
+        """Return the list of strings under ``key``, an empty one when there is none."""
         value = self.items(key)
         if not all(isinstance(item, str) for item in value):
             raise self.wrong_type(key, "a list of strings")
         return tuple(value)
 
     def wrong_type(self, key: str, expected: str) -> UserError:
-        """Give the error for a value under ``key`` that is not ``expected``."""
+        """Return the error for a value under ``key`` that is not ``expected``."""
         value = self.values[key]
         found = f"{type_name(value)} with other types in it" if isinstance(value, list) else type_name(value)
         return self.error(f"'{shortened(self.dotted(key))}' must be {expected}, it is {found}", key)
 
     def error(self, message: str, *keys: str, hint: str = "") -> UserError:
-        """Give an error at the line that sets ``keys`` below this table, as far as that can be found.
+        """Return an error at the line that sets ``keys`` below this table, as far as that can be found.
 
         Names of the document may stand in its texts, of which no more is kept than can be read.
         """
@@ -101,7 +101,7 @@ class TomlTable:
         )
 
     def dotted(self, *keys: str) -> str:
-        """Give the whole name of a key below this table, as TOML writes it."""
+        """Return the whole name of a key below this table, as TOML writes it."""
         return ".".join((*self.keys, *keys))
 
 

@@ -128,7 +128,7 @@ class Workspace:
         return bool(_UV_WORKSPACE.search(read_text(self.context, path, what=f"'{path}'")))
 
     def as_json(self) -> dict[str, Any]:
-        """Give all that is known as JSON values, each derived one with its reason."""
+        """Return all that is known as JSON values, each derived one with its reason."""
         return {
             "manifest": self.manifest.file,
             "environment": self.environment,
@@ -245,7 +245,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
 
 
 def _stale(manifest: Manifest, lock: Lock, inputs: Inputs) -> tuple[UserError, ...]:
-    """Give the first reasons; a Dockerfile of the user's own may install whatever the manifest says."""
+    """Return the first reasons; a Dockerfile of the user's own may install whatever the manifest says."""
     if inputs.dockerfile:
         return ()
     return tuple(islice(stale_reasons(manifest, lock, version_key(inputs.pixi_version)), MOST_PROBLEMS))

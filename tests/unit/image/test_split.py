@@ -82,7 +82,7 @@ class Prefix:
         )
 
     def layers(self) -> dict[str, set[str]]:
-        """Give the files of each layer, relative to the environment or to what is above it."""
+        """Return the files of each layer, relative to the environment or to what is above it."""
         found: dict[str, set[str]] = {}
         for layer in (self.workdir.parent / "layers").iterdir():
             top = layer / str(self.workdir).lstrip("/") / ".pixi"

@@ -49,7 +49,7 @@ class Stage:
     workdir: str = "/"
 
     def below(self, folder: str) -> Iterator[tuple[str, Path]]:
-        """Give what is in a folder, by the path from there."""
+        """Return what is in a folder, by the path from there."""
         for path, source in self.files.items():
             if path.startswith(f"{folder.rstrip('/')}/"):
                 yield path[len(folder.rstrip("/")) + 1 :], source
@@ -73,7 +73,7 @@ class Install:
 
 
 def instructions(dockerfile: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Give the keyword, the words and the here-documents of each instruction."""
+    """Return the keyword, the words and the here-documents of each instruction."""
     lines = iter(dockerfile.split("\n"))
     for line in lines:
         if not line.strip() or line.startswith("#"):
@@ -88,14 +88,14 @@ def instructions(dockerfile: str) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def options(words: list[str], name: str) -> list[dict[str, str]]:
-    """Give what stands behind each ``--name=``, split at its commas."""
+    """Return what stands behind each ``--name=``, split at its commas."""
     start = f"--{name}="
     values = [word[len(start) :].split(",") for word in words if word.startswith(start)]
     return [{key: text for key, _, text in (part.partition("=") for part in parts)} for parts in values]
 
 
 def replay(dockerfile: str, context: Path, to: Path) -> list[Install]:
-    """Give the installs, first one first; their folders are made below ``to``."""
+    """Return the installs, first one first; their folders are made below ``to``."""
     stages: dict[str, Stage] = {}
     stage = Stage()
     installs: list[Install] = []
@@ -231,7 +231,7 @@ class Facts:
 
     @property
     def insisted(self) -> list[str]:
-        """Give the files without which Pixi refuses the manifest."""
+        """Return the files without which Pixi refuses the manifest."""
         tables = (self.workspace, self.manifest.get("package", {}))
         named = [table.get(key) for table in tables for key in ("readme", "license-file")]
         return [
@@ -244,7 +244,7 @@ class Facts:
         return ["default", *(name for name in self.manifest.get("environments", {}) if name != "default")]
 
     def features(self, environment: str) -> list[dict[str, Any]]:
-        """Give the tables of an environment's features."""
+        """Return the tables of an environment's features."""
         entry = self.manifest.get("environments", {}).get(environment, [])
         table = entry if isinstance(entry, dict) else {"features": entry}
         declared = self.manifest.get("feature", {})
@@ -257,23 +257,23 @@ class Facts:
         return [entry["path"] for entry in entries if "path" in entry]
 
     def scripts(self, environment: str) -> list[str]:
-        """Give the scripts of the activation, for any platform."""
+        """Return the scripts of the activation, for any platform."""
         tables = [table.get("activation", {}) for table in self.features(environment)]
         return [script for table in tables for script in table.get("scripts", [])]
 
     def development(self, environment: str) -> list[dict[str, str]]:
-        """Give where the packages of ``[dev]`` come from."""
+        """Return where the packages of ``[dev]`` come from."""
         tables = self.features(environment)
         tables = [*tables, *(target for table in tables for target in table.get("target", {}).values())]
         return [place for table in tables for place in table.get("dev", {}).values()]
 
     def subdirs(self) -> dict[str, str]:
-        """Give conda's name of each platform of the lock."""
+        """Return conda's name of each platform of the lock."""
         rows = self.lock.get("platforms", [])
         return {row["name"]: row.get("subdir") or row["name"] for row in rows}
 
     def rows(self, environment: str) -> dict[str, list[Local]]:
-        """Give the local packages of an environment by the lock's name of the platform."""
+        """Return the local packages of an environment by the lock's name of the platform."""
         entries = self.lock.get("environments", {}).get(environment, {}).get("packages", {})
         return {
             platform: [local for package in packages for local in self._local(package)]
@@ -431,7 +431,7 @@ def lacks_of_member(context: Path, seen: Path, folder: str, name: str) -> Iterat
 
 
 def absent(context: Path, seen: Path, path: str) -> Iterator[str]:
-    """Give what the workspace has at or below a path and the build has not."""
+    """Return what the workspace has at or below a path and the build has not."""
     if not is_inside(posixpath.normpath(path)) or not (context / path).exists():
         yield f"'{path}', which no build can have"
         return
@@ -819,7 +819,7 @@ def with_stubs(source: Path, to: Path) -> Facts:
 
 
 def cases_of(facts: Facts) -> Iterator[tuple[str, str]]:
-    """Give each environment with each of Docker's platforms that it is locked for."""
+    """Return each environment with each of Docker's platforms that it is locked for."""
     subdirs = facts.subdirs()
     for environment in facts.environments:
         rows = facts.rows(environment)
