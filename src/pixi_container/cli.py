@@ -104,11 +104,11 @@ def _explain(options: argparse.Namespace, registry: Registry, plan: Plan) -> int
     from pixi_container.registry.reference import parse_reference
 
     reference = parse_reference(options.explain_against, source="--explain-against")
-    comparison = compare(registry, reference, plan)
+    differences = compare(registry, reference, plan.definition)
     if options.json:
-        print(json_text({"image": str(reference), "differences": comparison}, indent=2))
-    elif comparison:
-        print(without_commands("\n".join(f"{name}: {meaning}" for name, meaning in comparison.items())))
+        print(json_text({"image": str(reference), "differences": differences}, indent=2))
+    elif differences:
+        print(without_commands("\n".join(f"{name}: {meaning}" for name, meaning in differences.items())))
     else:
         print("nothing differs")
     return 0
@@ -121,15 +121,13 @@ def _changes(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> 
     inputs = _inputs(options, env)
     request = request_for(_event(inputs, env), inputs, env)
     log = TerminalLog()
-    if options.base:
-        changes, relevant = changes_between(request, options.base, options.head)
-    else:
-        changes, relevant = changes_of(request, log)
+    base, head = options.base, options.head
+    changes = changes_between(request, base, head) if base else changes_of(request, log)
     if options.json:
-        print(json_text({**changes.as_json(), "relevant": relevant}, indent=2))
+        print(json_text({**changes.as_json(), "relevant": changes.relevant}, indent=2))
         return 0
     print(without_commands(changes.reason))
-    for file in relevant:
+    for file in changes.relevant:
         print(shown_path(file))
     return 0
 
@@ -140,12 +138,13 @@ def _render(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> i
 
     inputs = _inputs(options, env)
     plan = plan_for(request_for(_event(inputs, env), inputs, env), TerminalLog(), None)
-    if _in_workflow(env) and has_commands(plan.dockerfile):
+    dockerfile = plan.definition.dockerfile
+    if _in_workflow(env) and has_commands(dockerfile):
         raise UserError(
             "the Dockerfile has text that the runner would take for a command, so it is not printed here",
             hint="Lines that start with :: and ##[ are read by the runner; `render` prints them on a laptop.",
         )
-    sys.stdout.write(plan.dockerfile)
+    sys.stdout.write(dockerfile)
     return 0
 
 

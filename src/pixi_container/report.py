@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.display import markdown_block, markdown_code, markdown_text
-from pixi_container.image.fingerprint import SHORT
-from pixi_container.registry.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,38 +63,38 @@ class Report:
         """The image by digest, under its first name."""
         if not self.published:
             return ""
-        return str(parse_reference(self.plan.tags[0], source="tag").tagged("").pinned(self.digest))
+        return f"{self.plan.published_tags[0].name}@{self.digest}"
 
     def outputs(self) -> dict[str, str]:
         """Return the outputs by name."""
-        plan, changes = self.plan, self.plan.changes
+        plan, changes, definition = self.plan, self.plan.changes, self.plan.definition
         labels = tuple(sorted(self.labels.items())) if self.labels is not None else plan.labels
         return {
-            "decision": plan.decision,
-            "reason": plan.reason,
-            "changed": "false" if changes["known"] and not plan.changed_files else "true",
-            "changed-files": json.dumps(plan.changed_files),
-            "base": changes["base"],
-            "head": changes["head"],
-            "changes-source": changes["source"],
+            "decision": plan.decision.kind,
+            "reason": plan.decision.reason,
+            "changed": "false" if changes.known and not changes.relevant else "true",
+            "changed-files": json.dumps(changes.relevant),
+            "base": changes.base,
+            "head": changes.head,
+            "changes-source": changes.source,
             "pushed": "true" if self.published else "false",
-            "version": plan.version,
+            "version": definition.metadata.version,
             "tags": "\n".join(plan.tags),
             "labels": "\n".join(f"{key}={value}" for key, value in labels),
             "annotations": "\n".join(plan.annotations),
-            "json": plan.json,
+            "json": plan.metadata_json(),
             "digest": self.digest,
             "image": self.image,
-            "environment-image": plan.environment_image,
-            "fingerprint": plan.fingerprint[:SHORT],
-            "image-fingerprint": plan.image_fingerprint[:SHORT],
-            "dockerfile": plan.dockerfile,
+            "environment-image": str(plan.environment_image or ""),
+            "fingerprint": definition.environment_fingerprint.short,
+            "image-fingerprint": definition.fingerprint.short,
+            "dockerfile": definition.dockerfile,
             "metadata": json.dumps({k: v for k, v in plan.as_json().items() if k != "workspace"}, sort_keys=True),
         }
 
     def text(self) -> str:
         """Return the result for a terminal."""
-        lines = [f"decision  {self.plan.decision}: {self.plan.reason}"]
+        lines = [f"decision  {self.plan.decision.kind}: {self.plan.decision.reason}"]
         lines += [f"tag       {tag}" + ("" if self.digest else " (not pushed)") for tag in self.plan.tags]
         if self.digest:
             lines += [f"digest    {self.digest}", f"image     {self.image}"]
@@ -108,15 +106,23 @@ class Report:
     def summary(self) -> str:
         """Return the job summary in GitHub's Markdown."""
         plan = self.plan
-        packages = f"{plan.conda_packages + plan.pypi_packages} packages"
-        built_with = f"pixi {plan.pixi_version}" + (f", CUDA {plan.cuda}" if plan.cuda else "")
+        workspace = plan.definition.workspace
+        platform = workspace.platform
+        environment = markdown_code(workspace.environment)
+        packages = f"{platform.conda_packages + platform.pypi_packages} packages"
+        built_with = f"pixi {plan.definition.bases.pixi_version}"
+        if workspace.cuda:
+            built_with += f", CUDA {workspace.cuda}"
         rows = [
-            ("Decision", markdown_text(f"{plan.decision}: {plan.reason}")),
-            ("Changes", markdown_text(plan.changes["reason"])),
-            ("Environment", f"{markdown_code(plan.environment)} on {markdown_code(plan.platform)}, {packages}"),
+            ("Decision", markdown_text(f"{plan.decision.kind}: {plan.decision.reason}")),
+            ("Changes", markdown_text(plan.changes.reason)),
+            (
+                "Environment",
+                f"{environment} on {markdown_code(platform.docker)}, {packages}",
+            ),
             (
                 "Environment image",
-                f"{markdown_code(plan.environment_image)}, {'used' if plan.reuses_environment else 'made'}"
+                f"{markdown_code(str(plan.environment_image))}, {'used' if plan.reuses_environment else 'made'}"
                 if plan.environment_image
                 else "none",
             ),
@@ -129,13 +135,13 @@ class Report:
             ("Size", self._size()),
             *(("Note", markdown_text(note)) for note in self.notes),
         ]
-        lines = [f"### Container image of {markdown_code(plan.environment)}", "", "| | |", "|---|---|"]
+        lines = [f"### Container image of {environment}", "", "| | |", "|---|---|"]
         lines += [f"| {name} | {value} |" for name, value in rows]
         if self.digest:
             pull = f"docker pull {self.image}\napptainer pull docker://{self.image}"
             submit = f"universe = container\ncontainer_image = docker://{self.image}"
             lines += ["", markdown_block(pull, "sh"), "", "HTCondor:", "", markdown_block(submit, "ini")]
-        dockerfile = markdown_block(plan.dockerfile, "dockerfile")
+        dockerfile = markdown_block(plan.definition.dockerfile, "dockerfile")
         lines += ["", "<details><summary>Dockerfile</summary>", "", dockerfile, "</details>"]
         return "\n".join(lines) + "\n"
 

@@ -10,7 +10,6 @@ from pixi_container.errors import UserError
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_for
 from pixi_container.registry.docker_config import credential_helper_variables, private_docker_config, write_secret
-from pixi_container.registry.reference import parse_reference
 from pixi_container.report import Report
 from pixi_container.request import registry_client
 from pixi_container.temporary_folder import temporary_folder
@@ -35,7 +34,7 @@ def ship(request: Request, log: Log) -> Report:
         with log.step("Plan"):
             plan = plan_for(request, log, registry)
             log.say(plan.as_text())
-        if plan.decision != BUILD:
+        if plan.decision.kind != BUILD:
             return _with_tags(plan, registry, log)
         return _built(request, plan, registry, log)
 
@@ -46,7 +45,7 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
         if request.inputs.conda_auth:
             write_secret(work / "conda-auth", request.inputs.conda_auth)
         build = Build(
-            dockerfile=plan.dockerfile,
+            dockerfile=plan.definition.dockerfile,
             local_image=plan.local_image,
             leftover_images=plan.leftover_images,
             test_container=plan.test_container if commands.test else "",
@@ -81,28 +80,24 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
 
 def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
     """Put the plan's new tags on the image that is there: no builder is started, and no byte of it changes."""
-    if not plan.existing_images:
+    decision = plan.decision
+    if not decision.images:
         return Report(plan=plan)
-    if plan.new_tags:
+    if decision.new_tags:
         with log.step("Check the registries"):
-            _check_push(registry, plan.new_tags, log)
+            _check_push(registry, decision.new_tags, log)
         with log.step("Put the tags on the image"):
-            for image, tags in plan.tags_to_put:
-                existing = parse_reference(image, source="image")
-                registry.tag(existing, _references(tags))
+            for image, tags in decision.tags_to_put:
+                registry.tag(image, tags)
                 for tag in tags:
-                    log.say(f"{tag} is {existing.digest}")
-    first = parse_reference(plan.existing_images[0], source="image")
+                    log.say(f"{tag} is {image.digest}")
+    first = decision.images[0]
     return Report(plan=plan, published=registry.image(first), labels=registry.labels(first))
 
 
-def _references(tags: tuple[str, ...]) -> tuple[ImageReference, ...]:
-    return tuple(parse_reference(tag, source="tag") for tag in tags)
-
-
-def _check_push(registry: Registry, tags: tuple[str, ...], log: Log) -> None:
+def _check_push(registry: Registry, tags: tuple[ImageReference, ...], log: Log) -> None:
     """Find out before anything is done that a registry will not take the image."""
-    for name in dict.fromkeys(reference.tagged("") for reference in _references(tags)):
+    for name in dict.fromkeys(tag.tagged("") for tag in tags):
         registry.check_push(name)
         log.say(f"{name} takes pushes")
 
@@ -112,24 +107,25 @@ def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> P
 
     ``config`` is the configuration's digest, ``digest`` the image's as the builder told it.
     """
-    found = {reference: registry.image(reference) for reference in _references(plan.published_tags)}
-    for reference, image in found.items():
-        if image is None or image.config != config:
-            raise UserError(
-                f"{reference} is {'another image' if image else 'not there'} after the push",
-                hint="Did another run push the same tag meanwhile? A `concurrency` group prevents that.",
-            )
-    images = [image for image in found.values() if image]
+    images = [_same_content(registry, tag, config) for tag in plan.published_tags]
     if digest not in {image.digest for image in images}:
         raise UserError(f"the builder says that it pushed {digest}, which no tag points to")
     return images[0]
 
 
 def _read_back_environment(registry: Registry, plan: Plan, config: str) -> None:
-    for reference in _references(plan.environment_tags):
-        image = registry.image(reference)
-        if image is None or image.config != config:
-            raise UserError(f"{reference} is {'another image' if image else 'not there'} after the push")
+    for tag in plan.environment_tags:
+        _same_content(registry, tag, config)
+
+
+def _same_content(registry: Registry, tag: ImageReference, config: str) -> PublishedImage:
+    image = registry.image(tag)
+    if image is None or image.config != config:
+        raise UserError(
+            f"{tag} is {'another image' if image else 'not there'} after the push",
+            hint="Did another run push the same tag meanwhile? A `concurrency` group prevents that.",
+        )
+    return image
 
 
 @contextmanager

@@ -40,7 +40,8 @@ class Changes:
     """The answer. ``files`` are paths from the repository's root, both names of a renamed file.
 
     ``known`` tells that ``files`` is the whole truth; else everything counts as changed, for ``reason``.
-    ``consulted`` tells whether the event asks at all. ``source`` is ``git``, ``github`` or ``none``.
+    ``consulted`` tells whether the event asks at all. ``source`` is ``git``, ``github`` or ``none``. ``relevant``
+    are those of the files that the image depends on, relative to the context.
     """
 
     known: bool
@@ -50,6 +51,7 @@ class Changes:
     head: str = ""
     source: str = "none"
     files: tuple[str, ...] = ()
+    relevant: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""

@@ -22,6 +22,8 @@ from pixi_container.workspace.lock import LOCK_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixi_container.image.layers import Layer
+    from pixi_container.image.workspace_stage import WorkspaceStage
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
 
@@ -102,12 +104,7 @@ def render_dockerfile(
     workdir = settings.workdir
     prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
     activation = _activation(workspace, workdir, prefix)
-    skipped = set(stage.skip) if stage else set()
-    installed = [package for package in workspace.platform.packages if package.name not in skipped]
     manifest_copies = _copies(workspace.install_files, workdir)
-    copies = len(manifest_copies) + len(workspace.include)
-    # Beside them are the shells' start-up files, the working folder, the entrypoint, and what the stage installs.
-    others = copies + 3 + (len(manifest_copies) + len(stage.copies) + 1 if stage else 0)
     values = {
         "environment": workspace.environment,
         "manifest": workspace.manifest.file,
@@ -123,9 +120,7 @@ def render_dockerfile(
                 "conda_packages": workspace.platform.conda_packages,
             }
         ],
-        "layers": [
-            asdict(layer) for layer in environment_layers(installed, layers_beside(others, settings.layers))
-        ],
+        "layers": [asdict(layer) for layer in layers_for(workspace, settings, stage)],
         "stage": asdict(stage) if stage else None,
         "lock_check": asdict(check) if check else None,
         "git": bool(workspace.git_source),
@@ -151,6 +146,18 @@ def render_dockerfile(
         "command": list(settings.command or ("bash",)),
     }
     return _rendered(settings.template, values)
+
+
+def layers_for(workspace: Workspace, settings: ImageSettings, stage: WorkspaceStage | None) -> tuple[Layer, ...]:
+    """Return the layers of the environment, as many as the image's other layers leave room for."""
+    skipped = set(stage.skip) if stage else set()
+    installed = [package for package in workspace.platform.packages if package.name not in skipped]
+    manifest_copies = len(_copies(workspace.install_files, settings.workdir))
+    # Beside the copies: the shells' start-up files, the working folder, the entrypoint, and what the stage adds.
+    others = manifest_copies + len(workspace.include) + 3
+    if stage:
+        others += manifest_copies + len(stage.copies) + 1
+    return environment_layers(installed, layers_beside(others, settings.layers))
 
 
 def _local_channels(workspace: Workspace) -> list[str]:

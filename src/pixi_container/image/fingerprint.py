@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from pixi_container.image.stages import environment_stages, read_stages, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,9 +51,6 @@ _MORE_PRECISE = {
     "template": {"prefix", "cuda", "pixi", "activation", "platform"},
     "settings": {"environment"},
 }
-_END_OF_ENVIRONMENT = re.compile(r"^FROM environment AS (?:workspace|production)$", re.MULTILINE)
-_COPY = re.compile(r"\s*(?:COPY|ADD)\b(?!.*(?:--from=|<<))", re.IGNORECASE)
-_MOUNT = re.compile(r"--mount=(\S+)")
 _DESCRIPTION = {
     "name",
     "version",
@@ -134,7 +132,7 @@ def environment_fingerprint(
         ],
         "local packages": files["local packages"],
         "compression": inputs.compression,
-        "template": without_image_names(environment_stages(dockerfile), bases),
+        "template": _without_image_names(text_of(environment_stages(read_stages(dockerfile))), bases),
         "context": files["context"],
     }
     return fingerprint_of({name: values[name] for name in ENVIRONMENT_PARTS})
@@ -150,7 +148,7 @@ def image_fingerprint(
     """
     values = {
         "environment": environment.digest,
-        "settings": without_image_names(dockerfile, bases),
+        "settings": _without_image_names(dockerfile, bases),
         "labels": [inputs.labels, inputs.annotations],
         "test": inputs.test_command,
         **{name: files[name] for name in ("manifest and lock", "own packages", "included files", ".dockerignore")},
@@ -166,27 +164,7 @@ def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[str, 
     return tuple(name for name in names if not _MORE_PRECISE.get(name, set()) & set(names))
 
 
-def environment_stages(dockerfile: str) -> str:
-    """Return the Dockerfile up to the stage that follows the environment; all of it without such a stage."""
-    end = _END_OF_ENVIRONMENT.search(dockerfile)
-    return dockerfile[: end.start()] if end else dockerfile
-
-
-def context_copies(dockerfile: str) -> frozenset[str]:
-    """Return the lines that take something from the build context, by COPY, ADD or mount, in doubt too many."""
-    return frozenset(
-        line.strip()
-        for line in dockerfile.splitlines()
-        if _COPY.match(line) or any(_mounts_context(mount) for mount in _MOUNT.findall(line))
-    )
-
-
-def _mounts_context(options: str) -> bool:
-    values = dict(option.partition("=")[::2] for option in options.split(","))
-    return values.get("type", "bind") == "bind" and "from" not in values
-
-
-def without_image_names(text: str, bases: BaseImages) -> str:
+def _without_image_names(text: str, bases: BaseImages) -> str:
     """Put fixed names for the base images, whose digests are parts of their own."""
     return text.replace(str(bases.builder), "BUILDER").replace(str(bases.runtime), "RUNTIME")
 

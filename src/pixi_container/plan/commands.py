@@ -12,11 +12,11 @@ from pixi_container.image.dockerfile import ACTIVATION_CHECK
 from pixi_container.image.fingerprint_labels import fingerprint_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pixi_container.docker.builder import BuilderKind
-    from pixi_container.image.base_images import BaseImages
-    from pixi_container.image.definition import Draft
+    from pixi_container.image.definition import ImageDefinition
     from pixi_container.inputs import Inputs
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
@@ -28,6 +28,7 @@ _NOWHERE = "type=cacheonly"
 _CHECK_AS = ("--user", "54321:54321", "--read-only", "--env", "HOME=/nonexistent")
 # An environment belongs to no commit: its date is the one that its files have.
 _ENVIRONMENT_EPOCH = 315532800
+_SOURCE = "org.opencontainers.image.source"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,81 +47,79 @@ class BuildCommands:
     @property
     def all(self) -> tuple[Command, ...]:
         """Those that there are."""
-        found = (self.build, self.test, self.push_environment, self.push)
-        return tuple(command for command in found if command)
+        steps = (self.build, self.test, self.push_environment, self.push)
+        return tuple(command for command in steps if command)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildOrder:
-    """What is to be built. ``reuse`` is the image that stands for the environment's stages, by digest.
+class BuildOptions:
+    """What is to be built, and where it goes.
 
-    ``environment_tags`` are the names under which the environment is published, none where it is not; ``previous``
-    is an environment's image whose layers are taken where they are the same. ``tags`` are for the registry,
-    ``epoch`` is the commit's time in seconds.
+    ``reuse`` is the image by digest that stands for the environment's stages. ``environment_tags`` are the names
+    under which the environment is published, none where it is not; ``previous_environment`` is an environment's
+    image whose layers are taken where they are the same. ``tags`` are for the registry.
     """
 
-    draft: Draft
-    bases: BaseImages
+    definition: ImageDefinition
     builder: BuilderKind
     labels: tuple[tuple[str, str], ...]
     annotations: tuple[str, ...]
-    tags: tuple[str, ...]
+    tags: tuple[ImageReference, ...]
     push: bool
-    epoch: int
     local_image: str
     test_container: str
     keep: bool = False
     reuse: ImageReference | None = None
-    environment_tags: tuple[str, ...] = ()
-    previous: ImageReference | None = None
+    environment_tags: tuple[ImageReference, ...] = ()
+    previous_environment: ImageReference | None = None
 
 
-def build_commands(inputs: Inputs, workspace: Workspace, order: BuildOrder) -> BuildCommands:
-    """Return the commands.
+def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
+    """Return the command lines of one build.
 
     The image goes into the engine only for what needs it there: a test of the user's own, a Dockerfile that does
     not check itself, and keeping it. All commands are of one builder, whose cache makes the later ones short.
     """
-    runs_here = bool(inputs.test_command) or not order.draft.has_check
-    loaded = runs_here or order.keep
-    local_tags = (order.local_image, *(order.draft.metadata.tags if order.keep else ()))
-    epoch = f"source-date-epoch={order.epoch}"
+    definition = options.definition
+    tests_itself = "check" in definition.stages and not inputs.test_command
+    loaded = options.keep or not tests_itself
+    local_tags = (options.local_image, *(definition.metadata.tags if options.keep else ()))
+    labels = _flags("--label", (f"{key}={value}" for key, value in options.labels))
+    epoch = f"source-date-epoch={definition.epoch}"
     push = f"{_PUSH},compression={inputs.compression}"
-    image_labels = _flags("--label", tuple(f"{key}={value}" for key, value in order.labels))
 
     def build(purpose: str, *more: str) -> Command:
-        return Command(purpose, (*_common(inputs, workspace, order, purpose), *more, _context(workspace.context)))
+        context = _context(definition.workspace.context)
+        return Command(purpose, (*_common(inputs, options, purpose), *more, context))
 
-    return BuildCommands(
-        build=build("build", *image_labels, "--output", f"{_LOAD},{epoch}", *_flags("--tag", local_tags))
-        if loaded
-        else None
-        if order.push
-        else build("build", *image_labels, "--output", _NOWHERE),
-        test=_test_command(inputs, order) if runs_here else None,
-        push_environment=build(
+    local_build = None
+    if loaded:
+        local_build = build("build", *labels, "--output", f"{_LOAD},{epoch}", *_flags("--tag", local_tags))
+    elif not options.push:
+        local_build = build("build", *labels, "--output", _NOWHERE)
+    environment_push = image_push = None
+    if options.push and options.environment_tags:
+        environment_push = build(
             "push-environment",
-            "--target",
-            "environment",
-            *_flags("--label", _environment_labels(order)),
-            "--output",
-            f"{push},source-date-epoch={_ENVIRONMENT_EPOCH}",
-            "--cache-to",
-            "type=inline",
-            *_flags("--tag", order.environment_tags),
+            *("--target", "environment"),
+            *_flags("--label", _environment_labels(options)),
+            *("--output", f"{push},source-date-epoch={_ENVIRONMENT_EPOCH}"),
+            *("--cache-to", "type=inline"),
+            *_flags("--tag", options.environment_tags),
         )
-        if order.environment_tags and order.push
-        else None,
-        push=build(
+    if options.push:
+        image_push = build(
             "push",
-            *image_labels,
-            "--output",
-            f"{push},{epoch}",
-            *_flags("--tag", order.tags),
-            *_flags("--annotation", _for_one_manifest(order.annotations)),
+            *labels,
+            *("--output", f"{push},{epoch}"),
+            *_flags("--tag", options.tags),
+            *_flags("--annotation", _for_one_manifest(options.annotations)),
         )
-        if order.push
-        else None,
+    return BuildCommands(
+        build=local_build,
+        test=None if tests_itself else _test_command(inputs, options),
+        push_environment=environment_push,
+        push=image_push,
     )
 
 
@@ -140,58 +139,57 @@ def test_container_name(local_image: str) -> str:
     return "pixi-container-test-" + re.sub(r"[^a-z0-9]", "-", local_image.rpartition("/")[2])
 
 
-def _common(inputs: Inputs, workspace: Workspace, order: BuildOrder, purpose: str) -> tuple[str, ...]:
-    """Return what every build of one order shares: build and push must not differ but in where the image goes."""
+def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, ...]:
+    """Return what all builds of an image share: build and push must not differ but in where the image goes."""
+    definition = options.definition
+    own = str(definition.workspace.context / inputs.dockerfile) if inputs.dockerfile else ""
     return (
-        "docker",
-        "buildx",
-        "build",
+        *("docker", "buildx", "build"),
         *(("--builder", inputs.builder) if inputs.builder else ()),
-        "--progress",
-        "plain",
-        "--file",
-        str(workspace.context / inputs.dockerfile) if inputs.dockerfile else f"{WORK}/Dockerfile",
-        "--metadata-file",
-        f"{WORK}/{purpose}.json",
-        "--provenance",
-        "false",
-        *(("--no-cache-filter", "notes") if order.draft.has_notes else ()),
-        *(("--build-context", f"environment=docker-image://{order.reuse}") if order.reuse else ()),
-        *(("--cache-from", f"type=registry,ref={order.previous}") if order.previous else ()),
+        *("--progress", "plain"),
+        *("--file", own or f"{WORK}/Dockerfile"),
+        *("--metadata-file", f"{WORK}/{purpose}.json"),
+        *("--provenance", "false"),
+        *(("--no-cache-filter", "notes") if "notes" in definition.stages else ()),
+        *(("--build-context", f"environment=docker-image://{options.reuse}") if options.reuse else ()),
+        *(
+            ("--cache-from", f"type=registry,ref={options.previous_environment}")
+            if options.previous_environment
+            else ()
+        ),
         *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
-        *(_flags("--build-arg", _arguments(workspace, order.bases)) if inputs.dockerfile else ()),
+        *(_flags("--build-arg", _arguments(definition)) if inputs.dockerfile else ()),
     )
 
 
-def _arguments(workspace: Workspace, bases: BaseImages) -> tuple[str, ...]:
-    """Tell a Dockerfile of the user's own what the plan found out."""
+def _arguments(definition: ImageDefinition) -> tuple[str, ...]:
+    """Tell a Dockerfile of the user's own what the plan knows."""
     return (
-        f"ENVIRONMENT={workspace.environment}",
-        f"CUDA_VERSION={workspace.cuda}",
-        f"PIXI_VERSION={bases.pixi_version}",
-        f"PIXI_IMAGE={bases.builder}",
+        f"ENVIRONMENT={definition.workspace.environment}",
+        f"CUDA_VERSION={definition.workspace.cuda}",
+        f"PIXI_VERSION={definition.bases.pixi_version}",
+        f"PIXI_IMAGE={definition.bases.builder}",
     )
 
 
-def _environment_labels(order: BuildOrder) -> tuple[str, ...]:
+def _environment_labels(options: BuildOptions) -> tuple[str, ...]:
+    labels = fingerprint_labels(options.definition.environment_fingerprint)
     # The source is what makes ghcr.io show the package with its repository.
-    source = dict(order.labels).get("org.opencontainers.image.source")
-    labels = fingerprint_labels(order.draft.environment)
-    return tuple(
-        f"{key}={value}" for key, value in (*labels.items(), ("org.opencontainers.image.source", source)) if value
-    )
+    if source := dict(options.labels).get(_SOURCE):
+        labels[_SOURCE] = source
+    return tuple(f"{key}={value}" for key, value in labels.items() if value)
 
 
-def _test_command(inputs: Inputs, order: BuildOrder) -> Command:
+def _test_command(inputs: Inputs, options: BuildOptions) -> Command:
     script = ("bash", "-euo", "pipefail", "-c", inputs.test_command or ACTIVATION_CHECK)
     user = () if inputs.test_command or inputs.dockerfile else _CHECK_AS
     return Command(
-        "test", ("docker", "run", "--rm", "--name", order.test_container, *user, order.local_image, *script)
+        "test", ("docker", "run", "--rm", "--name", options.test_container, *user, options.local_image, *script)
     )
 
 
-def _flags(flag: str, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for value in values for word in (flag, value))
+def _flags(flag: str, values: Iterable[object]) -> tuple[str, ...]:
+    return tuple(word for value in values for word in (flag, str(value)))
 
 
 def _for_one_manifest(annotations: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,113 +1,123 @@
-"""What the registry has of an image that is to be made, so that nothing is made twice."""
+"""What the registry has already of an image that is to be made, so that nothing is made twice."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.image import fingerprint_labels
-from pixi_container.image.definition import environment_tag, image_tag, moving_environment_tag
 from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, differing
-from pixi_container.plan.decision import Published
-from pixi_container.registry.reference import name_of, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
-    from pixi_container.image.definition import Draft
-    from pixi_container.plan.plan import Plan
+    from pixi_container.image.definition import ImageDefinition
     from pixi_container.registry.client import Registry
     from pixi_container.registry.reference import ImageReference
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExistingImages:
+    """What the registry has, all by digest.
+
+    ``images`` have the image's fingerprint, one for each name in their order, or none where a name lacks it.
+    ``environment`` has that of its environment, and ``previous_environment`` is the last image that was made of an
+    environment of this name. ``tags`` are the digests that the planned tags point to, empty for one that does not
+    exist. ``differences`` names, where there is no such image, the parts in which the one under ``compared``
+    differs.
+    """
+
+    images: tuple[ImageReference, ...] = ()
+    environment: ImageReference | None = None
+    previous_environment: ImageReference | None = None
+    tags: Mapping[ImageReference, str] = field(default_factory=dict)
+    compared: ImageReference | None = None
+    differences: tuple[str, ...] = ()
+
+
 def find_images(
     registry: Registry,
-    names: Iterable[ImageReference],
-    environment: str,
-    draft: Draft,
-    tags: tuple[str, ...],
+    names: tuple[ImageReference, ...],
+    definition: ImageDefinition,
+    tags: tuple[ImageReference, ...],
     say: Callable[[str], None],
-) -> Published:
-    """Look under each name for an image with the draft's fingerprint: by the tag made of it, then by its ``tags``.
+) -> ExistingImages:
+    """Look under each name for an image with this fingerprint: by the tag made of it, then by its other ``tags``.
 
     What one name has counts for that name alone: whoever may write to it decides what it is, and must not decide
     for another. A registry that does not let us look has nothing for us: whoever pushes learns why from the push.
     """
-    published = Published()
+    existing = ExistingImages()
     try:
         for name in names:
-            own = tuple(tag for tag in tags if name_of(tag) == name.name)
-            under_name = _find_image(registry, name, environment, draft, own)
-            published = Published(
-                images=(*published.images, *under_name.images),
-                tags={**published.tags, **under_name.tags},
-                compared=published.compared or under_name.compared,
-                differences=published.differences or under_name.differences,
+            own = tuple(tag for tag in tags if tag.name == name.name)
+            under_name = _find_image(registry, name, definition, own)
+            existing = ExistingImages(
+                images=(*existing.images, *under_name.images),
+                tags={**existing.tags, **under_name.tags},
+                compared=existing.compared or under_name.compared,
+                differences=existing.differences or under_name.differences,
             )
             if not under_name.images:
-                return replace(published, images=())
+                return replace(existing, images=())
     except UserError as error:
         say(f"cannot look for an image of this state: {error.message}")
-        return replace(published, images=())
-    return published
+        return replace(existing, images=())
+    return existing
 
 
 def _find_image(
-    registry: Registry, name: ImageReference, environment: str, draft: Draft, tags: tuple[str, ...]
-) -> Published:
-    ours = str(name.tagged(image_tag(environment, draft.image)))
+    registry: Registry, name: ImageReference, definition: ImageDefinition, tags: tuple[ImageReference, ...]
+) -> ExistingImages:
     wanted = {
-        fingerprint_labels.IMAGE: draft.image.digest,
-        fingerprint_labels.ENVIRONMENT: draft.environment.digest,
+        fingerprint_labels.IMAGE: definition.fingerprint.digest,
+        fingerprint_labels.ENVIRONMENT: definition.environment_fingerprint.digest,
     }
-    digests: dict[str, str] = {}
-    compared = ""
+    digests: dict[ImageReference, str] = {}
+    compared: ImageReference | None = None
     differences: tuple[str, ...] = ()
-    for tag in dict.fromkeys((ours, *tags)):
-        reference = parse_reference(tag, source="tag")
-        digest = registry.digest(reference) or ""
+    for tag in dict.fromkeys((name.tagged(definition.image_tag), *tags)):
+        digest = registry.digest(tag) or ""
         is_new = bool(digest) and digest not in digests.values()
         digests[tag] = digest
         if not is_new:
             continue
-        labels = registry.labels(reference.pinned(digest)) or {}
+        labels = registry.labels(tag.pinned(digest)) or {}
         if wanted.items() <= labels.items():
-            known = {other: digests.get(other) or _digest(registry, other) for other in tags}
-            return Published(images=(reference.tagged("").pinned(digest),), tags=known)
+            known = {other: digests.get(other) or registry.digest(other) or "" for other in tags}
+            return ExistingImages(images=(name.pinned(digest),), tags=known)
         parts = fingerprint_labels.parts_in(labels)
         if parts and not compared:
             compared = tag
-            differences = differing(
-                fingerprint_labels.short_parts(draft.environment.as_json(), draft.image.as_json()), parts
-            )
-    return Published(tags=digests, compared=compared, differences=differences)
+            differences = differing(_parts_of(definition), parts)
+    return ExistingImages(tags=digests, compared=compared, differences=differences)
 
 
 def find_environment(
     registry: Registry,
     names: tuple[ImageReference, ...],
-    environment: str,
-    draft: Draft,
+    definition: ImageDefinition,
     say: Callable[[str], None],
-) -> tuple[ImageReference | None, ImageReference | None]:
+) -> ExistingImages:
     """Look for the environment's image, else for the last one of its name, whose layers may be the same.
 
-    Both are by digest under the first name, None where there is none that we may read. As one build is pushed to
-    every name, every name must have the same content: none of them decides for the others.
+    Both are under the first name, where there is one that we may read. As one build is pushed to every name, every
+    name must have the same content: none of them decides for the others.
     """
-    tag = environment_tag(environment, draft.environment)
     try:
-        reusable = _same_under(registry, names, tag)
+        reusable = _same_under(registry, names, definition.environment_tag)
         labels = registry.labels(reusable) if reusable else None
-        if reusable and labels and labels.get(fingerprint_labels.ENVIRONMENT) == draft.environment.digest:
-            return reusable, None
+        fingerprint = definition.environment_fingerprint.digest
+        if reusable and labels and labels.get(fingerprint_labels.ENVIRONMENT) == fingerprint:
+            return ExistingImages(environment=reusable)
         if reusable:
-            say(f"{names[0].tagged(tag)} is not the environment that its name says; it is not used")
-        return None, _same_under(registry, names, moving_environment_tag(environment))
+            claimed = names[0].tagged(definition.environment_tag)
+            say(f"{claimed} is not the environment that its name says; it is not used")
+        return ExistingImages(previous_environment=_same_under(registry, names, definition.moving_environment_tag))
     except UserError as error:
         say(f"cannot look for an image of the environment: {error.message}")
-        return None, None
+        return ExistingImages()
 
 
 def _same_under(registry: Registry, names: tuple[ImageReference, ...], tag: str) -> ImageReference | None:
@@ -130,10 +140,10 @@ def _config(registry: Registry, reference: ImageReference) -> str:
     return image.config if image else ""
 
 
-def compare(registry: Registry, reference: ImageReference, plan: Plan) -> dict[str, str]:
-    """Return the parts in which an image differs from the planned one, by name, each with what the part is.
+def compare(registry: Registry, reference: ImageReference, definition: ImageDefinition) -> dict[str, str]:
+    """Return the parts in which an image differs from the defined one, by name, each with what the part is.
 
-    Raises ``UserError`` when there is no such image, or none of ours.
+    Raises ``UserError`` when there is no such image, or when it has no fingerprint.
     """
     digest = reference.digest or registry.digest(reference if reference.tag else reference.tagged("latest"))
     labels = registry.labels(reference.pinned(digest)) if digest else None
@@ -143,9 +153,12 @@ def compare(registry: Registry, reference: ImageReference, plan: Plan) -> dict[s
     if not theirs:
         raise UserError(f"{reference} says nothing of its fingerprint", hint="Was it built by pixi-container?")
     meanings = {**ENVIRONMENT_PARTS, **IMAGE_PARTS}
-    ours = fingerprint_labels.short_parts(plan.fingerprint_parts, plan.image_fingerprint_parts)
-    return {name: meanings.get(name, "a part of another version") for name in differing(ours, theirs)}
+    return {
+        name: meanings.get(name, "a part of another version") for name in differing(_parts_of(definition), theirs)
+    }
 
 
-def _digest(registry: Registry, tag: str) -> str:
-    return registry.digest(parse_reference(tag, source="tag")) or ""
+def _parts_of(definition: ImageDefinition) -> dict[str, str]:
+    return fingerprint_labels.short_parts(
+        definition.environment_fingerprint.as_json(), definition.fingerprint.as_json()
+    )

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from pixi_container.image.base_images import choose_base_images
-from pixi_container.image.definition import Draft, Texts, draft_image, file_digests
+from pixi_container.image.definition import ImageDefinition, define_image
+from pixi_container.image.files import read_image_files
 from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, differing
+from pixi_container.image.sources import Sources
 from pixi_container.inputs import parse_inputs
 from pixi_container.runner.event import Event
 from pixi_container.tags import facts_from
@@ -22,21 +24,21 @@ EVENT = Event(name="push", ref="refs/heads/main", sha="0" * 40, repository="lab/
 DATE = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 
-def draft(folder: Folder, platform: str = "linux/amd64", base: str = "b", **texts: str) -> Draft:
+def defined(folder: Folder, platform: str = "linux/amd64", base: str = "b", **texts: str) -> ImageDefinition:
     """The image of a workspace, on bases whose digests are made of one digit."""
     inputs = parse_inputs(
         {"context": str(folder.path), **{key.replace("_", "-"): text for key, text in texts.items()}}
     )
     workspace = read_workspace(inputs, platform)
     bases = choose_base_images(inputs, workspace, pin=lambda reference: reference.pinned(f"sha256:{base * 64}"))
-    files = file_digests(workspace, inputs, bases.pixi_version)
+    files = read_image_files(workspace, inputs, bases.pixi_version)
     template = (folder.path / inputs.template).read_text() if inputs.template else ""
     facts = facts_from(EVENT, commit_date=DATE, now=DATE, expressions={})
-    return draft_image(EVENT, inputs, workspace, bases, facts, Texts(template=template), files)
+    return define_image(EVENT, inputs, Sources(workspace=workspace, template=template), bases, facts, files)
 
 
 def fingerprint(folder: Folder, platform: str = "linux/amd64", **texts: str) -> str:
-    return draft(folder, platform, **texts).environment.digest
+    return defined(folder, platform, **texts).environment_fingerprint.digest
 
 
 @pytest.mark.parametrize(
@@ -99,14 +101,14 @@ def test_the_text_of_an_activation_script_counts(folder: Folder) -> None:
     assert fingerprint(folder) != before
 
 
-def parts(made: Draft) -> dict[str, str]:
-    return {**made.environment.as_json(), **made.image.as_json()}
+def parts(made: ImageDefinition) -> dict[str, str]:
+    return {**made.environment_fingerprint.as_json(), **made.fingerprint.as_json()}
 
 
 def test_every_part_is_named(folder: Folder) -> None:
-    made = draft(folder)
-    assert made.environment.as_json().keys() == ENVIRONMENT_PARTS.keys()
-    assert made.image.as_json().keys() == IMAGE_PARTS.keys()
+    made = defined(folder)
+    assert made.environment_fingerprint.as_json().keys() == ENVIRONMENT_PARTS.keys()
+    assert made.fingerprint.as_json().keys() == IMAGE_PARTS.keys()
 
 
 @pytest.mark.parametrize(
@@ -128,9 +130,9 @@ def test_an_explanation_names_what_differs(
     folder: Folder, file: str, old: str, new: str, names: tuple[str, ...]
 ) -> None:
     folder.replace("pixi.toml", "[environments]", "# tasks\n[environments]")
-    before = parts(draft(folder))
+    before = parts(defined(folder))
     folder.replace(file, old, new)
-    assert set(differing(parts(draft(folder)), before)) - {"settings"} == set(names) - {"settings"}
+    assert set(differing(parts(defined(folder)), before)) - {"settings"} == set(names) - {"settings"}
 
 
 @pytest.mark.parametrize(
@@ -151,20 +153,20 @@ def test_an_explanation_names_what_differs(
     ],
 )
 def test_a_choice_of_the_user_is_explained(folder: Folder, texts: dict[str, str], name: str) -> None:
-    before, after = draft(folder), draft(folder, **texts)
+    before, after = defined(folder), defined(folder, **texts)
     assert name in differing(parts(after), parts(before))
-    assert after.image.digest != before.image.digest
+    assert after.fingerprint.digest != before.fingerprint.digest
 
 
 def test_dockerignore_counts_and_hides(folder: Folder) -> None:
-    before = draft(folder)
+    before = defined(folder)
     folder.write(".dockerignore", "**/*.tmp\n")
-    ignoring = draft(folder)
+    ignoring = defined(folder)
     assert differing(parts(ignoring), parts(before)) == (".dockerignore",)
     folder.write("src/scratch.tmp", "1")
-    assert draft(folder).image == ignoring.image
+    assert defined(folder).fingerprint == ignoring.fingerprint
     folder.write("README.md", "read me")
-    assert draft(folder).image == ignoring.image
+    assert defined(folder).fingerprint == ignoring.fingerprint
 
 
 def test_a_template_of_ones_own_that_copies_more_depends_on_what_it_may_copy(folder: Folder) -> None:
@@ -182,6 +184,6 @@ def test_a_template_of_ones_own_that_copies_more_depends_on_what_it_may_copy(fol
 
 
 def test_credentials_of_a_channel_change_nothing(folder: Folder) -> None:
-    with_them = draft(folder, conda_auth='{"*.prefix.dev": {"BearerToken": "hunter2"}}')
-    assert with_them.image == draft(folder).image
+    with_them = defined(folder, conda_auth='{"*.prefix.dev": {"BearerToken": "hunter2"}}')
+    assert with_them.fingerprint == defined(folder).fingerprint
     assert "conda-auth" in with_them.dockerfile

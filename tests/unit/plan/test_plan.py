@@ -13,16 +13,19 @@ from pixi_container.docker.builder import BuilderKind
 from pixi_container.docker.command import Command
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI, choose_base_images
-from pixi_container.image.definition import Texts, draft_image, file_digests, included_lfs_pointers
+from pixi_container.image.definition import define_image
+from pixi_container.image.files import read_image_files
 from pixi_container.image.metadata import workspace_expressions
+from pixi_container.image.sources import Sources
 from pixi_container.inputs import Inputs, parse_inputs
-from pixi_container.plan.decision import Published, decide
-from pixi_container.plan.plan import Findings, Plan, make_plan
+from pixi_container.plan.decision import decide
+from pixi_container.plan.existing import ExistingImages
+from pixi_container.plan.plan import Plan, make_plan
 from pixi_container.registry.client import PublishedImage
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import parse_reference
 from pixi_container.report import Report
-from pixi_container.request import push_credentials
+from pixi_container.request import push_credentials, request_for
 from pixi_container.runner.event import LOCAL, Event
 from pixi_container.tags import facts_from
 from pixi_container.workspace.workspace import read_workspace
@@ -48,7 +51,7 @@ def plan_of(
     *,
     builder: BuilderKind | None = None,
     keep: bool = False,
-    published: Published | None = None,
+    existing: ExistingImages | None = None,
     **texts: str,
 ) -> Plan:
     inputs = parse_inputs(
@@ -58,20 +61,13 @@ def plan_of(
     bases = choose_base_images(inputs, workspace, pin=lambda reference: reference.pinned(f"sha256:{'b' * 64}"))
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
     facts = facts_from(event, commit_date=DATE, now=DATE, expressions=expressions)
-    files = file_digests(workspace, inputs, bases.pixi_version)
-    found = Findings(
-        workspace=workspace,
-        bases=bases,
-        facts=facts,
-        draft=draft_image(event, inputs, workspace, bases, facts, Texts(), files),
-        changes=not_consulted("a test asks for it"),
-        relevant=(),
-        published=published or Published(),
-        builder=builder or BuilderKind(),
-        lfs_pointers=included_lfs_pointers(workspace, inputs),
-    )
-    decision = decide(event, inputs, found.changes, found.relevant, found.published)
-    return make_plan(event, inputs, found, decision, keep=keep)
+    files = read_image_files(workspace, inputs, bases.pixi_version)
+    definition = define_image(event, inputs, Sources(workspace=workspace), bases, facts, files)
+    changes = not_consulted("a test asks for it")
+    existing = existing or ExistingImages()
+    decision = decide(event, inputs, changes, existing)
+    request = request_for(event, inputs, {}, keep=keep)
+    return make_plan(request, definition, changes, existing, decision, builder or BuilderKind())
 
 
 def words_after(flag: str, argv: tuple[str, ...]) -> list[str]:
@@ -94,11 +90,11 @@ def test_a_push_is_built_with_its_check_and_pushed(folder: Folder) -> None:
     environment, push = plan.commands.all
     assert outputs_of(environment) == outputs_of(push) == ["type=registry"]
     assert words_after("--target", environment.argv) == ["environment"]
-    made = f"ghcr.io/lab/study:env-default-{plan.fingerprint[:16]}"
+    made = f"ghcr.io/lab/study:env-default-{plan.definition.environment_fingerprint.short}"
     assert words_after("--tag", environment.argv) == [made, "ghcr.io/lab/study:env-default"]
     assert words_after("--cache-to", environment.argv) == ["type=inline"]
-    ours = f"ghcr.io/lab/study:img-default-{plan.image_fingerprint[:16]}"
-    assert words_after("--tag", push.argv) == [*plan.tags, ours] == list(plan.published_tags)
+    ours = f"ghcr.io/lab/study:img-default-{plan.definition.fingerprint.short}"
+    assert words_after("--tag", push.argv) == [*plan.tags, ours] == [str(tag) for tag in plan.published_tags]
 
 
 def test_a_test_of_ones_own_runs_in_the_image_before_anything_is_pushed(folder: Folder) -> None:
@@ -116,37 +112,36 @@ def test_a_test_of_ones_own_runs_in_the_image_before_anything_is_pushed(folder: 
 
 def test_an_environment_that_is_there_takes_the_place_of_its_stages(folder: Folder) -> None:
     there = parse_reference(f"ghcr.io/lab/study@sha256:{'e' * 64}", source="test")
-    plan = plan_of(folder, PUSH, published=Published(environment=there))
+    plan = plan_of(folder, PUSH, existing=ExistingImages(environment=there))
     assert purposes(plan) == ["push"]
     assert words_after("--build-context", plan.commands.all[0].argv) == [f"environment=docker-image://{there}"]
     assert plan.reuses_environment
-    assert plan.environment_image == str(there)
-    request = plan_of(folder, PULL_REQUEST, published=Published(environment=there))
+    assert plan.environment_image == there
+    request = plan_of(folder, PULL_REQUEST, existing=ExistingImages(environment=there))
     assert words_after("--build-context", request.commands.all[0].argv)
     assert outputs_of(request.commands.all[0]) == ["type=cacheonly"]
 
 
 def test_a_pull_request_publishes_no_environment(folder: Folder) -> None:
     plan = plan_of(folder, PULL_REQUEST)
-    assert plan.environment_image == ""
+    assert plan.environment_image is None
     assert purposes(plan) == ["build"]
 
 
 def test_an_image_that_is_there_gets_the_tags_and_nothing_is_run(folder: Folder) -> None:
     there = parse_reference(f"ghcr.io/lab/study@sha256:{'e' * 64}", source="test")
-    tags = {"ghcr.io/lab/study:latest": there.digest, "ghcr.io/lab/study:1.2.3": ""}
-    plan = plan_of(folder, TAG, published=Published(images=(there,), tags=tags))
-    assert (plan.decision, plan.new_tags) == ("promote", ("ghcr.io/lab/study:1.2.3",))
-    assert plan.existing_images == (str(there),)
+    latest, version = there.tagged("latest"), there.tagged("1.2.3")
+    tags = {latest: there.digest, version: ""}
+    plan = plan_of(folder, TAG, existing=ExistingImages(images=(there,), tags=tags))
+    assert (plan.decision.kind, plan.decision.tags_to_put) == ("promote", ((there, (version,)),))
     assert purposes(plan) == []
-    assert (
-        plan_of(folder, TAG, promote="false", published=Published(images=(there,), tags=tags)).decision == "build"
-    )
+    forced = plan_of(folder, TAG, promote="false", existing=ExistingImages(images=(there,), tags=tags))
+    assert forced.decision.kind == "build"
 
 
 def test_the_last_environment_gives_the_layers_that_are_the_same(folder: Folder) -> None:
     last = parse_reference(f"ghcr.io/lab/study@sha256:{'e' * 64}", source="test")
-    plan = plan_of(folder, PUSH, published=Published(previous=last))
+    plan = plan_of(folder, PUSH, existing=ExistingImages(previous_environment=last))
     for command in plan.commands.all:
         assert words_after("--cache-from", command.argv) == [f"type=registry,ref={last}"]
 
@@ -154,7 +149,7 @@ def test_the_last_environment_gives_the_layers_that_are_the_same(folder: Folder)
 def test_reusing_nothing_is_a_choice(folder: Folder) -> None:
     plan = plan_of(folder, PUSH, reuse_environment="false")
     assert purposes(plan) == ["push"]
-    assert plan.environment_image == ""
+    assert plan.environment_image is None
 
 
 @pytest.mark.parametrize("push", ["auto", "false"])
@@ -243,7 +238,7 @@ def test_what_nobody_asked_for_is_known_beforehand(folder: Folder) -> None:
     own = BuilderKind(driver="docker")
     plan = plan_of(folder, PUSH, builder=own)
     # What the engine's own builder pushes stays in the engine, and only that of this builder.
-    assert plan.leftover_images == (*plan.published_tags, *plan.environment_tags)
+    assert plan.leftover_images == tuple(map(str, (*plan.published_tags, *plan.environment_tags)))
     assert plan_of(folder, PUSH).leftover_images == ()
     tested = plan_of(folder, PUSH, test_command="true")
     assert tested.leftover_images == (tested.local_image,)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pixi_container.errors import UserError
-from pixi_container.image.definition import file_digests, relevant_paths
+from pixi_container.image.files import read_image_files, relevant_paths
 from pixi_container.inputs import Inputs
 from pixi_container.workspace.pixi_config import PixiConfig
 from pixi_container.workspace.workspace import read_workspace
@@ -22,14 +22,14 @@ PIXI = "0.77.0"
 
 def test_it_is_there_for_the_build_and_counts(folder: Folder) -> None:
     inputs = Inputs(context=str(folder.path))
-    before = file_digests(read_workspace(inputs), inputs, PIXI)
+    before = read_image_files(read_workspace(inputs), inputs, PIXI).digests
     folder.write(".pixi/config.toml", MIRROR)
     workspace = read_workspace(inputs)
     assert workspace.config == PixiConfig(".pixi/config.toml")
     dockerfile = rendered(folder.path)
     assert 'COPY [".pixi/config.toml", "/app/.pixi/"]' in dockerfile.partition("FROM base")[0]
     assert "config.toml" not in dockerfile.partition("AS environment")[2]
-    after = file_digests(workspace, inputs, PIXI)
+    after = read_image_files(workspace, inputs, PIXI).digests
     assert [name for name in after if after[name] != before[name]] == ["manifest and lock"]
     assert ".pixi/config.toml" in relevant_paths(workspace, inputs, PIXI)
 

@@ -1,0 +1,81 @@
+"""The files that an image depends on: their paths, for what changed, and their digests, for the fingerprints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixi_container.image.workspace_stage import workspace_stage
+from pixi_container.paths import PIXI_CONFIG, exists, leads_out
+from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
+from pixi_container.workspace.lock import LOCK_NAME
+from pixi_container.workspace.manifest import MANIFEST_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pixi_container.inputs import Inputs
+    from pixi_container.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFiles:
+    """Digests by the fingerprints' parts, and the included files that are no more than pointers of Git LFS."""
+
+    digests: Mapping[str, str]
+    lfs_pointers: tuple[str, ...] = ()
+
+
+def read_image_files(workspace: Workspace, inputs: Inputs, pixi_version: str) -> ImageFiles:
+    """Read the files that the build copies or mounts. Raises ``UserError`` for what cannot be read."""
+    context = workspace.context
+    ignore, ignore_text = read_docker_ignore(context, inputs.dockerfile)
+    # What may copy the whole context has all of it, with folders that ours never copies.
+    copies_all = bool(inputs.dockerfile or inputs.template)
+    whole = digest_of(context, (".",), ignore, with_never_copied=True) if copies_all else ""
+    return ImageFiles(
+        digests={
+            "activation scripts": digest_of(context, workspace.activation_scripts, ignore),
+            "local packages": digest_of(context, workspace.local_channels, ignore),
+            "manifest and lock": digest_of(context, (*workspace.install_files, *workspace.config_files), ignore),
+            "own packages": digest_of(context, _own_packages(workspace, pixi_version), ignore),
+            "included files": whole or digest_of(context, workspace.include, ignore),
+            "context": whole,
+            ".dockerignore": ignore_text,
+        },
+        lfs_pointers=tuple(lfs_pointers(context, workspace.include, ignore)),
+    )
+
+
+def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> tuple[str, ...]:
+    """Return the files and folders whose change may change the image, relative to the context.
+
+    That is more than it is made of: what is gone now, or would come first if it were there, counts as well.
+    """
+    if inputs.dockerfile or inputs.template:
+        return (".",)
+    paths = {
+        *MANIFEST_NAMES,
+        LOCK_NAME,
+        ".dockerignore",
+        PIXI_CONFIG,
+        *workspace.install_files,
+        *workspace.missing_files,
+        *workspace.activation_scripts,
+        *workspace.missing_scripts,
+        *workspace.local_channels,
+        *_own_packages(workspace, pixi_version),
+        *(workspace.include if inputs.include is not None else ("src",)),
+    }
+    root = workspace.context.resolve()
+    targets = {
+        (root / path).resolve().relative_to(root).as_posix()
+        for path in paths
+        if exists(root, path) and not leads_out(root, path)
+    }
+    return tuple(sorted(paths | targets))
+
+
+def _own_packages(workspace: Workspace, pixi_version: str) -> tuple[str, ...]:
+    stage = workspace_stage(workspace, pixi_version)
+    return tuple(sorted({*stage.mounts, *stage.copies})) if stage else ()

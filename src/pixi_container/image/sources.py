@@ -1,0 +1,50 @@
+"""What an image is made from: the workspace, and the user's own Dockerfile or template as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
+from pixi_container.paths import checked_path, read_text
+from pixi_container.runner.checkout import source_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pixi_container.inputs import Inputs
+    from pixi_container.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """The workspace, and the texts of a Dockerfile and a template of the user's own, empty where there is none.
+
+    ``source_version`` is the checkout's version, for packages that take theirs from Git.
+    """
+
+    workspace: Workspace
+    dockerfile: str = ""
+    template: str = ""
+    source_version: str = ""
+
+
+def read_sources(inputs: Inputs, workspace: Workspace, env: Mapping[str, str]) -> Sources:
+    """Read the user's own Dockerfile and template. Raises ``UserError`` for one that is missing or empty."""
+    return Sources(
+        workspace=workspace,
+        dockerfile=_own_file(workspace, inputs.dockerfile, "dockerfile"),
+        template=_own_file(workspace, inputs.template, "template"),
+        source_version=source_version(workspace.context, env) if workspace.scm_versioned else "",
+    )
+
+
+def _own_file(workspace: Workspace, path: str, name: str) -> str:
+    if not path:
+        return ""
+    source = f"input '{name}'"
+    file = checked_path(workspace.context, path, source=source)
+    text = read_text(workspace.context, file, what=f"{source}: '{path}'")
+    if not text.strip():
+        raise UserError(f"{source}: '{path}' is empty", file=str(workspace.context / file))
+    return text

@@ -1,0 +1,75 @@
+"""The stages of a Dockerfile, which may come from a template of the user's own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from io import StringIO
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*", re.IGNORECASE)
+_HEREDOC = re.compile(r"(?:^|\s)\d*<<-?(?P<quote>[\"']?)(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P=quote)")
+_COPY = re.compile(r"\s*(?:COPY|ADD)\b(?!.*(?:--from=|<<))", re.IGNORECASE)
+_MOUNT = re.compile(r"--mount=(\S+)")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The lines of a stage from its FROM on; the lines above the first FROM are a stage without name and base."""
+
+    name: str
+    base: str
+    lines: tuple[str, ...]
+
+
+def read_stages(dockerfile: str) -> tuple[Stage, ...]:
+    """Return the stages in their order; their lines together are the whole Dockerfile.
+
+    What a heredoc has is text, whatever it looks like.
+    Source: https://docs.docker.com/reference/dockerfile/#here-documents
+    """
+    stages: list[tuple[str, str, list[str]]] = [("", "", [])]
+    heredocs: list[str] = []
+    for line in StringIO(dockerfile):
+        heading = None if heredocs else _FROM.fullmatch(line)
+        if heading:
+            stages.append((heading["name"] or "", heading["base"], []))
+        stages[-1][2].append(line)
+        if heredocs:
+            heredocs = heredocs[line.strip() == heredocs[0] :]
+        elif not line.lstrip().startswith("#"):
+            heredocs = [heredoc["name"] for heredoc in _HEREDOC.finditer(line)]
+    return tuple(Stage(name, base, tuple(lines)) for name, base, lines in stages)
+
+
+def environment_stages(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    """Return the stages up to the one that follows ``environment``; all of them where none does."""
+    return tuple(
+        takewhile(
+            lambda stage: stage.base != "environment" or stage.name not in {"workspace", "production"}, stages
+        )
+    )
+
+
+def text_of(stages: Iterable[Stage]) -> str:
+    """Return the lines of the stages as one text."""
+    return "".join(line for stage in stages for line in stage.lines)
+
+
+def context_copies(stages: Iterable[Stage]) -> frozenset[str]:
+    """Return the lines that take something from the build context, by COPY, ADD or mount, in doubt too many."""
+    return frozenset(
+        line.strip()
+        for stage in stages
+        for line in stage.lines
+        if _COPY.match(line) or any(_mounts_context(mount) for mount in _MOUNT.findall(line))
+    )
+
+
+def _mounts_context(options: str) -> bool:
+    values = dict(option.partition("=")[::2] for option in options.split(","))
+    return values.get("type", "bind") == "bind" and "from" not in values
