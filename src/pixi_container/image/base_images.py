@@ -50,7 +50,7 @@ def choose_base_images(
     published: Callable[[ImageReference], Collection[str]] | None = None,
     pin: Callable[[ImageReference], ImageReference] = lambda reference: reference,
 ) -> BaseImages:
-    """Choose both. ``published`` gives the tags of a repository, ``pin`` a reference's digest.
+    """Choose both. ``published`` returns the tags of a repository, ``pin`` a reference with its digest.
 
     Raises ``UserError`` for a malformed name, or when no release of pixi fits.
     """
@@ -115,7 +115,8 @@ def choose_pixi(
     if fits(DEFAULT_PIXI):
         return DEFAULT_PIXI, f"the default, which fits {because}"
     pattern = re.compile(rf"(\d+\.\d+\.\d+)-{PIXI_IMAGE_BASE}")
-    candidates = [found[1] for tag in (published() if published else ()) if (found := pattern.fullmatch(tag))]
+    tags = published() if published else ()
+    candidates = [match[1] for tag in tags if (match := pattern.fullmatch(tag))]
     if not published:
         candidates = [
             f"{v}.0" if v.count(".") == 1 else v for v in re.findall(r"\d+\.\d+(?:\.\d+)?", requires_pixi)

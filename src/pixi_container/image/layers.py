@@ -69,7 +69,7 @@ def environment_layers(packages: Iterable[LockedPackage], most: int = MOST_LAYER
     grouped = sorted(members.items(), key=lambda item: (item[0].startswith("shared-"), item[0]))
     return (
         *(Layer(f"own-{name}", (f"conda:{name}",)) for _, name in own[:alone]),
-        *(Layer(name, tuple(sorted(found))) for name, found in grouped),
+        *(Layer(name, tuple(sorted(members_of))) for name, members_of in grouped),
         Layer(REST),
     )
 
