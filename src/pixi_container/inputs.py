@@ -19,6 +19,10 @@ MOST_LAYERS = 65
 """Most layers of an environment: of the 100 that an image has, 20 are left to the base and 15 to the workspace."""
 
 
+COMMANDS_WITH_EVERY_INPUT = ("run", "build", "plan")
+"""The commands of the command line that use every input; each of the others uses those whose row names it."""
+
+
 class Kind(Enum):
     """The form of an input's text."""
 
@@ -29,18 +33,27 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Input:
-    """One input: its name in a workflow, its default there, what it means."""
+    """One input: its name in a workflow, its default there, what it means.
+
+    ``also_for`` names the commands that use it beside those that use every input.
+    """
 
     name: str
     default: str
     help: str
     kind: Kind = Kind.TEXT
     workflow_default: str | None = None
+    also_for: tuple[str, ...] = ()
 
     @property
     def variable(self) -> str:
         """The environment variable that action.yml passes it by; a shell may drop names with hyphens."""
         return "INPUT_" + self.name.upper().replace("-", "_")
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The commands that use it."""
+        return (*COMMANDS_WITH_EVERY_INPUT, *self.also_for)
 
 
 INPUTS = (
@@ -49,19 +62,22 @@ INPUTS = (
         ".",
         "Workspace folder, the one with the manifest. It is the build context as well: of what lies outside of it "
         "a build has nothing.",
+        also_for=("render", "changes", "tags"),
     ),
     Input(
         "manifest-path",
         "",
         "Manifest directly in `context`. Found when empty: `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, "
         "`mojoproject.toml`.",
+        also_for=("render", "changes", "tags"),
     ),
-    Input("environment", "default", "Pixi environment to ship."),
+    Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags")),
     Input(
         "images",
         "",
         "Image names without tag, one per line, on any registry. When empty: `ghcr.io/<owner>/<repository>`.",
         Kind.LINES,
+        also_for=("tags",),
     ),
     Input(
         "tags",
@@ -69,10 +85,11 @@ INPUTS = (
         "Tags, one rule per line, in the language of docker/metadata-action. When empty: the version and "
         "`latest` on a version tag, the branch and `latest` on the default branch, always `sha-<7>`.",
         Kind.LINES,
+        also_for=("tags",),
     ),
-    Input("flavor", "", "`latest=…`, `prefix=…`, `suffix=…` for all tags.", Kind.LINES),
-    Input("labels", "", "More labels, `key=value` per line.", Kind.LINES),
-    Input("annotations", "", "More annotations, `key=value` per line.", Kind.LINES),
+    Input("flavor", "", "`latest=…`, `prefix=…`, `suffix=…` for all tags.", Kind.LINES, also_for=("tags",)),
+    Input("labels", "", "More labels, `key=value` per line.", Kind.LINES, also_for=("tags",)),
+    Input("annotations", "", "More annotations, `key=value` per line.", Kind.LINES, also_for=("tags",)),
     Input(
         "push",
         "auto",
@@ -95,18 +112,26 @@ INPUTS = (
         "pixi-version",
         "",
         "Pixi version of the builder image. When empty: one that fits the lock and `requires-pixi`.",
+        also_for=("render", "changes", "tags"),
     ),
     Input(
         "pixi-image",
         "",
         "Builder image. A repository such as `ghcr.io/prefix-dev/pixi` gets the tag `<pixi version>-noble`; "
         "a name with tag or digest is taken as it is.",
+        also_for=("render", "changes", "tags"),
     ),
-    Input("runtime-image", "", "Base of the final image. When empty: the builder image. It needs bash."),
+    Input(
+        "runtime-image",
+        "",
+        "Base of the final image. When empty: the builder image. It needs bash.",
+        also_for=("render",),
+    ),
     Input(
         "cuda-version",
         "",
         "`CONDA_OVERRIDE_CUDA` in build and image. When empty: from the lock or the manifest.",
+        also_for=("render", "changes", "tags"),
     ),
     Input(
         "include",
@@ -114,16 +139,23 @@ INPUTS = (
         "Paths in `context` to copy into the image after the environment, one per line. When empty: `src` "
         "if there is one; `none` for nothing.",
         Kind.LINES,
+        also_for=("render", "changes"),
     ),
-    Input("workdir", "/app", "Folder of the workspace in the image."),
-    Input("expose", "", "Ports to declare, such as `8000` or `53/udp`.", Kind.LINES),
-    Input("command", "", "Default command of the image, as words or as a JSON list. When empty: `bash`."),
+    Input("workdir", "/app", "Folder of the workspace in the image.", also_for=("render",)),
+    Input("expose", "", "Ports to declare, such as `8000` or `53/udp`.", Kind.LINES, also_for=("render",)),
+    Input(
+        "command",
+        "",
+        "Default command of the image, as words or as a JSON list. When empty: `bash`.",
+        also_for=("render",),
+    ),
     Input(
         "layers",
         "auto",
         f"Maximum number of environment layers, split by package, up to {MOST_LAYERS}, which is `auto`; `1` "
         "keeps it in one. A changed package is pushed and pulled with its layer alone. Storage without "
         "overlay, such as podman's `vfs`, keeps a copy of the image for each layer: `1` is best there.",
+        also_for=("render",),
     ),
     Input(
         "compression",
@@ -141,14 +173,21 @@ INPUTS = (
         "dockerfile",
         "",
         "Dockerfile of your own in `context`, built as it is; see docs/template.md.",
+        also_for=("render", "changes", "tags"),
     ),
-    Input("template", "", "Template of your own in `context` for the Dockerfile; see docs/template.md."),
+    Input(
+        "template",
+        "",
+        "Template of your own in `context` for the Dockerfile; see docs/template.md.",
+        also_for=("render", "changes"),
+    ),
     Input(
         "conda-auth",
         "",
         "Content of a rattler credentials file (JSON) for private channels. It reaches `pixi install` as a "
         "BuildKit secret, and nothing else, and is left out on events whose code may be anybody's.",
         Kind.SECRET,
+        also_for=("render",),
     ),
     Input(
         "paths",
@@ -156,6 +195,7 @@ INPUTS = (
         "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. The "
         "workspace's own files always count.",
         Kind.LINES,
+        also_for=("changes",),
     ),
     Input(
         "skip-unchanged",
@@ -179,6 +219,7 @@ INPUTS = (
         "Token for ghcr.io, and for asking GitHub what changed.",
         Kind.SECRET,
         workflow_default="${{ github.token }}",
+        also_for=("changes",),
     ),
 )
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pixi_container.docker.engine import Build, Engine
-from pixi_container.errors import UserError
+from pixi_container.errors import RegistryError
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_for
 from pixi_container.registry.docker_config import credential_helper_variables, private_docker_config, write_secret
@@ -115,13 +115,13 @@ def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> P
     found = {reference: registry.image(reference) for reference in _references(plan.published_tags)}
     for reference, image in found.items():
         if image is None or image.config != config:
-            raise UserError(
+            raise RegistryError(
                 f"{reference} is {'another image' if image else 'not there'} after the push",
                 hint="Did another run push the same tag meanwhile? A `concurrency` group prevents that.",
             )
     images = [image for image in found.values() if image]
     if digest not in {image.digest for image in images}:
-        raise UserError(f"the builder says that it pushed {digest}, which no tag points to")
+        raise RegistryError(f"the builder says that it pushed {digest}, which no tag points to")
     return images[0]
 
 
@@ -129,7 +129,7 @@ def _read_back_environment(registry: Registry, plan: Plan, config: str) -> None:
     for reference in _references(plan.environment_tags):
         image = registry.image(reference)
         if image is None or image.config != config:
-            raise UserError(f"{reference} is {'another image' if image else 'not there'} after the push")
+            raise RegistryError(f"{reference} is {'another image' if image else 'not there'} after the push")
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from typing import Any
 import httpx
 import pytest
 
-from pixi_container.errors import UserError
-from pixi_container.registry.client import Registry, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError, UserError
+from pixi_container.registry.client import Registry
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import ImageReference
 from tests.end_to_end.conftest import ROOT, image_name

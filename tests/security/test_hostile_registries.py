@@ -24,9 +24,9 @@ from typing import Any
 import httpx
 import pytest
 
-from pixi_container.errors import UserError
+from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError, UserError
 from pixi_container.registry import transport as registry_transport
-from pixi_container.registry.client import Registry, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.registry.client import Registry
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import ImageReference, is_loopback, parse_reference
 

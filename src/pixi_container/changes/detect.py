@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from pixi_container.changes.comparison import Changes, assumed, comparison_for
-from pixi_container.changes.git import CommitGoneError, Difference, GitUnavailableError, compare_remote
+from pixi_container.changes.git import Difference, compare_remote
+from pixi_container.errors import CommitGoneError, GithubUnavailableError, GitUnavailableError
 from pixi_container.runner.checkout import checkout_prefix
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def find_changes(event: Event, token: str, env: Mapping[str, str], say: Callable
             said.append(error.message)
         else:
             return known(found, "git")
-    from pixi_container.changes.github import GithubUnavailableError, compare_by_github
+    from pixi_container.changes.github import compare_by_github
 
     try:
         answer = compare_by_github(asked, event.repository, token, event.api_url)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pixi_container.errors import UserError
+from pixi_container.errors import CommitGoneError, GitUnavailableError, UserError
 from pixi_container.registry.reference import is_loopback
 from pixi_container.runner.checkout import checkout_around, repository_of
 from pixi_container.runner.git import run_git
@@ -25,14 +25,6 @@ _PROTOCOLS = frozenset({"https", "http", "file"})
 _FETCH_SECONDS = 120
 _FETCH_ATTEMPTS = 3
 _GONE = re.compile(r"not our ref|couldn't find remote ref|no such remote ref|unadvertised object", re.IGNORECASE)
-
-
-class CommitGoneError(UserError):
-    """The repository answers, but has no such commit any more."""
-
-
-class GitUnavailableError(UserError):
-    """git could not ask the repository: no access, no network, no git."""
 
 
 @dataclass(frozen=True)

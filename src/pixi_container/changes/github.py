@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.changes.comparison import assumed
 from pixi_container.changes.git import Difference
-from pixi_container.errors import UserError
+from pixi_container.errors import GithubUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,10 +24,6 @@ _COMPARE_LIMIT = 300
 _LIST_LIMIT = 3000
 _ATTEMPTS = 3
 _LONGEST_WAIT_SECONDS = 20
-
-
-class GithubUnavailableError(UserError):
-    """The API gave no answer: rate limit, outage, no permission."""
 
 
 def compare_by_github(comparison: Comparison, repository: str, token: str, api_url: str) -> Difference | Changes:

@@ -183,7 +183,7 @@ def _own_file(workspace: Workspace, path: str, name: str) -> str:
 
 def _pinned(reference: ImageReference, registry: Registry, log: Log) -> ImageReference:
     """Pin a base to what its tag points to now, so that plan and build mean the same image."""
-    from pixi_container.registry.client import RegistryUnavailableError
+    from pixi_container.errors import RegistryUnavailableError
 
     if reference.digest:
         return reference

@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from pixi_container.display import one_line
-from pixi_container.errors import UserError
+from pixi_container.errors import RegistryError, RegistryRefusedError, RegistryUnavailableError
 from pixi_container.json_object import object_under
 from pixi_container.registry.reference import DIGEST, TAG
 from pixi_container.registry.transport import (
     Answer,
     Call,
-    RegistryRefusedError,
-    RegistryUnavailableError,
     TransientError,
     Transport,
     joined_url,
@@ -37,15 +35,6 @@ if TYPE_CHECKING:
 
     from pixi_container.registry.credentials import Credential
     from pixi_container.registry.reference import ImageReference
-
-__all__ = [
-    "Descriptor",
-    "Manifest",
-    "PublishedImage",
-    "Registry",
-    "RegistryRefusedError",
-    "RegistryUnavailableError",
-]
 
 T = TypeVar("T")
 
@@ -156,7 +145,7 @@ class Registry:
     """What one asks registries, with the credentials at hand; repeated within bounds when a registry is busy.
 
     Every method raises ``RegistryRefusedError`` where the user may not do this, ``RegistryUnavailableError`` where
-    the registry gives no usable answer, and ``UserError`` where what it has is not what its digest says.
+    the registry gives no usable answer, and ``RegistryError`` where what it has is not what its digest says.
     """
 
     def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
@@ -266,7 +255,7 @@ class Registry:
     def check_push(self, reference: ImageReference) -> None:
         """Make sure that the registry takes pushes to this name, by opening an upload and giving it up again.
 
-        Raises ``UserError`` with the likely cause when it does not.
+        Raises ``RegistryRefusedError`` with the likely cause when it does not.
         """
         answer = self._transport.ask(Call("POST", reference, "blobs/uploads/", push=True))
         self._give_up(answer, reference)
@@ -275,12 +264,12 @@ class Registry:
         """Make each target's tag point to what ``source`` is, bit for bit, and give its digest.
 
         A target may be in another repository or registry: everything that the image refers to is brought there
-        first. A tag that points there already is left alone. Raises ``UserError`` when there is no such image, or
-        when a tag points elsewhere afterwards.
+        first. A tag that points there already is left alone. Raises ``RegistryError`` when there is no such image,
+        or when a tag points elsewhere afterwards.
         """
         manifest = self.manifest(source)
         if manifest is None:
-            raise UserError(f"there is no image {source}")
+            raise RegistryError(f"there is no image {source}")
         complete = {source.name}
         for target in targets:
             if self._digest(target.tagged(target.tag), push=True) != manifest.digest:
@@ -291,7 +280,7 @@ class Registry:
                 self._put(manifest, target, target.tag)
                 found = self._digest(target.tagged(target.tag), push=True)
                 if found != manifest.digest:
-                    raise UserError(
+                    raise RegistryError(
                         f"{target} points to {found or 'nothing'} after it was made to point to {manifest.digest}",
                         hint=_SOMEBODY_ELSE,
                     )
@@ -345,11 +334,11 @@ class Registry:
     ) -> None:
         """Bring to the target's repository everything that a manifest of the source's refers to.
 
-        ``brought`` has the digests of what is there already, and gets those of the rest. Raises ``UserError`` when
-        an index is too large to be meant.
+        ``brought`` has the digests of what is there already, and gets those of the rest. Raises ``RegistryError``
+        when an index is too large to be meant.
         """
         if depth > _DEEPEST_INDEX:
-            raise UserError(f"{source} has an index within {_DEEPEST_INDEX} others")
+            raise RegistryError(f"{source} has an index within {_DEEPEST_INDEX} others")
         blobs = [blob for blob in (manifest.config, *manifest.layers) if blob]
         for child in manifest.children:
             if not child.is_manifest:
@@ -360,7 +349,7 @@ class Registry:
                     continue
                 found = self.manifest(source.pinned(child.digest))
                 if found is None:
-                    raise UserError(f"{source} is incomplete: it lists {child.digest}, which is not there")
+                    raise RegistryError(f"{source} is incomplete: it lists {child.digest}, which is not there")
                 self._bring(found, source, target, brought, depth + 1)
                 self._put(found, target, child.digest)
         for blob in blobs:
@@ -374,7 +363,7 @@ class Registry:
     def _note(part: Descriptor, brought: set[str], source: ImageReference) -> None:
         brought.add(part.digest)
         if len(brought) > _MOST_BROUGHT:
-            raise UserError(f"{source} refers to more than {_MOST_BROUGHT} manifests and blobs")
+            raise RegistryError(f"{source} refers to more than {_MOST_BROUGHT} manifests and blobs")
 
     def _mount(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> bool:
         """Have the registry take a blob over from another of its repositories; whether it did."""
@@ -448,7 +437,7 @@ class Registry:
         """Cancel an upload. A registry may not let us; it then forgets it by itself."""
         location = _location(opened, reference)
         if location:
-            with suppress(UserError, TransientError):
+            with suppress(RegistryError, RegistryRefusedError, TransientError):
                 self._transport.once(Call("DELETE", reference, location, push=True))
 
 
@@ -470,15 +459,15 @@ def _media_type(answer: Answer) -> str:
 
 
 def _checked(content: bytes, expected: str, reference: ImageReference) -> str:
-    """Return the digest of a content. Raises ``UserError`` when it is not as expected, where that is known."""
+    """Return the digest of a content. Raises ``RegistryError`` when it is not as expected, where that is known."""
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected not in {"", digest}:
         raise _other_bytes(expected, reference)
     return digest
 
 
-def _other_bytes(digest: str, reference: ImageReference) -> UserError:
-    return UserError(
+def _other_bytes(digest: str, reference: ImageReference) -> RegistryError:
+    return RegistryError(
         f"the registry {reference.registry} gives wrong bytes for {digest} of {reference.name}",
         hint="Nothing of it was used. Is there a proxy in between that changes what it passes on?",
     )
@@ -489,7 +478,7 @@ def _manifest(answer: Answer, digest: str, reference: ImageReference) -> Manifes
     media_type = document.get("mediaType") or _media_type(answer)
     if media_type not in _MANIFESTS:
         shown = one_line(media_type) if isinstance(media_type, str) else "its media type is no text"
-        raise UserError(f"{reference} is of a kind that is not known here: {shown}")
+        raise RegistryError(f"{reference} is of a kind that is not known here: {shown}")
     made = Manifest(name=reference.name, digest=digest, media_type=media_type, content=answer.content)
     if made.is_index:
         return replace(made, children=_descriptors(document.get("manifests"), reference))
@@ -498,13 +487,13 @@ def _manifest(answer: Answer, digest: str, reference: ImageReference) -> Manifes
 
 
 def _descriptors(listed: object, reference: ImageReference) -> tuple[Descriptor, ...]:
-    """Parse descriptors. Raises ``UserError`` when one of them is none, or there are too many."""
+    """Parse descriptors. Raises ``RegistryError`` when one of them is none, or there are too many."""
     try:
         entries = tuple(_descriptor(entry) for entry in islice(_of(list, listed), _MOST_ENTRIES + 1))
     except (TypeError, ValueError) as error:
-        raise UserError(f"{reference} has a manifest that cannot be read: {one_line(str(error))}") from error
+        raise RegistryError(f"{reference} has a manifest that cannot be read: {one_line(str(error))}") from error
     if len(entries) > _MOST_ENTRIES:
-        raise UserError(f"{reference} has a manifest that refers to more than {_MOST_ENTRIES} others")
+        raise RegistryError(f"{reference} has a manifest that refers to more than {_MOST_ENTRIES} others")
     return entries
 
 

@@ -24,7 +24,7 @@ from urllib.request import getproxies, parse_http_list, parse_keqv_list, proxy_b
 
 from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_API, GITHUB_REGISTRY
 from pixi_container.display import one_line
-from pixi_container.errors import UserError
+from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError
 from pixi_container.registry.immutable_tags import HOW_WITH_IMMUTABLE_TAGS, IMMUTABLE
 from pixi_container.registry.reference import is_loopback
 
@@ -70,14 +70,6 @@ _IDENTITY_USER = "<token>"
 """The user name under which a credential helper gives an identity token:
 https://github.com/docker/docker-credential-helpers/blob/master/README.md
 """
-
-
-class RegistryUnavailableError(UserError):
-    """The registry gave no usable answer: not reachable, too busy or broken."""
-
-
-class RegistryRefusedError(UserError):
-    """The registry does not let us do this."""
 
 
 class TransientError(Exception):

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 import pytest
 
 from pixi_container.changes.comparison import Comparison
-from pixi_container.changes.git import CommitGoneError, GitUnavailableError, compare_remote, compare_revisions
-from pixi_container.errors import UserError
+from pixi_container.changes.git import compare_remote, compare_revisions
+from pixi_container.errors import CommitGoneError, GitUnavailableError, UserError
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "test",
