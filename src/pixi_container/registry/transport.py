@@ -27,6 +27,7 @@ from pixi_container.display import one_line
 from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError
 from pixi_container.registry.immutable_tags import HOW_WITH_IMMUTABLE_TAGS, IMMUTABLE
 from pixi_container.registry.reference import is_loopback
+from pixi_container.retries import retry
 
 if TYPE_CHECKING:
     import ssl
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     import httpcore
     import httpx
     from httpcore import SOCKET_OPTION
-    from tenacity import RetryCallState
 
     from pixi_container.registry.credentials import Credential
     from pixi_container.registry.reference import ImageReference
@@ -309,22 +309,8 @@ class Transport:
 
         Raises ``RegistryUnavailableError`` when the trouble lasts.
         """
-        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
-
-        backoff = wait_exponential_jitter(multiplier=0.3, max=5)
-
-        def wait(state: RetryCallState) -> float:
-            trouble = state.outcome.exception() if state.outcome else None
-            return max(backoff(state), trouble.wait if isinstance(trouble, TransientError) else 0)
-
-        attempts = Retrying(
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait,
-            retry=retry_if_exception_type(TransientError),
-            reraise=True,
-        )
         try:
-            return attempts(attempt)
+            return retry(attempt, on=TransientError, attempts=_ATTEMPTS, least_wait=lambda trouble: trouble.wait)
         except TransientError as trouble:
             raise RegistryUnavailableError(
                 f"the registry {trouble.registry} cannot be used: {trouble}",
