@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.registry.credentials import Credential
+from pixi_container.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -291,9 +291,8 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
     table = {row.name: row for row in INPUTS}
     for name in given:
         if name not in table:
-            near = difflib.get_close_matches(name, table, n=1)
             raise UserError(
-                f"unknown input '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""),
+                f"unknown input '{name}'{did_you_mean(name, table)}",
                 hint="Accepted inputs: " + ", ".join(table) + ".",
             )
     text = {row.name: given.get(row.name, "").strip() or row.default for row in INPUTS}

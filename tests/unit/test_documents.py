@@ -9,7 +9,7 @@ import pytest
 from pixi_container.errors import EXIT_CODES, UserError
 from pixi_container.image.base_images import DEFAULT_PIXI, OLDEST_PIXI
 from pixi_container.image.dockerfile import TEMPLATE
-from pixi_container.workspace.manifest import version_key
+from pixi_container.versions import version_order
 from tests.documents import FILES, PIXI_VERSIONS, ROOT, with_tables
 
 
@@ -35,5 +35,5 @@ def test_the_versions_of_pixi_are_those_that_the_dockerfile_tells_apart() -> Non
 
 def test_the_versions_of_pixi_go_from_the_oldest_to_the_default() -> None:
     versions = list(PIXI_VERSIONS)
-    assert versions == sorted(versions, key=version_key)
+    assert versions == sorted(versions, key=version_order)
     assert (versions[0], versions[-1]) == (OLDEST_PIXI, DEFAULT_PIXI)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pixi_container.json_object import object_under
+from pixi_container.json_object import object_under, text_under
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,8 +92,8 @@ def _comparison_for(event: Event) -> Comparison | Changes:
     if event.name in {"pull_request", "pull_request_target"}:
         return _of_pull_request(event)
     if event.name == "merge_group":
-        group = object_under(event.payload, "merge_group")
-        base, head = str(group.get("base_sha") or ""), str(group.get("head_sha") or event.sha)
+        base = text_under(event.payload, "merge_group", "base_sha")
+        head = text_under(event.payload, "merge_group", "head_sha") or event.sha
         if not base:
             return assumed("the payload does not say what the merge group is based on", head=head)
         return Comparison(head=head, base=base)
@@ -106,7 +106,7 @@ def _comparison_for(event: Event) -> Comparison | Changes:
 
 
 def _of_push(event: Event) -> Comparison | Changes:
-    before, head = str(event.payload.get("before") or ""), str(event.payload.get("after") or event.sha)
+    before, head = text_under(event.payload, "before"), text_under(event.payload, "after") or event.sha
     if before and not _NOTHING.fullmatch(before):
         return Comparison(head=head, base=before)
     if not before:
@@ -118,7 +118,7 @@ def _of_push(event: Event) -> Comparison | Changes:
 
 def _of_pull_request(event: Event) -> Comparison | Changes:
     request = object_under(event.payload, "pull_request")
-    head = str(object_under(request, "head").get("sha") or "")
+    head = text_under(request, "head", "sha")
     count = request.get("changed_files")
     comparison = Comparison(
         head=event.sha,
@@ -132,7 +132,7 @@ def _of_pull_request(event: Event) -> Comparison | Changes:
         return assumed("the payload does not say which pull request it is")
     return Comparison(
         head=head,
-        base=str(object_under(request, "base").get("sha") or ""),
+        base=text_under(request, "base", "sha"),
         pull_request=event.pull_request,
         pull_request_head=head,
         listed_files=comparison.listed_files,

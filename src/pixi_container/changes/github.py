@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pixi_container.changes.comparison import assumed
 from pixi_container.changes.git import Difference
 from pixi_container.errors import GithubUnavailableError
+from pixi_container.json_object import object_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +56,7 @@ def compare_by_github(comparison: Comparison, repository: str, token: str, api_u
             return _of_pull_request(asked, comparison)
         return _of_commits(asked, comparison)
     except GithubException as error:
-        message = error.data.get("message", "") if isinstance(error.data, dict) else str(error.data or "")
+        message = object_in(error.data).get("message") or error.message
         raise GithubUnavailableError(f"GitHub's API answers {error.status}: {message or error}") from error
     except requests.RequestException as error:
         raise GithubUnavailableError(f"GitHub's API cannot be reached: {type(error).__name__}") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.errors import ToolUnavailableError
 from pixi_container.processes import capture
-from pixi_container.workspace.manifest import version_key
+from pixi_container.versions import version_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
             "docker buildx is not installed",
             hint="Install Docker's buildx plugin: https://docs.docker.com/go/buildx/",
         )
-    if version_key(installed[1]) < version_key(_OLDEST_BUILDX):
+    if version_order(installed[1]) < version_order(_OLDEST_BUILDX):
         raise ToolUnavailableError(
             f"docker buildx {installed[1]} is too old", hint=f"Install {_OLDEST_BUILDX} or newer."
         )

@@ -219,7 +219,7 @@ class Registry:
         digest = manifest.config.digest
         answer = self._transport.ask(Call("GET", reference, f"blobs/{digest}"))
         _checked(answer.content, digest, reference)
-        labels = object_under(object_under(answer.json(), "config"), "Labels")
+        labels = object_under(answer.json(), "config", "Labels")
         return {_encodable(name): _encodable(value) for name, value in labels.items() if isinstance(value, str)}
 
     def referrers(self, reference: ImageReference) -> tuple[Descriptor, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -65,12 +66,8 @@ def entries(text: str, name: str) -> list[Entry]:
 
 
 def accepted(word: str, words: Collection[str]) -> str:
-    """Say what is accepted instead of ``word``, the likely one first."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(word.lower(), words, 1)
-    suggestion = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{suggestion}Accepted: {', '.join(words)}."
+    """Say what is accepted instead of ``word``, and what is most like it."""
+    return f"Accepted: {', '.join(words)}{did_you_mean(word, words) or '.'}"
 
 
 def _record(entry: Entry, lines: list[str]) -> tuple[list[str], int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timezone
 from typing import TYPE_CHECKING
 
+from pixi_container.suggestions import did_you_mean
 from pixi_container.tags.entries import accepted
 from pixi_container.tags.moment import moment
 
@@ -128,15 +129,10 @@ def _zone(name: str, entry: Entry) -> tzinfo:
         zones = {zone.lower(): zone for zone in available_timezones()}
     if name.lower() in zones:
         return ZoneInfo(zones[name.lower()])
-    raise entry.error(f"unknown time zone {name!r}", _zone_hint(name, zones))
-
-
-def _zone_hint(name: str, zones: Mapping[str, str]) -> str:
-    from difflib import get_close_matches
-
-    near = [zones[zone] for zone in get_close_matches(name.lower(), zones, 3)]
-    suggestion = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"{suggestion}Accepted: the names of the IANA time zone database, such as 'Europe/Berlin'."
+    raise entry.error(
+        f"unknown time zone {name!r}{did_you_mean(name, zones.values())}",
+        "Accepted: the names of the IANA time zone database, such as 'Europe/Berlin'.",
+    )
 
 
 def _value(expression: Expression, facts: Facts, entry: Entry) -> str:

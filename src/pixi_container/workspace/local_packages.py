@@ -14,6 +14,7 @@ from pixi_container.errors import UserError
 from pixi_container.paths import check_possible, exists, leads_out
 from pixi_container.shortening import shortened
 from pixi_container.workspace.lock import LOCK_NAME
+from pixi_container.workspace.requirements import normal_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,7 +231,7 @@ def _kind(package: LockedPackage, lock: Lock, entries: Mapping[str, list[_Entry]
         return "wheel", f"the file {place}"
     if package.location.endswith(_SDIST):
         return "sdist", f"the file {place}"
-    editable, why = _editable(package.name, lock, entries.get(_normalised(package.name), []))
+    editable, why = _editable(package.name, lock, entries.get(normal_name(package.name), []))
     return ("pypi-editable" if editable else "pypi-path"), f"{place}, {why}"
 
 
@@ -245,7 +246,7 @@ def _pypi_entries(environment: Environment, names: tuple[str, ...]) -> dict[str,
         for target in feature.targets(names):
             dependencies = target.table("pypi-dependencies")
             for key in dependencies.values:
-                found[_normalised(key)].append((dependencies, key, feature))
+                found[normal_name(key)].append((dependencies, key, feature))
     return dict(found)
 
 
@@ -261,8 +262,3 @@ def _editable(name: str, lock: Lock, entries: list[_Entry]) -> tuple[bool, str]:
     if entries:
         return False, "not editable in the manifest"
     return name in lock.editable, f"editable in {LOCK_NAME}" if name in lock.editable else "not in the manifest"
-
-
-def _normalised(name: str) -> str:
-    """https://packaging.python.org/en/latest/specifications/name-normalization/."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -272,14 +272,6 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
     )
 
 
-def version_key(version: str) -> tuple[int, ...]:
-    """Order dotted numbers such as ``12.9`` by value; zeros at the end do not count, as in conda."""
-    numbers = [int(number) for number in re.findall(r"[0-9]{1,18}", version)]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
-
-
 def _parse(context: Path, name: str) -> Manifest:
     file = str(context / name)
     try:

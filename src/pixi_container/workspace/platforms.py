@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixi_container.shortening import listed, shortened
-from pixi_container.workspace.manifest import version_key
+from pixi_container.versions import VersionOrder, version_order
 from pixi_container.workspace.toml_table import type_name
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _MOST_PLATFORMS = 200
 _ARCHSPEC = {"64": "x86_64", "32": "x86", "arm64": "m1"}
 
 
-Promise = tuple[str, tuple[int, ...], str]
+Promise = tuple[str, VersionOrder, str]
 """A virtual package in a form that can be compared: name, ordered version, build."""
 
 
@@ -86,7 +86,7 @@ class Platform:
     def promises(self) -> frozenset[Promise]:
         """What makes it, with its subdir, the same platform under another name, as in a lock."""
         return frozenset(
-            (package.name, version_key(package.version), package.build) for package in self.virtual_packages
+            (package.name, version_order(package.version), package.build) for package in self.virtual_packages
         )
 
     def version(self, package: str) -> str:
@@ -189,7 +189,7 @@ def _union(subdir: str, pinned: Sequence[Platform], originals: dict[str, Platfor
     for platform in pinned:
         for package in platform.virtual_packages:
             known = highest.get(package.name)
-            if known is None or version_key(package.version) > version_key(known[0].version):
+            if known is None or version_order(package.version) > version_order(known[0].version):
                 highest[package.name] = (package, platform.reason)
     packages = tuple(package for _, (package, _) in sorted(highest.items()))
     reasons = dict.fromkeys([reason for _, (_, reason) in sorted(highest.items())] or [pinned[0].reason])
@@ -274,17 +274,17 @@ def _virtual_packages(key: str, value: Any) -> list[VirtualPackage]:  # noqa: AN
 def _customised(packages: Iterable[VirtualPackage], subdir: str) -> tuple[VirtualPackage, ...]:
     """Leave out what Pixi assumes of any such machine (platform.rs, ``subdir_default_virtual_packages``)."""
     system, _, cpu = subdir.partition("-")
-    defaults = {name: (version_key(version), "") for name, version in _DEFAULTS.get(system, {}).items()}
-    defaults["__unix"] = (version_key("0"), "0")
+    defaults = {name: (version_order(version), "") for name, version in _DEFAULTS.get(system, {}).items()}
+    defaults["__unix"] = (version_order("0"), "0")
     defaults["__archspec"] = (
-        version_key("0"),
+        version_order("0"),
         "m1" if cpu == "arm64" and system == "osx" else _ARCHSPEC.get(cpu, cpu),
     )
     return tuple(
         sorted(
             package
             for package in packages
-            if (version_key(package.version), package.build) != defaults.get(package.name)
+            if (version_order(package.version), package.build) != defaults.get(package.name)
         )
     )
 

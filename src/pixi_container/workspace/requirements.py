@@ -73,8 +73,10 @@ class PypiRequirement:
 
 
 def normal_name(name: str) -> str:
-    """https://packaging.python.org/en/latest/specifications/name-normalization/."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    """Return the name by which PyPI knows a package, an extra or a group, however it is written."""
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
 
 
 def requirement_name(requirement: str) -> str:

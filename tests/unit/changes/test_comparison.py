@@ -103,7 +103,7 @@ def test_an_event_says_what_it_compares(event: Event, expected: Comparison) -> N
         (of("push", before=BEFORE, after=OPTION), "which commits to compare"),
         (of("push", before=BEFORE[:39], after=AFTER), "which commits to compare"),
         (of("push", before=f"{BEFORE}\n", after=AFTER), "which commits to compare"),
-        (of("push", before={"sha": BEFORE}, after=AFTER), "which commits to compare"),
+        (of("push", before={"sha": BEFORE}, after=AFTER), "does not say what the branch was before"),
         (of("push", "refs/heads/side", OPTION, before=NO_COMMIT), "which commits to compare"),
         (of("pull_request", "refs/pull/7/merge", OPTION, number=7), "which commits to compare"),
         (of("merge_group", merge_group={"base_sha": OPTION, "head_sha": AFTER}), "which commits to compare"),

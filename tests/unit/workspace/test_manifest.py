@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pixi_container.errors import UserError
 from pixi_container.shortening import listed, shortened
 from pixi_container.workspace.feature import _matches
-from pixi_container.workspace.manifest import Manifest, manifest_from, read_manifest, version_key
+from pixi_container.workspace.manifest import Manifest, manifest_from, read_manifest
 from pixi_container.workspace.platforms import SUBDIRS, Platform, environment_platforms, parse_virtual_packages
 from pixi_container.workspace.toml_table import TomlTable
 
@@ -508,14 +508,6 @@ def test_a_named_manifest_without_a_workspace(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no workspace table") as caught:
         read_manifest(tmp_path, "pyproject.toml")
     assert "tool.pixi.workspace" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("lower", "higher"), [("12", "12.4"), ("12.9", "12.10"), ("2.17", "2.28"), ("9", "10"), ("", "0.1")]
-)
-def test_versions_are_ordered_by_value(lower: str, higher: str) -> None:
-    assert version_key(lower) < version_key(higher)
-    assert version_key(f"{higher}.0") == version_key(higher)
 
 
 def test_a_platform_is_the_same_under_any_name_and_with_zeros() -> None:
