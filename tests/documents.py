@@ -11,7 +11,7 @@ from pixi_container.errors import EXIT_CODES
 from pixi_container.image.base_images import DEFAULT_PIXI, LOCK_NEEDS, OLDEST_PIXI, RICH_PLATFORMS_NEED
 from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS
 from pixi_container.image.workspace_stage import EDITABLE_FROM_MANIFEST
-from pixi_container.inputs import COMMANDS_WITH_EVERY_INPUT, INPUTS, Kind
+from pixi_container.inputs import COMMANDS_WITH_EVERY_INPUT, INPUTS
 from pixi_container.report import OUTPUTS
 from tests.markers import between
 
@@ -48,7 +48,7 @@ def with_tables(text: str) -> str:
         text = between(text, marker, ["| part | what it is |", "|---|---|", *rows])
     commands = ["| command | what it does | flags |", "|---|---|---|"]
     for name, command in COMMANDS.items():
-        flags = [f"`--{row.name}`" for row in INPUTS if name in row.commands and row.kind is not Kind.SECRET]
+        flags = [f"`--{row.name}`" for row in INPUTS if name in row.commands and not row.is_secret]
         used = "every input" if name in COMMANDS_WITH_EVERY_INPUT else ", ".join(flags)
         commands.append(f"| `{name}` | {command.purpose} | {used} |")
     text = between(text, "commands", commands)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from pixi_container import __version__
 from pixi_container.display import has_commands, json_text, shown_path, without_commands
 from pixi_container.errors import UserError
-from pixi_container.inputs import INPUTS, Kind, parse_inputs, texts_in
+from pixi_container.inputs import INPUTS, parse_inputs, texts_in
 from pixi_container.log import TerminalLog, log_for
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _add_inputs(parser: argparse.ArgumentParser, command: str) -> None:
     """Add a flag for each input; one that the command does not use is refused, and not listed."""
     group = parser.add_argument_group("inputs, as in a workflow")
     for row in INPUTS:
-        if row.kind is Kind.SECRET:
+        if row.is_secret:
             # A secret on a command line can be seen by everybody on the machine.
             continue
         flag = f"--{row.name}"

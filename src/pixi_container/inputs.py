@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
@@ -23,14 +22,6 @@ COMMANDS_WITH_EVERY_INPUT = ("run", "build", "plan")
 """The commands of the command line that use every input; each of the others uses those whose row names it."""
 
 
-class Kind(Enum):
-    """The form of an input's text."""
-
-    TEXT = "text"
-    LINES = "list"
-    SECRET = "secret"  # noqa: S105
-
-
 @dataclass(frozen=True)
 class Input:
     """One input: its name in a workflow, its default there, what it means.
@@ -41,7 +32,7 @@ class Input:
     name: str
     default: str
     help: str
-    kind: Kind = Kind.TEXT
+    is_secret: bool = False
     workflow_default: str | None = None
     also_for: tuple[str, ...] = ()
 
@@ -76,7 +67,6 @@ INPUTS = (
         "images",
         "",
         "Image names without tag, one per line, on any registry. When empty: `ghcr.io/<owner>/<repository>`.",
-        Kind.LINES,
         also_for=("tags",),
     ),
     Input(
@@ -84,12 +74,11 @@ INPUTS = (
         "",
         "Tags, one rule per line, in the language of docker/metadata-action. When empty: the version and "
         "`latest` on a version tag, the branch and `latest` on the default branch, always `sha-<7>`.",
-        Kind.LINES,
         also_for=("tags",),
     ),
-    Input("flavor", "", "`latest=…`, `prefix=…`, `suffix=…` for all tags.", Kind.LINES, also_for=("tags",)),
-    Input("labels", "", "More labels, `key=value` per line.", Kind.LINES, also_for=("tags",)),
-    Input("annotations", "", "More annotations, `key=value` per line.", Kind.LINES, also_for=("tags",)),
+    Input("flavor", "", "`latest=…`, `prefix=…`, `suffix=…` for all tags.", also_for=("tags",)),
+    Input("labels", "", "More labels, `key=value` per line.", also_for=("tags",)),
+    Input("annotations", "", "More annotations, `key=value` per line.", also_for=("tags",)),
     Input(
         "push",
         "auto",
@@ -100,13 +89,13 @@ INPUTS = (
         "password",
         "",
         "Password or token for the registries in `images`. When empty, ghcr.io gets `github-token`.",
-        Kind.SECRET,
+        is_secret=True,
     ),
     Input(
         "registry-auth",
         "",
         "Credentials by registry, one per line: `registry=…,username=…,password=…`.",
-        Kind.SECRET,
+        is_secret=True,
     ),
     Input(
         "pixi-version",
@@ -138,11 +127,10 @@ INPUTS = (
         "",
         "Paths in `context` to copy into the image after the environment, one per line. When empty: `src` "
         "if there is one; `none` for nothing.",
-        Kind.LINES,
         also_for=("render", "changes"),
     ),
     Input("workdir", "/app", "Folder of the workspace in the image.", also_for=("render",)),
-    Input("expose", "", "Ports to declare, such as `8000` or `53/udp`.", Kind.LINES, also_for=("render",)),
+    Input("expose", "", "Ports to declare, such as `8000` or `53/udp`.", also_for=("render",)),
     Input(
         "command",
         "",
@@ -186,7 +174,7 @@ INPUTS = (
         "",
         "Content of a rattler credentials file (JSON) for private channels. It reaches `pixi install` as a "
         "BuildKit secret, and nothing else, and is left out on events whose code may be anybody's.",
-        Kind.SECRET,
+        is_secret=True,
         also_for=("render",),
     ),
     Input(
@@ -194,7 +182,6 @@ INPUTS = (
         "",
         "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. The "
         "workspace's own files always count.",
-        Kind.LINES,
         also_for=("changes",),
     ),
     Input(
@@ -217,7 +204,7 @@ INPUTS = (
         "github-token",
         "",
         "Token for ghcr.io, and for asking GitHub what changed.",
-        Kind.SECRET,
+        is_secret=True,
         workflow_default="${{ github.token }}",
         also_for=("changes",),
     ),

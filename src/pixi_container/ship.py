@@ -93,7 +93,7 @@ def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
                 for tag in tags:
                     log.say(f"{tag} is {existing.digest}")
     first = parse_reference(plan.existing_images[0], source="image")
-    return Report(plan=plan, published=registry.image(first), labels=registry.labels(first))
+    return Report(plan=plan, published=registry.image(first), labels=registry.labels(first, plan.platform))
 
 
 def _references(tags: tuple[str, ...]) -> tuple[ImageReference, ...]:

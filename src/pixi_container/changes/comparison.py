@@ -172,6 +172,12 @@ class Relevance:
         return any(wanted == "." or _within(path, wanted) or _within(wanted, path) for wanted in self.paths)
 
     def _is_matched(self, path: str) -> bool:
+        """Return whether the last pattern that matches includes the path.
+
+        The loop is our own, as an exclusion of wcmatch wins wherever it stands. ``DockerIgnore`` has another rule
+        for each part: its patterns are Go's regular expressions, one that matches a folder decides on all below
+        it, and an exception there may lie below a hidden folder.
+        """
         from wcmatch import glob
 
         flags = glob.GLOBSTAR | glob.DOTGLOB
