@@ -251,14 +251,14 @@ class Inputs:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every text that must not show in a log."""
-        found = (
+        secrets = (
             self.password,
             self.github_token,
             self.conda_auth,
             *_texts_in(self.conda_auth),
             *(credential.password for credential in self.credentials),
         )
-        return tuple(dict.fromkeys(secret for secret in found if secret))
+        return tuple(dict.fromkeys(secret for secret in secrets if secret))
 
     def __repr__(self) -> str:
         return f"Inputs(context={self.context!r}, environment={self.environment!r}, …)"
@@ -381,8 +381,8 @@ def _glob(value: str) -> str:
 
 
 def _port(value: str) -> str:
-    found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", value)
-    if not found or not all(0 < int(end) < 65536 for end in found.groups()[:2] if end):
+    port = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", value)
+    if not port or not all(0 < int(end) < 65536 for end in port.groups()[:2] if end):
         raise _malformed("expose", value, "ports from 1 to 65535, such as 8000, 53/udp or 6000-6010")
     return value
 
@@ -430,15 +430,15 @@ def _texts_in(conda_auth: str) -> list[str]:
     """Return the credentials' own texts, which a log may show without the JSON around them."""
     import json
 
-    found: list[str] = []
+    texts: list[str] = []
     todo = [json.loads(conda_auth)] if conda_auth else []
     while todo:
         value = todo.pop()
         if isinstance(value, dict):
             todo += value.values()
         elif isinstance(value, str) and len(value) > 3:
-            found.append(value)
-    return found
+            texts.append(value)
+    return texts
 
 
 def _include(value: str) -> tuple[str, ...] | None:
@@ -466,7 +466,7 @@ def _command(value: str) -> tuple[str, ...]:
 
 def _credentials(value: str) -> tuple[Credential, ...]:
     """Read ``registry=…,username=…,password=…`` lines; the password goes to the end of the line."""
-    found = []
+    credentials = []
     for number, line in enumerate(lines_of(value), 1):
         match = re.fullmatch(
             r"registry=(?P<registry>[A-Za-z0-9][A-Za-z0-9.:-]*),\s*username=(?P<username>[^,]+),\s*password=(?P<password>.+)",
@@ -477,5 +477,5 @@ def _credentials(value: str) -> tuple[Credential, ...]:
                 f"input 'registry-auth': entry {number} cannot be read (not shown: it may hold a secret)",
                 hint="Accepted: one line per registry, registry=ghcr.io,username=me,password=my-token.",
             )
-        found.append(Credential(**match.groupdict()))
-    return tuple(found)
+        credentials.append(Credential(**match.groupdict()))
+    return tuple(credentials)

@@ -80,12 +80,12 @@ def comparison_for(event: Event) -> Comparison | Changes:
     A push compares what the branch was with what it is, and a new branch the default branch; a pull request the
     first parent of its merge commit with that commit, so that what the base branch got meanwhile does not count.
     """
-    found = _comparison_for(event)
-    if isinstance(found, Changes):
-        return found
-    if not _COMMIT.fullmatch(found.head) or (found.base and not _COMMIT.fullmatch(found.base)):
+    comparison = _comparison_for(event)
+    if isinstance(comparison, Changes):
+        return comparison
+    if not _COMMIT.fullmatch(comparison.head) or (comparison.base and not _COMMIT.fullmatch(comparison.base)):
         return assumed("the event does not say which commits to compare")
-    return found
+    return comparison
 
 
 def _comparison_for(event: Event) -> Comparison | Changes:
@@ -156,12 +156,12 @@ class Relevance:
 
     def of(self, files: Iterable[str]) -> tuple[str, ...]:
         """Return those of ``files`` that matter, relative to the workspace folder, sorted."""
-        found = set()
+        relevant = set()
         for file in files:
             path = posixpath.relpath(file, self.prefix or ".")
             if file == self.workflow or self._is_named(path) or self._is_matched(path):
-                found.add(path)
-        return tuple(sorted(found))
+                relevant.add(path)
+        return tuple(sorted(relevant))
 
     def _is_named(self, path: str) -> bool:
         # A changed submodule or symbolic link is one entry, and what we want may be inside of it.

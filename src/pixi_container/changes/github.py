@@ -85,14 +85,16 @@ def _of_commits(repository: Repository, comparison: Comparison) -> Difference | 
     """Compare two commits; GitHub compares with their common ancestor, which is the same only straight ahead."""
     base, head = comparison.base or comparison.base_branch, comparison.head
     answer = repository.compare(base, head)
-    found = answer.base_commit.sha
+    base_sha = answer.base_commit.sha
     if answer.status not in {"ahead", "identical"}:
-        return assumed("the history was rewritten, which GitHub's comparison does not show", base=found, head=head)
+        return assumed(
+            "the history was rewritten, which GitHub's comparison does not show", base=base_sha, head=head
+        )
     if len(answer.files) >= _COMPARE_LIMIT:
-        return assumed(f"GitHub tells of {_COMPARE_LIMIT} changed files at most", base=found, head=head)
-    return Difference(found, head, _names(answer.files))
+        return assumed(f"GitHub tells of {_COMPARE_LIMIT} changed files at most", base=base_sha, head=head)
+    return Difference(base_sha, head, _names(answer.files))
 
 
 def _names(files: Iterable[File]) -> tuple[str, ...]:
-    found = (name for file in files for name in (file.filename, file.previous_filename) if name)
-    return tuple(sorted(set(found)))
+    names = (name for file in files for name in (file.filename, file.previous_filename) if name)
+    return tuple(sorted(set(names)))

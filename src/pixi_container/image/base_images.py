@@ -115,7 +115,7 @@ def choose_pixi(
     if fits(DEFAULT_PIXI):
         return DEFAULT_PIXI, f"the default, which fits {because}"
     pattern = re.compile(rf"(\d+\.\d+\.\d+)-{PIXI_IMAGE_BASE}")
-    candidates = [found[1] for tag in (published() if published else ()) if (found := pattern.fullmatch(tag))]
+    candidates = [release[1] for tag in (published() if published else ()) if (release := pattern.fullmatch(tag))]
     if not published:
         candidates = [
             f"{v}.0" if v.count(".") == 1 else v for v in re.findall(r"\d+\.\d+(?:\.\d+)?", requires_pixi)

@@ -25,13 +25,13 @@ _PART_DIGITS = 16
 def fingerprint_labels(environment: Fingerprint, image: Fingerprint | None = None) -> dict[str, str]:
     """Return the labels of an image, or of an environment's image when there is no ``image``."""
     parts = short_parts(environment.as_json(), image.as_json() if image else {})
-    found = {ENVIRONMENT: environment.digest, PARTS: json.dumps(parts, sort_keys=True)}
-    return {**found, IMAGE: image.digest} if image else found
+    labels = {ENVIRONMENT: environment.digest, PARTS: json.dumps(parts, sort_keys=True)}
+    return {**labels, IMAGE: image.digest} if image else labels
 
 
 def short_parts(*parts: Mapping[str, str]) -> dict[str, str]:
     """Return the parts' digests by name, as long as the label has them."""
-    return {name: digest[:_PART_DIGITS] for found in parts for name, digest in found.items()}
+    return {name: digest[:_PART_DIGITS] for digests in parts for name, digest in digests.items()}
 
 
 def parts_in(labels: Mapping[str, str]) -> dict[str, str]:

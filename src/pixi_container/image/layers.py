@@ -70,7 +70,7 @@ def environment_layers(packages: Iterable[LockedPackage], most: int = MOST_LAYER
     grouped = sorted(members.items(), key=lambda item: (item[0].startswith("shared-"), item[0]))
     return (
         *(Layer(f"own-{name}", (f"conda:{name}",)) for _, name in own[:alone]),
-        *(Layer(name, tuple(sorted(found))) for name, found in grouped),
+        *(Layer(name, tuple(sorted(packages))) for name, packages in grouped),
         Layer(REST),
     )
 

@@ -240,15 +240,15 @@ class Registry:
             redirects=False,
             expected=range(300, 500),
         )
-        found: list[Descriptor] = []
+        referrers: list[Descriptor] = []
         for page in self._pages(call):
             if page.status != 200 or _media_type(page) != _OCI_INDEX:
                 break
-            found += _descriptors(page.json().get("manifests"), reference)
-            if len(found) > _MOST_LISTED:
+            referrers += _descriptors(page.json().get("manifests"), reference)
+            if len(referrers) > _MOST_LISTED:
                 raise _without_end(reference)
         else:
-            return tuple(found)
+            return tuple(referrers)
         listed = self.manifest(reference.tagged(digest.replace(":", "-")))
         return listed.children if listed else ()
 
@@ -278,10 +278,10 @@ class Registry:
                 ):
                     self._bring(manifest, source, target, set())
                 self._put(manifest, target, target.tag)
-                found = self._digest(target.tagged(target.tag), push=True)
-                if found != manifest.digest:
+                now = self._digest(target.tagged(target.tag), push=True)
+                if now != manifest.digest:
                     raise RegistryError(
-                        f"{target} points to {found or 'nothing'} after it was made to point to {manifest.digest}",
+                        f"{target} points to {now or 'nothing'} after it was made to point to {manifest.digest}",
                         hint=_SOMEBODY_ELSE,
                     )
             complete.add(target.name)
@@ -347,11 +347,11 @@ class Registry:
                 self._note(child, brought, source)
                 if self._holds(target, child.digest, index=child.media_type in _INDEXES):
                     continue
-                found = self.manifest(source.pinned(child.digest))
-                if found is None:
+                inner = self.manifest(source.pinned(child.digest))
+                if inner is None:
                     raise RegistryError(f"{source} is incomplete: it lists {child.digest}, which is not there")
-                self._bring(found, source, target, brought, depth + 1)
-                self._put(found, target, child.digest)
+                self._bring(inner, source, target, brought, depth + 1)
+                self._put(inner, target, child.digest)
         for blob in blobs:
             if blob.is_elsewhere or blob.digest in brought:
                 continue

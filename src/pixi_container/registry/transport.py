@@ -572,12 +572,12 @@ def _basic(credential: Credential) -> str:
 
 def _challenges(response: httpx.Response) -> dict[str, dict[str, str]]:
     """Return the parameters of each authentication scheme that is offered, by its name in lower case."""
-    found = {}
+    offered = {}
     for challenge in response.headers.get_list("www-authenticate"):
         scheme, _, parameters = challenge.partition(" ")
         parts = [part for part in parse_http_list(parameters) if re.fullmatch("[^=]+=.+", part)]
-        found[scheme.lower()] = parse_keqv_list(parts)
-    return found
+        offered[scheme.lower()] = parse_keqv_list(parts)
+    return offered
 
 
 def _answer(response: httpx.Response) -> Answer:

@@ -35,12 +35,12 @@ class Entry:
         must be quoted as CSV has it: ``"pattern=v(\d{1,3})"``. Raises ``UserError`` for malformed quotes.
         """
         fields = _record(self, [self.text])[0]
-        found = []
+        attributes = []
         for text in fields:
             match = _ATTRIBUTE.fullmatch(text)
             name, value = (match["name"].lower(), match["value"]) if match else ("", text)
-            found.append((name, value.strip()))
-        return found
+            attributes.append((name, value.strip()))
+        return attributes
 
 
 def entries(text: str, name: str) -> list[Entry]:
@@ -49,7 +49,7 @@ def entries(text: str, name: str) -> list[Entry]:
     An entry that is quoted as a whole may hold line breaks. Raises ``UserError`` for a quote without an end.
     """
     lines = text.replace("\r\n", "\n").split("\n")
-    found = []
+    listed = []
     number = 0
     while number < len(lines):
         stripped = lines[number].strip()
@@ -60,9 +60,9 @@ def entries(text: str, name: str) -> list[Entry]:
             if len(fields) == 1:
                 entry = Entry(name, number + 1, fields[0].strip())
         if entry.text and not stripped.startswith("#"):
-            found.append(entry)
+            listed.append(entry)
         number += taken
-    return found
+    return listed
 
 
 def accepted(word: str, words: Collection[str]) -> str:

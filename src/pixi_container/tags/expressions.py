@@ -83,22 +83,22 @@ def template(text: str, entry: Entry, variables: Collection[str] = ()) -> Templa
     parts: list[str | Expression] = []
     position = 0
     while (start := text.find("{{", position)) >= 0:
-        found = _EXPRESSION.match(text, start)
-        if not found:
+        match = _EXPRESSION.match(text, start)
+        if not match:
             raise entry.error(
                 f"malformed expression at {text[start:]!r}",
                 "An expression is {{name}}, or {{date 'format' tz='zone'}} with its values in quotes.",
             )
         parts += [text[position:start]] if start > position else []
-        parts.append(_expression(found, entry, (*variables, *GLOBAL)))
-        position = found.end()
+        parts.append(_expression(match, entry, (*variables, *GLOBAL)))
+        position = match.end()
     parts += [text[position:]] if position < len(text) else []
     return Template(entry, tuple(parts))
 
 
-def _expression(found: re.Match[str], entry: Entry, names: Collection[str]) -> Expression:
-    name, argument = found["name"], found["argument"]
-    options = {key: _unquoted(value) for key, value in _OPTION.findall(found["options"])}
+def _expression(match: re.Match[str], entry: Entry, names: Collection[str]) -> Expression:
+    name, argument = match["name"], match["argument"]
+    options = {key: _unquoted(value) for key, value in _OPTION.findall(match["options"])}
     if name not in names:
         raise entry.error(f"unknown expression {{{{{name}}}}}", accepted(name, names))
     if name not in DATES:

@@ -57,20 +57,20 @@ def glibc(platform: Platform, locked: LockedPlatform) -> Derived:
 
     The highest of what the platform declares, conda packages depend on, and wheels are tagged with (PEP 600).
     """
-    found = _lowest_versions(_asked("__glibc", locked.packages))
-    found += [
+    versions = _lowest_versions(_asked("__glibc", locked.packages))
+    versions += [
         Derived(version, f"the wheel of {shortened(package.name)} in {LOCK_NAME}")
         for package in locked.packages
         if package.kind == "pypi" and (version := _wheel_glibc(package.location))
     ]
     if declared := platform.version("__glibc"):
-        found.insert(0, Derived(declared, platform.reason))
-    return _highest(found) if found else Derived("", NOT_ASKED_FOR)
+        versions.insert(0, Derived(declared, platform.reason))
+    return _highest(versions) if versions else Derived("", NOT_ASKED_FOR)
 
 
-def _highest(found: Iterable[Derived]) -> Derived:
+def _highest(versions: Iterable[Derived]) -> Derived:
     """Return the highest version; of equal ones the first."""
-    return max(found, key=lambda derived: version_order(derived.value))
+    return max(versions, key=lambda derived: version_order(derived.value))
 
 
 def _lowest_versions(asked: Iterable[tuple[str, str]]) -> list[Derived]:

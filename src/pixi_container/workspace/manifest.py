@@ -178,11 +178,11 @@ class Manifest:
         ``names`` are the platform's, conda's one last. Of each feature only the most specific target that has
         scripts counts (crates/pixi_manifest/src/feature.rs, ``activation_scripts``).
         """
-        found: list[str] = []
+        scripts: list[str] = []
         for feature in self.environment(environment).features:
             tables = [target.table("activation") for target in feature.targets(names)]
-            found += next((table.strings("scripts") for table in tables if "scripts" in table), ())
-        return tuple(dict.fromkeys(found))
+            scripts += next((table.strings("scripts") for table in tables if "scripts" in table), ())
+        return tuple(dict.fromkeys(scripts))
 
     def activation_env(self, environment: str, names: tuple[str, ...]) -> dict[str, str]:
         """Variables that the environment's activation sets; the earlier feature and the later target win."""

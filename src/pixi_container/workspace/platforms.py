@@ -91,13 +91,13 @@ class Platform:
 
     def version(self, package: str) -> str:
         """Return the version of one of its virtual packages, empty when it has none."""
-        return next((found.version for found in self.virtual_packages if found.name == package), "")
+        return next((virtual.version for virtual in self.virtual_packages if virtual.name == package), "")
 
 
 def parse_virtual_packages(specs: Iterable[str], subdir: str) -> tuple[VirtualPackage, ...]:
     """Read ``name=version[=build]`` as a lock writes it, without what is assumed of any machine of ``subdir``."""
-    found = ((*spec.split("=", 2), "") for spec in specs)
-    return _customised((VirtualPackage(*parts[:3]) for parts in found), subdir)
+    fields = ((*spec.split("=", 2), "") for spec in specs)
+    return _customised((VirtualPackage(*parts[:3]) for parts in fields), subdir)
 
 
 def environment_platforms(manifest: Manifest, environment: Environment) -> tuple[Platform, ...]:
@@ -218,13 +218,13 @@ def _declared(manifest: Manifest) -> dict[str, Platform]:
         raise manifest.workspace.error(
             f"the workspace has {len(entries)} platforms; {_MOST_PLATFORMS} are accepted", "platforms"
         )
-    found: dict[str, Platform] = {}
+    platforms: dict[str, Platform] = {}
     for entry in entries:
         platform = _parse(manifest, entry)
-        if platform.name in found:
+        if platform.name in platforms:
             raise manifest.workspace.error(f"platform '{shortened(platform.name)}' is listed twice", "platforms")
-        found[platform.name] = platform
-    return found
+        platforms[platform.name] = platform
+    return platforms
 
 
 def _parse(manifest: Manifest, entry: Any) -> Platform:  # noqa: ANN401

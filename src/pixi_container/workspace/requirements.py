@@ -81,8 +81,8 @@ def normal_name(name: str) -> str:
 
 def requirement_name(requirement: str) -> str:
     """Return the normal name that a PEP 508 requirement starts with, empty when it has none."""
-    found = _REQUIREMENT_NAME.match(requirement)
-    return normal_name(found[1]) if found else ""
+    match = _REQUIREMENT_NAME.match(requirement)
+    return normal_name(match[1]) if match else ""
 
 
 @dataclass
@@ -107,19 +107,19 @@ class Requirements:
 
     def pypi(self, environment: Environment, names: tuple[str, ...] = ()) -> list[PypiRequirement]:
         """Return those on packages of PyPI, on a platform of these names; without names those of any platform."""
-        found: list[PypiRequirement] = []
+        requirements: list[PypiRequirement] = []
         for feature in environment.features:
             key = (feature.name, feature.table.keys, names)
             if key not in self.pypi_by_feature:
                 self.pypi_by_feature[key] = self._pypi_of_feature(feature, names) if self.entries >= 0 else []
                 self.entries -= len(self.pypi_by_feature[key])
-            found += self.pypi_by_feature[key]
-        return found
+            requirements += self.pypi_by_feature[key]
+        return requirements
 
     def _conda(
         self, environment: Environment, names: tuple[str, ...], kinds: tuple[str, ...]
     ) -> list[CondaRequirement]:
-        found: list[CondaRequirement] = []
+        requirements: list[CondaRequirement] = []
         for feature in environment.features:
             key = (feature.name, feature.table.keys, names, kinds)
             if key not in self.conda_by_feature:
@@ -127,8 +127,8 @@ class Requirements:
                     self._conda_of_feature(feature, names, kinds) if self.entries >= 0 else []
                 )
                 self.entries -= len(self.conda_by_feature[key])
-            found += self.conda_by_feature[key]
-        return found
+            requirements += self.conda_by_feature[key]
+        return requirements
 
     def _conda_of_feature(
         self, feature: Feature, names: tuple[str, ...], kinds: tuple[str, ...]
@@ -214,11 +214,11 @@ def has_dev_dependencies(environment: Environment, names: tuple[str, ...]) -> bo
 
 
 def _of_target(table: TomlTable, kinds: tuple[str, ...]) -> dict[str, CondaRequirement]:
-    found: dict[str, CondaRequirement] = {}
+    requirements: dict[str, CondaRequirement] = {}
     for kind in kinds:
         entries = table.table(kind)
-        found.update((key.lower(), _conda_requirement(entries, key)) for key in entries.values)
-    return found
+        requirements.update((key.lower(), _conda_requirement(entries, key)) for key in entries.values)
+    return requirements
 
 
 def _conda_requirement(table: TomlTable, key: str) -> CondaRequirement:

@@ -199,10 +199,10 @@ class _Comparison:
             yield from self._of_indexes(environment, head)
 
     def _of_indexes(self, environment: Environment, head: str) -> Iterator[UserError]:
-        found = _INDEXES.search(head)
-        if found is None:
+        indexes = _INDEXES.search(head)
+        if indexes is None:
             return
-        locked = [line.removeprefix("    - ").strip("'\"") for line in found[1].splitlines()]
+        locked = [line.removeprefix("    - ").strip("'\"") for line in indexes[1].splitlines()]
         features = [feature.table for member in self._group(environment) for feature in member.features]
         self.packages.steps -= len(features)
         tables = [table.table("pypi-options") for table in (self.manifest.workspace, *features)]

@@ -286,16 +286,16 @@ def _rows(
 
     A driver older than a platform declares rules that platform out, as it does for Pixi.
     """
-    found: dict[str, tuple[Platform, LockRow]] = {}
+    rows: dict[str, tuple[Platform, LockRow]] = {}
     locked = lock.rows(environment.name)
     for platform in platforms:
         docker = DOCKER_PLATFORMS.get(platform.subdir, "")
         wanted = platform.version("__cuda")
-        if not docker or docker in found or (cuda and wanted and version_order(cuda) < version_order(wanted)):
+        if not docker or docker in rows or (cuda and wanted and version_order(cuda) < version_order(wanted)):
             continue
         if row := lock.row(environment.name, locked, platform):
-            found[docker] = (platform, row)
-    return found
+            rows[docker] = (platform, row)
+    return rows
 
 
 def _not_locked(
