@@ -93,7 +93,7 @@ def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
                 for tag in tags:
                     log.say(f"{tag} is {existing.digest}")
     first = parse_reference(plan.existing_images[0], source="image")
-    return Report(plan=plan, published=registry.image(first), labels=registry.labels(first, plan.platform))
+    return Report(plan=plan, published=registry.get_image(first), labels=registry.get_labels(first, plan.platform))
 
 
 def _references(tags: tuple[str, ...]) -> tuple[ImageReference, ...]:
@@ -112,7 +112,7 @@ def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> P
 
     ``config`` is the configuration's digest, ``digest`` the image's as the builder told it.
     """
-    found = {reference: registry.image(reference) for reference in _references(plan.published_tags)}
+    found = {reference: registry.get_image(reference) for reference in _references(plan.published_tags)}
     for reference, image in found.items():
         if image is None or image.config != config:
             raise RegistryError(
@@ -127,7 +127,7 @@ def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> P
 
 def _read_back_environment(registry: Registry, plan: Plan, config: str) -> None:
     for reference in _references(plan.environment_tags):
-        image = registry.image(reference)
+        image = registry.get_image(reference)
         if image is None or image.config != config:
             raise RegistryError(f"{reference} is {'another image' if image else 'not there'} after the push")
 

@@ -148,7 +148,7 @@ class Project:
         found = {}
         with Registry(lambda _: None) as registry:
             for tag in self.digests():
-                labels = registry.labels(ImageReference(self.rig.registry, self.image, tag))
+                labels = registry.get_labels(ImageReference(self.rig.registry, self.image, tag))
                 assert labels
                 found[tag] = labels
         return found

@@ -138,7 +138,7 @@ def _real(registry: str) -> Rig:
 def _version(asked: str, pixi_image: str) -> str:
     if asked == "newest":
         with Registry(lambda _: None) as registry:
-            tags = registry.tags(parse_reference(pixi_image, source="the rig"))
+            tags = registry.get_tags(parse_reference(pixi_image, source="the rig"))
         named = [re.fullmatch(rf"(\d+\.\d+\.\d+)-{PIXI_IMAGE_BASE}", tag) for tag in tags]
         return max((tag[1] for tag in named if tag), key=version_order)
     version = {"default": DEFAULT_PIXI, "oldest": OLDEST_PIXI}.get(asked, asked)

@@ -66,12 +66,12 @@ def _find_image(
     differences: tuple[str, ...] = ()
     for tag in dict.fromkeys((ours, *tags)):
         reference = parse_reference(tag, source="tag")
-        digest = registry.digest(reference) or ""
+        digest = registry.get_digest(reference) or ""
         is_new = bool(digest) and digest not in digests.values()
         digests[tag] = digest
         if not is_new:
             continue
-        labels = registry.labels(reference.pinned(digest)) or {}
+        labels = registry.get_labels(reference.pinned(digest)) or {}
         if wanted.items() <= labels.items():
             known = {other: digests.get(other) or _digest(registry, other) for other in tags}
             return Published(images=(reference.tagged("").pinned(digest),), tags=known)
@@ -99,7 +99,7 @@ def find_environment(
     tag = environment_tag(environment, draft.environment)
     try:
         reusable = _same_under(registry, names, tag)
-        labels = registry.labels(reusable) if reusable else None
+        labels = registry.get_labels(reusable) if reusable else None
         if reusable and labels and labels.get(fingerprint_labels.ENVIRONMENT) == draft.environment.digest:
             return reusable, None
         if reusable:
@@ -113,7 +113,7 @@ def find_environment(
 def _same_under(registry: Registry, names: tuple[ImageReference, ...], tag: str) -> ImageReference | None:
     """Return the first name's image of this tag by digest, where every name has the same content under it."""
     first, *others = names
-    digest = registry.digest(first.tagged(tag))
+    digest = registry.get_digest(first.tagged(tag))
     if not digest:
         return None
     image = first.pinned(digest)
@@ -126,7 +126,7 @@ def _same_under(registry: Registry, names: tuple[ImageReference, ...], tag: str)
 
 
 def _config(registry: Registry, reference: ImageReference) -> str:
-    image = registry.image(reference)
+    image = registry.get_image(reference)
     return image.config if image else ""
 
 
@@ -135,8 +135,8 @@ def compare(registry: Registry, reference: ImageReference, plan: Plan) -> dict[s
 
     Raises ``UserError`` when there is no such image, or none of ours.
     """
-    digest = reference.digest or registry.digest(reference if reference.tag else reference.tagged("latest"))
-    labels = registry.labels(reference.pinned(digest)) if digest else None
+    digest = reference.digest or registry.get_digest(reference if reference.tag else reference.tagged("latest"))
+    labels = registry.get_labels(reference.pinned(digest)) if digest else None
     if labels is None:
         raise UserError(f"there is no image {reference}")
     theirs = fingerprint_labels.parts_in(labels)
@@ -148,4 +148,4 @@ def compare(registry: Registry, reference: ImageReference, plan: Plan) -> dict[s
 
 
 def _digest(registry: Registry, tag: str) -> str:
-    return registry.digest(parse_reference(tag, source="tag")) or ""
+    return registry.get_digest(parse_reference(tag, source="tag")) or ""

@@ -129,7 +129,7 @@ def _findings(
     bases = choose_base_images(
         inputs,
         workspace,
-        published=registry.tags if registry else None,
+        published=registry.get_tags if registry else None,
         pin=lambda reference: _pinned(reference, registry, log) if registry else reference,
     )
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
@@ -188,7 +188,7 @@ def _pinned(reference: ImageReference, registry: Registry, log: Log) -> ImageRef
     if reference.digest:
         return reference
     try:
-        digest = registry.digest(reference if reference.tag else reference.tagged("latest"))
+        digest = registry.get_digest(reference if reference.tag else reference.tagged("latest"))
     except RegistryUnavailableError as error:
         # The builder may know a way that we do not: a mirror, or its cache.
         log.warning(f"{reference} is not pinned by digest, so nothing is reused: {error.message}")
@@ -205,4 +205,4 @@ def _version_tags(request: Request, registry: Registry | None) -> tuple[str, ...
     """Ask what versions the registry has, only where the answer can matter: on a tag that may push."""
     if not registry or not request.event.tag or not request.may_push:
         return None
-    return tuple(dict.fromkeys(tag for name in request.names for tag in registry.tags(name)))
+    return tuple(dict.fromkeys(tag for name in request.names for tag in registry.get_tags(name)))

@@ -83,7 +83,7 @@ class TransientError(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
+class RegistryCall:
     """One thing to ask of a repository.
 
     ``path`` is below the repository, or a URL that the registry gave. ``push`` asks for the right to push, and
@@ -297,14 +297,14 @@ class Transport:
         """Close all connections."""
         self._connections.close()
 
-    def ask(self, call: Call) -> Answer:
+    def ask(self, call: RegistryCall) -> Answer:
         """Make a call, again when the trouble may pass, and give the answer.
 
         Raises ``RegistryRefusedError`` and ``RegistryUnavailableError``.
         """
-        return self.repeat(lambda: self.once(call))
+        return self.ask_again(lambda: self.ask_once(call))
 
-    def repeat(self, attempt: Callable[[], T]) -> T:
+    def ask_again(self, attempt: Callable[[], T]) -> T:
         """Return what ``attempt`` gives, which is called anew after a ``TransientError``, a few times.
 
         Raises ``RegistryUnavailableError`` when the trouble lasts.
@@ -318,18 +318,18 @@ class Transport:
                 "Is the name right, and the registry up and reachable?",
             ) from trouble
 
-    def once(self, call: Call) -> Answer:
+    def ask_once(self, call: RegistryCall) -> Answer:
         """Make a call one time; raises ``TransientError`` in addition to what ``ask`` raises."""
         with self._response(call) as response:
             return _answer(response)
 
-    def chunks(self, call: Call) -> Generator[bytes, None, None]:
-        """Make a call one time and give the answer's content in parts, however long it is; raises as ``once``."""
+    def stream(self, call: RegistryCall) -> Generator[bytes, None, None]:
+        """Make a call one time and yield the answer's content in parts, of any length; raises as ``ask_once``."""
         with self._response(call) as response:
             yield from response.iter_raw(_CHUNK_BYTES)
 
     @contextmanager
-    def _response(self, call: Call) -> Iterator[httpx.Response]:
+    def _response(self, call: RegistryCall) -> Iterator[httpx.Response]:
         import httpx
 
         registry = call.reference.registry
@@ -353,7 +353,7 @@ class Transport:
             except (httpx.InvalidURL, UnicodeError, OverflowError) as error:
                 raise _no_url(registry, url) from error
 
-    def _send(self, call: Call, url: str) -> httpx.Response:
+    def _send(self, call: RegistryCall, url: str) -> httpx.Response:
         import httpx
 
         headers = dict(call.headers)
@@ -376,7 +376,7 @@ class Transport:
             )
             return self._exchange(call, request, follow=False)
 
-    def _exchange(self, call: Call, request: httpx.Request, *, follow: bool) -> httpx.Response:
+    def _exchange(self, call: RegistryCall, request: httpx.Request, *, follow: bool) -> httpx.Response:
         """Send a request and follow redirects, of which httpx would read any amount of content.
 
         What authorizes a request goes with it to its own place alone:
@@ -401,7 +401,7 @@ class Transport:
             f"the registry {call.reference.registry} answers with more than {_MOST_REDIRECTS} redirects"
         )
 
-    def _log_in(self, call: Call, response: httpx.Response) -> bool:
+    def _log_in(self, call: RegistryCall, response: httpx.Response) -> bool:
         """Get what the challenge asks for; whether there is something new to try."""
         import httpx
 
@@ -446,7 +446,7 @@ class Transport:
         self._authorizations[key] = f"Bearer {token}"
         return True
 
-    def _check(self, call: Call, response: httpx.Response) -> None:
+    def _check(self, call: RegistryCall, response: httpx.Response) -> None:
         status, registry = response.status_code, call.reference.registry
         busy = status == 429 or status >= 500
         if 200 <= status < 300 or (status in call.expected and not busy):
@@ -474,7 +474,7 @@ class Transport:
             hint=_permission_hint(registry, push=call.push),
         )
 
-    def _quoted(self, call: Call, text: str) -> str:
+    def _quoted(self, call: RegistryCall, text: str) -> str:
         """Return what others say as one short line; a registry may repeat the secret that it was given."""
         credential = self._credential_for(call.reference.registry)
         authorizations = [*self._authorizations.values(), *([_basic(credential)] if credential else [])]
@@ -511,7 +511,7 @@ def _no_url(registry: str, url: str) -> RegistryUnavailableError:
     )
 
 
-def _is_of(call: Call, url: httpx.URL) -> bool:
+def _is_of(call: RegistryCall, url: httpx.URL) -> bool:
     """Whether a URL is the registry's own: nobody else gets its credentials, wherever it sends us."""
     import httpx
 
@@ -519,7 +519,7 @@ def _is_of(call: Call, url: httpx.URL) -> bool:
     return (url.scheme, url.raw_host, url.port) == (own.scheme, own.raw_host, own.port)
 
 
-def _require_encryption(call: Call, url: httpx.URL) -> None:
+def _require_encryption(call: RegistryCall, url: httpx.URL) -> None:
     """Raise ``RegistryUnavailableError`` for all but HTTPS, and HTTP from this machine's registry to itself."""
     host = url.netloc.decode("ascii")
     if url.scheme == "https" and url.raw_host:
@@ -535,7 +535,7 @@ def _require_encryption(call: Call, url: httpx.URL) -> None:
         )
 
 
-def _realm(call: Call, text: str) -> httpx.URL:
+def _realm(call: RegistryCall, text: str) -> httpx.URL:
     """Return where tokens are to be got. Raises ``RegistryUnavailableError`` where no password may be sent.
 
     It may be any host, as with Docker: https://distribution.github.io/distribution/spec/auth/token/
