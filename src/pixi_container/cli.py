@@ -152,7 +152,7 @@ def _tags(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
     return 0
 
 
-class Command(NamedTuple):
+class Subcommand(NamedTuple):
     """One command of the command line: what carries it out, and what it is for."""
 
     run: Callable[[argparse.Namespace, Mapping[str, str], Log], int]
@@ -160,14 +160,14 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "run": Command(_run, "build, test and push, as the action does"),
-    "build": Command(
+    "run": Subcommand(_run, "build, test and push, as the action does"),
+    "build": Subcommand(
         _build, "build and test on this machine, and keep the image in the local engine under its tags"
     ),
-    "plan": Command(_plan, "say what would be done, and do nothing"),
-    "render": Command(_render, "print the Dockerfile"),
-    "changes": Command(_changes, "say what changed, and which of it matters to the image"),
-    "tags": Command(_tags, "compute version, tags, labels and annotations"),
+    "plan": Subcommand(_plan, "say what would be done, and do nothing"),
+    "render": Subcommand(_render, "print the Dockerfile"),
+    "changes": Subcommand(_changes, "say what changed, and which of it matters to the image"),
+    "tags": Subcommand(_tags, "compute version, tags, labels and annotations"),
 }
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from pixi_container.cli import COMMANDS, Command, main
+from pixi_container.cli import COMMANDS, Subcommand, main
 from pixi_container.errors import (
     BuildFailedError,
     CommitGoneError,
@@ -124,14 +124,14 @@ def test_each_kind_of_error_has_its_exit_code(
     def fail(*_: object) -> NoReturn:
         raise error("wrong")
 
-    monkeypatch.setitem(COMMANDS, "tags", Command(fail, "fail"))
+    monkeypatch.setitem(COMMANDS, "tags", Subcommand(fail, "fail"))
     assert main(["tags"], {}) == code
 
 
 def test_a_bug_is_exit_code_1_with_the_lines_to_report(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(COMMANDS, "tags", Command(lambda *_: 1 // 0, "fail"))
+    monkeypatch.setitem(COMMANDS, "tags", Subcommand(lambda *_: 1 // 0, "fail"))
     assert main(["tags"], {}) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
 

@@ -162,16 +162,7 @@ class Registry:
 
         ``push`` asks with the right to push, as where it is to be compared with what was pushed.
         """
-        answer = self._transport.ask(
-            RegistryCall(
-                "HEAD",
-                reference,
-                f"manifests/{reference.digest or reference.tag}",
-                push=push,
-                headers=_ACCEPT,
-                expected=(404,),
-            )
-        )
+        answer = self._ask_for_manifest("HEAD", reference, push=push)
         if answer.status == 404:
             return None
         told = answer.headers.get("docker-content-digest", "")
@@ -209,15 +200,7 @@ class Registry:
 
     def get_manifest(self, reference: ImageReference) -> ImageManifest | None:
         """Return what the reference's digest names, or else its tag; None when there is nothing."""
-        answer = self._transport.ask(
-            RegistryCall(
-                "GET",
-                reference,
-                f"manifests/{reference.digest or reference.tag}",
-                headers=_ACCEPT,
-                expected=(404,),
-            )
-        )
+        answer = self._ask_for_manifest("GET", reference)
         if answer.status == 404:
             return None
         told = answer.headers.get("docker-content-digest", "")
@@ -305,6 +288,12 @@ class Registry:
                     )
             complete.add(target.name)
         return manifest.digest
+
+    def _ask_for_manifest(self, method: str, reference: ImageReference, *, push: bool = False) -> Answer:
+        path = f"manifests/{reference.digest or reference.tag}"
+        return self._transport.ask(
+            RegistryCall(method, reference, path, push=push, headers=_ACCEPT, expected=(404,))
+        )
 
     def _get_pages(self, call: RegistryCall) -> Iterator[Answer]:
         """Return every page of a list; only the query of a link counts, so that it leads nowhere else.

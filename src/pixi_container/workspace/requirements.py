@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pixi_container.workspace.feature import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pixi_container.workspace.feature import Feature
     from pixi_container.workspace.manifest import Environment, Manifest
     from pixi_container.workspace.toml_table import TomlTable
+
+T = TypeVar("T")
 
 _LONGEST_VERSION = 300
 _CONDA_FILE = (".conda", ".tar.bz2")
@@ -107,27 +109,31 @@ class Requirements:
 
     def pypi(self, environment: Environment, names: tuple[str, ...] = ()) -> list[PypiRequirement]:
         """Return those on packages of PyPI, on a platform of these names; without names those of any platform."""
-        requirements: list[PypiRequirement] = []
-        for feature in environment.features:
-            key = (feature.name, feature.table.keys, names)
-            if key not in self.pypi_by_feature:
-                self.pypi_by_feature[key] = self._pypi_of_feature(feature, names) if self.entries >= 0 else []
-                self.entries -= len(self.pypi_by_feature[key])
-            requirements += self.pypi_by_feature[key]
-        return requirements
+        return self._of_features(
+            environment, names, partial(self._pypi_of_feature, names=names), self.pypi_by_feature
+        )
 
     def _conda(
         self, environment: Environment, names: tuple[str, ...], kinds: tuple[str, ...]
     ) -> list[CondaRequirement]:
-        requirements: list[CondaRequirement] = []
+        read = partial(self._conda_of_feature, names=names, kinds=kinds)
+        return self._of_features(environment, (names, kinds), read, self.conda_by_feature)
+
+    def _of_features(
+        self,
+        environment: Environment,
+        which: object,
+        read: Callable[[Feature], list[T]],
+        known: dict[tuple[object, ...], list[T]],
+    ) -> list[T]:
+        """Return those of each feature, which are read where they are not ``known`` yet."""
+        requirements: list[T] = []
         for feature in environment.features:
-            key = (feature.name, feature.table.keys, names, kinds)
-            if key not in self.conda_by_feature:
-                self.conda_by_feature[key] = (
-                    self._conda_of_feature(feature, names, kinds) if self.entries >= 0 else []
-                )
-                self.entries -= len(self.conda_by_feature[key])
-            requirements += self.conda_by_feature[key]
+            key = (feature.name, feature.table.keys, which)
+            if key not in known:
+                known[key] = read(feature) if self.entries >= 0 else []
+                self.entries -= len(known[key])
+            requirements += known[key]
         return requirements
 
     def _conda_of_feature(
