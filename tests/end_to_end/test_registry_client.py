@@ -111,14 +111,14 @@ class Place:
     def content(self, name: str) -> dict[str, tuple[str, bytes]]:
         """Return everything that is under a tag or digest: media type and bytes by digest."""
         answer = self.call("GET", f"manifests/{name}", headers=ACCEPT).raise_for_status()
-        found = {answer.headers["docker-content-digest"]: (answer.headers["content-type"], answer.content)}
+        contents = {answer.headers["docker-content-digest"]: (answer.headers["content-type"], answer.content)}
         body = answer.json()
         for child in body.get("manifests", []):
-            found.update(self.content(child["digest"]))
+            contents.update(self.content(child["digest"]))
         for blob in [body["config"], *body["layers"]] if "config" in body else []:
-            found[blob["digest"]] = ("", self.call("GET", f"blobs/{blob['digest']}").raise_for_status().content)
-        assert all(digest_of(content) == digest for digest, (_, content) in found.items())
-        return found
+            contents[blob["digest"]] = ("", self.call("GET", f"blobs/{blob['digest']}").raise_for_status().content)
+        assert all(digest_of(content) == digest for digest, (_, content) in contents.items())
+        return contents
 
     def has(self, name: str) -> bool:
         return self.call("HEAD", f"manifests/{name}", headers=ACCEPT).status_code == 200
@@ -157,9 +157,9 @@ def elsewhere(rig: Rig) -> Iterator[Front]:
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited between attempts."""
-    found: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", found.append)
-    return found
+    waits: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    return waits
 
 
 @contextmanager
@@ -581,10 +581,10 @@ def test_referrers_by_the_tag_that_stands_in(place: Place) -> None:
     with client(place.registry) as registry:
         assert registry.get_referrers(place.reference.tagged("one")) == ()
         place.put_manifest(OCI["index"], {"manifests": [signature]}, image["digest"].replace(":", "-"))
-        (found,) = registry.get_referrers(place.reference.tagged("one"))
-        assert (found,) == registry.get_referrers(place.reference.pinned(image["digest"]))
-    assert found.digest == signature["digest"]
-    assert found.artifact_type == "application/vnd.example.signature"
+        (referrer,) = registry.get_referrers(place.reference.tagged("one"))
+        assert (referrer,) == registry.get_referrers(place.reference.pinned(image["digest"]))
+    assert referrer.digest == signature["digest"]
+    assert referrer.artifact_type == "application/vnd.example.signature"
 
 
 def test_referrers_where_the_registry_has_the_call(front: Front, place: Place) -> None:
@@ -593,8 +593,8 @@ def test_referrers_where_the_registry_has_the_call(front: Front, place: Place) -
     signatures = [place.put_image(text=text) for text in ("a", "b", "c")]
     front.referrers = signatures
     with client(front.address) as registry:
-        found = registry.get_referrers(ImageReference(front.address, reference.repository, "one"))
-        assert [entry.digest for entry in found] == [entry["digest"] for entry in signatures]
+        referrers = registry.get_referrers(ImageReference(front.address, reference.repository, "one"))
+        assert [entry.digest for entry in referrers] == [entry["digest"] for entry in signatures]
         front.referrers = []
         assert registry.get_referrers(ImageReference(front.address, place.name, digest=image["digest"])) == ()
 
@@ -605,8 +605,8 @@ def test_referrers_at_ghcr_do_not_lead_to_its_web_site(front: Front, elsewhere: 
     place.put_manifest(OCI["index"], {"manifests": [signature]}, image["digest"].replace(":", "-"))
     front.site = f"http://{elsewhere.address}/-/v2/packages"
     with client(front.address) as registry:
-        (found,) = registry.get_referrers(ImageReference(front.address, place.name, "one"))
-    assert found.digest == signature["digest"]
+        (referrer,) = registry.get_referrers(ImageReference(front.address, place.name, "one"))
+    assert referrer.digest == signature["digest"]
     assert elsewhere.requests == []
 
 

@@ -63,7 +63,7 @@ def outcomes(runs: Sequence[Sequence[str]]) -> list[Outcome]:
         timeout=_WALL_SECONDS * len(runs) + 60,
     )
     assert done.returncode == 0, done.stderr
-    return [Outcome(**found) for found in json.loads(done.stdout)]
+    return [Outcome(**outcome) for outcome in json.loads(done.stdout)]
 
 
 def _outcome(words: list[str]) -> Outcome:

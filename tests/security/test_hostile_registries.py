@@ -143,9 +143,9 @@ def elsewhere() -> Iterator[Hostile]:
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited between attempts."""
-    found: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", found.append)
-    return found
+    waits: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    return waits
 
 
 @pytest.fixture
@@ -171,20 +171,20 @@ ASKS: dict[str, Callable[[Registry, ImageReference], object]] = {
 
 def outcome(ask: Callable[[], object]) -> UserError | None:
     """Return the error of a call, which is a clear one and came soon; None for a call that worked."""
-    start, found = time.monotonic(), None
+    start, caught = time.monotonic(), None
     try:
         ask()
     except UserError as error:
-        found = error
+        caught = error
     assert time.monotonic() - start < SECONDS
-    if found:
-        text = str(found)
-        assert found.message
+    if caught:
+        text = str(caught)
+        assert caught.message
         assert len(text) < 1000
         assert not CONTROLS.search(text), ascii(text)
-        assert PASSWORD not in "".join(traceback.format_exception(found))
+        assert PASSWORD not in "".join(traceback.format_exception(caught))
         text.encode()
-    return found
+    return caught
 
 
 def fails(ask: Callable[[], object]) -> UserError:
@@ -565,14 +565,14 @@ def test_the_digest_that_was_asked_for_is_the_digest_that_is_given(hostile: Host
 def nested(depth: int) -> dict[str, bytes]:
     """Return indexes by digest, the outermost last, each of which lists the one before many times."""
     content = json.dumps(manifest()).encode()
-    found = {digest_of(content): content}
+    contents = {digest_of(content): content}
     media_type = MANIFEST
     for _ in range(depth):
         entry = {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
         content = json.dumps({"mediaType": INDEX, "manifests": [entry] * 20}).encode()
-        found[digest_of(content)] = content
+        contents[digest_of(content)] = content
         media_type = INDEX
-    return found
+    return contents
 
 
 @pytest.mark.parametrize(

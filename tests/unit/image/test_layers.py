@@ -89,10 +89,10 @@ def test_the_largest_are_alone_and_lowest() -> None:
 
 
 def test_compiled_wheels_are_apart_from_pure_ones() -> None:
-    found = places([wheel("numpy", "cp311-cp311-manylinux_2_28_x86_64"), wheel("rich"), wheel("Ruamel.yaml")])
-    assert found["pypi:numpy"].startswith("wheels-")
-    assert found["pypi:rich"].startswith("shared-")
-    assert "pypi:ruamel-yaml" in found
+    layers = places([wheel("numpy", "cp311-cp311-manylinux_2_28_x86_64"), wheel("rich"), wheel("Ruamel.yaml")])
+    assert layers["pypi:numpy"].startswith("wheels-")
+    assert layers["pypi:rich"].startswith("shared-")
+    assert "pypi:ruamel-yaml" in layers
 
 
 def test_one_layer_holds_everything() -> None:

@@ -22,14 +22,14 @@ from pixi_container.tags.rules import TYPES, rules
     ],
 )  # fmt: skip
 def test_attributes_and_their_defaults(line: str, kind: str, attributes: dict[str, str]) -> None:
-    (found,) = rules(line)
-    assert found.type == kind
-    assert found.attributes == {"enable": "true", **attributes}
+    (rule,) = rules(line)
+    assert rule.type == kind
+    assert rule.attributes == {"enable": "true", **attributes}
 
 
 def test_the_highest_priority_comes_first_and_equals_keep_their_order() -> None:
-    found = rules("type=sha\na\nb,priority=200.5\nc\ntype=schedule,priority=-1")
-    assert [rule.entry.line for rule in found] == [3, 2, 4, 1, 5]
+    ordered = rules("type=sha\na\nb,priority=200.5\nc\ntype=schedule,priority=-1")
+    assert [rule.entry.line for rule in ordered] == [3, 2, 4, 1, 5]
 
 
 @pytest.mark.parametrize(

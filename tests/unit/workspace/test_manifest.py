@@ -33,8 +33,8 @@ def parsed(text: str, name: str = "pixi.toml") -> Manifest:
 
 def platforms(text: str, environment: str = "default") -> dict[str, list[str]]:
     manifest = parsed(text)
-    found = environment_platforms(manifest, manifest.environment(environment))
-    return {platform.name: [str(package) for package in platform.virtual_packages] for platform in found}
+    platforms = environment_platforms(manifest, manifest.environment(environment))
+    return {platform.name: [str(package) for package in platform.virtual_packages] for platform in platforms}
 
 
 def refused(text: str, environment: str = "default") -> UserError:
@@ -590,9 +590,9 @@ def test_a_document_is_kept_whole(folder: Folder) -> None:
     folder.write(
         "pyproject.toml", '[project]\nname = "a"\n[tool.pixi.workspace]\nchannels = []\n[tool.uv]\na = 1\n'
     )
-    found = read_manifest(folder.path, "pyproject.toml")
-    assert found.document.values["tool"]["uv"] == {"a": 1}
-    assert found.file == "pyproject.toml"
+    manifest = read_manifest(folder.path, "pyproject.toml")
+    assert manifest.document.values["tool"]["uv"] == {"a": 1}
+    assert manifest.file == "pyproject.toml"
 
 
 def test_lists_and_names_in_messages_are_short() -> None:
