@@ -6,10 +6,12 @@ import json
 import re
 from pathlib import Path
 
+from pixi_container.cli import COMMANDS
+from pixi_container.errors import EXIT_CODES
 from pixi_container.image.base_images import DEFAULT_PIXI, LOCK_NEEDS, OLDEST_PIXI, RICH_PLATFORMS_NEED
 from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS
 from pixi_container.image.workspace_stage import EDITABLE_FROM_MANIFEST
-from pixi_container.inputs import INPUTS
+from pixi_container.inputs import COMMANDS_WITH_EVERY_INPUT, INPUTS
 from pixi_container.report import OUTPUTS
 from tests.markers import between
 
@@ -44,6 +46,14 @@ def with_tables(text: str) -> str:
     for marker, parts in (("environment-parts", ENVIRONMENT_PARTS), ("image-parts", IMAGE_PARTS)):
         rows = [f"| {name} | {meaning} |" for name, meaning in parts.items()]
         text = between(text, marker, ["| part | what it is |", "|---|---|", *rows])
+    commands = ["| command | what it does | flags |", "|---|---|---|"]
+    for name, command in COMMANDS.items():
+        flags = [f"`--{row.name}`" for row in INPUTS if name in row.commands and not row.is_secret]
+        used = "every input" if name in COMMANDS_WITH_EVERY_INPUT else ", ".join(flags)
+        commands.append(f"| `{name}` | {command.purpose} | {used} |")
+    text = between(text, "commands", commands)
+    codes = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+    text = between(text, "exit-codes", ["| exit code | meaning |", "|---|---|", *codes])
     versions = [f"| {version} | {meaning} |" for version, meaning in PIXI_VERSIONS.items()]
     return between(text, "pixi-versions", ["| since | what changes |", "|---|---|", *versions])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from pixi_container.json_object import object_in
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,4 +40,4 @@ def parts_in(labels: Mapping[str, str]) -> dict[str, str]:
         parts = json.loads(labels.get(PARTS, "{}"))
     except ValueError:
         return {}
-    return {str(name): str(digest) for name, digest in parts.items()} if isinstance(parts, dict) else {}
+    return {str(name): str(digest) for name, digest in object_in(parts).items()}
