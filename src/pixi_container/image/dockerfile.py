@@ -53,7 +53,6 @@ PASSED_VARIABLES = (
 """Variables of the builder image that reach the build of own packages, beside ``PIP_*`` and ``UV_*``."""
 
 _SCRIPTS = Path(__file__).parent / "scripts"
-_SCRIPT_SUFFIXES = {".sh", ".awk"}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXPANDED_BY_SHELL = re.compile(r"[$`]")
 
@@ -149,11 +148,8 @@ def render_dockerfile(
 @lru_cache
 def scripts() -> dict[str, str]:
     """Return the texts of the scripts that the Dockerfile holds, by the names of their files."""
-    return {
-        file.name: file.read_text("utf-8")
-        for file in sorted(_SCRIPTS.iterdir())
-        if file.suffix in _SCRIPT_SUFFIXES
-    }
+    files = sorted(file for file in _SCRIPTS.iterdir() if file.suffix in {".sh", ".awk"})
+    return {file.name: file.read_text("utf-8") for file in files}
 
 
 def activation_check() -> str:
