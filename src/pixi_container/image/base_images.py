@@ -23,7 +23,7 @@ DEFAULT_PIXI = "0.77.0"
 """What builds when nothing asks for another: the newest that was tested."""
 
 OLDEST_PIXI = "0.53.0"
-"""The first that knows every option in Dockerfile.template; the last of them was `shell-hook --as-is`."""
+"""The first that knows every option in image/scripts; the last of them was `shell-hook --as-is`."""
 
 LOCK_NEEDS = {6: "0.39.0", 7: "0.68.0"}
 RICH_PLATFORMS_NEED = "0.71.0"
