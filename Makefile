@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Few examples of Hypothesis, and a process for each core: `make test` has the full number, and one test at a time.
+QUICK := $(BIN)/pytest --quiet --hypothesis-profile=quick --numprocesses=auto --dist=worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: demo test real example unit check bench lock clean help
+.PHONY: demo test real example unit security check mutants bench lock clean help
 
 demo: $(READY) ## a workspace to a tested image on a registry, on real components, and run it
 	$(BIN)/python -m tests.demo
@@ -20,8 +22,14 @@ example: $(READY) ## the example for this machine in dist/example, with a lock
 	rm -rf dist/example
 	PYTHONPATH=src $(BIN)/python -m tests.real dist/example
 
-unit: $(READY) ## the tests that need nothing but Python
-	$(BIN)/pytest tests/unit tests/security -m "not engine and not slow"
+unit: $(READY) ## the unit tests, in seconds
+	$(QUICK) tests/unit -m "not slow"
+
+security: $(READY) ## attacks that need no Docker engine, in a minute
+	$(QUICK) tests/security -m "not engine and not slow"
+
+mutants: $(READY) ## break lines of the source at random, and see how many the unit tests notice; SEED=1 for others
+	$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED))
 
 check: $(READY) ## formatting, types, linters of scripts, Dockerfiles and workflows
 	$(BIN)/ruff check

@@ -12,12 +12,14 @@ import shlex
 import signal
 import sys
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jinja2 import Template
     from jinja2.sandbox import SandboxedEnvironment
 
 CPU_SECONDS = 2
@@ -31,7 +33,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def render(template: str, values: Mapping[str, Any]) -> str:
     """Return the text of a template of ours; ``values`` are JSON's."""
-    return _environment().from_string(template).render(values)
+    return _compiled(template).render(values)
 
 
 def render_apart(template: str, values: Mapping[str, Any]) -> str:
@@ -68,6 +70,12 @@ def _search_path() -> list[str]:
 
     files = (pixi_container.__file__, jinja2.__file__, markupsafe.__file__)
     return list(dict.fromkeys(str(Path(file).resolve().parents[1]) for file in files if file))
+
+
+@lru_cache(maxsize=1)
+def _compiled(template: str) -> Template:
+    """Return the template compiled, as a run renders it several times; rendering leaves nothing behind in it."""
+    return _environment().from_string(template)
 
 
 def _environment() -> SandboxedEnvironment:

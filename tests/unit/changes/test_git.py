@@ -105,9 +105,15 @@ def repository_in(path: Path) -> Repository:
     return made
 
 
+@pytest.fixture(scope="module")
+def first_commit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository that every test gets a copy of."""
+    return repository_in(tmp_path_factory.mktemp("git") / "repository").path
+
+
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return repository_in(tmp_path / "a repository")
+def repository(tmp_path: Path, first_commit: Path) -> Repository:
+    return Repository(Path(shutil.copytree(first_commit, tmp_path / "a repository", symlinks=True)))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ FRAGMENTS = (
 )
 # fmt: on
 NASTY = st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=5).map("".join)
-PROPERTY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+PROPERTY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 def rendered(folder: Path, environment: str = "default", **inputs: str) -> str:

@@ -316,6 +316,7 @@ def test_lines_are_read_as_the_builder_reads_them() -> None:
     assert [pattern.line for pattern in patterns][:5] == [1, 2, 3, 5, 7]
 
 
+@pytest.mark.slow
 def test_lines_and_patterns_have_limits() -> None:
     for text, line in [
         ("\n" * 3 + "a" * 4097, 4),
@@ -422,7 +423,7 @@ def one_by_one(patterns: tuple[Pattern, ...], parts: list[str]) -> bool:
 
 
 @given(lines(WILD), PATHS)
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 def test_all_patterns_at_once_are_the_same_as_one_by_one(text: str, paths: list[list[str]]) -> None:
     ignore = parsed(text)
     for parts in paths:
@@ -430,7 +431,7 @@ def test_all_patterns_at_once_are_the_same_as_one_by_one(text: str, paths: list[
 
 
 @given(lines(WORDS), st.lists(st.text("ab/*^c\n.", min_size=1), max_size=8))
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 def test_the_automaton_is_the_same_as_the_regular_expression(text: str, paths: list[str]) -> None:
     for pattern in parsed(text).patterns:
         kind, expression = expression_of(pattern.text)
@@ -451,9 +452,12 @@ HOSTILE = {
     "many exceptions": "*\n!*\n" * 4_999,
     "exceptions as deep as can be": "\n".join("!" + "a/" * 2000 + str(number) for number in range(50)),
 }
+TAKES_A_SECOND = {"many", "many exceptions", "exceptions as deep as can be"}
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in TAKES_A_SECOND else ()) for name in HOSTILE]
+)
 def test_no_pattern_takes_long(name: str) -> None:
     begin = time.process_time()
     ignore = DockerIgnore.parse(HOSTILE[name])

@@ -397,7 +397,11 @@ def test_every_reason_is_given_once_for_all_environments(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "hostile",
     [
-        pytest.param("[environments]\n" + "".join(f"e{n} = []\n" for n in range(20_000)), id="environments"),
+        pytest.param(
+            "[environments]\n" + "".join(f"e{n} = []\n" for n in range(20_000)),
+            id="environments",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "".join(f"[feature.f{n}]\n" for n in range(6000))
             + "[environments]\n"
@@ -408,7 +412,7 @@ def test_every_reason_is_given_once_for_all_environments(tmp_path: Path) -> None
             "[environments]\n" + "".join(f'e{n} = {{ solve-group = "g" }}\n' for n in range(6000)),
             id="one solve group",
         ),
-        pytest.param("".join(f'd{n} = "*"\n' for n in range(30_000)), id="requirements"),
+        pytest.param("".join(f'd{n} = "*"\n' for n in range(30_000)), id="requirements", marks=pytest.mark.slow),
         pytest.param(f'a = "{"1.*|" * 120_000}1"\n', id="a long version"),
     ],
 )
