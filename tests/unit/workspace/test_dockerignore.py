@@ -423,7 +423,7 @@ def one_by_one(patterns: tuple[Pattern, ...], parts: list[str]) -> bool:
 
 
 @given(lines(WILD), PATHS)
-@settings(max_examples=3 * settings.default.max_examples)
+@settings(max_examples=3 * settings().max_examples)
 def test_all_patterns_at_once_are_the_same_as_one_by_one(text: str, paths: list[list[str]]) -> None:
     ignore = parsed(text)
     for parts in paths:
@@ -431,7 +431,7 @@ def test_all_patterns_at_once_are_the_same_as_one_by_one(text: str, paths: list[
 
 
 @given(lines(WORDS), st.lists(st.text("ab/*^c\n.", min_size=1), max_size=8))
-@settings(max_examples=3 * settings.default.max_examples)
+@settings(max_examples=3 * settings().max_examples)
 def test_the_automaton_is_the_same_as_the_regular_expression(text: str, paths: list[str]) -> None:
     for pattern in parsed(text).patterns:
         kind, expression = expression_of(pattern.text)
