@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.unit.docker_program import DockerProgram, docker_program
+
 MANIFEST = """\
 [workspace]
 name = "study"
@@ -112,3 +114,9 @@ def folder(tmp_path: Path) -> Folder:
     made.write("pixi.lock", LOCK)
     made.write("src/main.py", "print('hello')\n")
     return made
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> DockerProgram:
+    """A stand-in for docker, to be put on the PATH."""
+    return docker_program(tmp_path / "docker")

@@ -112,10 +112,11 @@ class RegistryServer:
         return {name for name in self.manifests[repository] if not name.startswith("sha256:")}
 
     def answer(self, request: Request) -> Reply:
-        if reply := self.interfere(request):
-            return reply
-        if request.path == "/token":
-            return self._token(request)
+        return self.interfere(request) or (
+            self._token(request) if request.path == "/token" else self._of_repository(request)
+        )
+
+    def _of_repository(self, request: Request) -> Reply:
         place = re.fullmatch("/v2/(.+?)/(manifests|blobs/uploads|blobs|tags|referrers)/(.*)", request.path)
         if not place:
             return as_json({"errors": [{"code": "NAME_UNKNOWN"}]}, 404)
