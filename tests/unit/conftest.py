@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.unit.docker_program import DockerProgram, docker_program
+from tests.unit.registry_server import RegistryServer, serving_registry
 
 MANIFEST = """\
 [workspace]
@@ -114,6 +117,29 @@ def folder(tmp_path: Path) -> Folder:
     made.write("pixi.lock", LOCK)
     made.write("src/main.py", "print('hello')\n")
     return made
+
+
+@pytest.fixture(scope="session")
+def without_certificates() -> Iterator[None]:
+    """Nothing here is encrypted, and reading the machine's certificates takes longer than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        patch.setattr("httpx._transports.default.create_ssl_context", lambda **_: context)
+        yield
+
+
+@pytest.fixture
+def server(without_certificates: None) -> Iterator[RegistryServer]:
+    """An empty registry."""
+    with serving_registry() as made:
+        yield made
+
+
+@pytest.fixture
+def other(without_certificates: None) -> Iterator[RegistryServer]:
+    """Another registry, which shares nothing with the first."""
+    with serving_registry() as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from pixi_container.errors import UserError
@@ -13,15 +11,9 @@ from pixi_container.plan.existing import ExistingImages, compare, find_environme
 from tests.unit.conftest import Folder
 from tests.unit.loopback import as_json
 from tests.unit.plan.test_plan import PUSH, plan_of
-from tests.unit.registry_server import RegistryServer, serving_registry
+from tests.unit.registry_server import RegistryServer
 
 STUDY, COPY = "lab/study", "lab/copy"
-
-
-@pytest.fixture
-def server() -> Iterator[RegistryServer]:
-    with serving_registry() as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,0 +1,327 @@
+"""The whole job with a registry and a docker of the tests: what is done in which order, what a failure leaves."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixi_container.errors import (
+    BuildFailedError,
+    ImageTestFailedError,
+    RegistryError,
+    RegistryRefusedError,
+    UserError,
+)
+from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.inputs import parse_inputs
+from pixi_container.interrupts import Interrupted
+from pixi_container.log import TerminalLog
+from pixi_container.report import Report
+from pixi_container.request import request_for
+from pixi_container.runner.event import Event
+from pixi_container.ship import ship
+from tests.unit.conftest import Folder
+from tests.unit.docker_program import DockerProgram
+from tests.unit.loopback import Reply, Request, as_json
+from tests.unit.plan.test_plan import PULL_REQUEST, PUSH
+from tests.unit.registry_server import PASSWORD, USER, RegistryServer
+
+STUDY, PIXI = "lab/study", "mirror/prefix-dev/pixi"
+BASE = f"{DEFAULT_PIXI}-noble"
+TEST = "python -c 'import app'"
+CLEANED = ["rm --force", "image rm"]
+
+
+class Job:
+    """A job that ships the workspace to the registry by the stand-in for docker."""
+
+    def __init__(self, folder: Folder, server: RegistryServer, docker: DockerProgram, temporary: Path) -> None:
+        self.folder, self.server, self.docker, self.temporary = folder, server, docker, temporary
+        temporary.mkdir()
+        (temporary / "home/.docker").mkdir(parents=True)
+        stored = {"auths": {"stored.example": {"auth": "c3RvcmVk"}}}
+        (temporary / "home/.docker/config.json").write_text(json.dumps(stored))
+        self.log: TerminalLog = TerminalLog()
+
+    def ship(self, event: Event = PUSH, **texts: str) -> Report:
+        texts = {
+            "context": str(self.folder.path),
+            "images": str(self.server.name()),
+            "tags": "type=raw,value=main",
+            "flavor": "latest=false",
+            "pixi-image": str(self.server.name(PIXI).tagged(BASE)),
+            "username": USER,
+            "password": PASSWORD,
+            **{name.replace("_", "-"): text for name, text in texts.items()},
+        }
+        env = {
+            "PATH": self.docker.path,
+            "HOME": str(self.temporary / "home"),
+            "RUNNER_TEMP": str(self.temporary / "runner"),
+        }
+        return ship(request_for(event, parse_inputs(texts), env), self.log)
+
+    def fails(self, kind: type[UserError], event: Event = PUSH, **texts: str) -> UserError:
+        """Return the error of a job that must fail, and leave nothing on this machine."""
+        with pytest.raises(kind) as caught:
+            self.ship(event, **texts)
+        assert self.left == []
+        return caught.value
+
+    @property
+    def left(self) -> list[Path]:
+        """What is left in the runner's temporary folder."""
+        return list((self.temporary / "runner").glob("*"))
+
+    @property
+    def pushed(self) -> set[str]:
+        """The tags that are on the registry."""
+        return self.server.tags(STUDY)
+
+
+@pytest.fixture
+def job(folder: Folder, server: RegistryServer, docker: DockerProgram, tmp_path: Path) -> Job:
+    server.put_image(PIXI, BASE)
+    return Job(folder, server, docker, tmp_path / "job")
+
+
+def test_what_is_built_is_tested_then_pushed_and_read_back(job: Job) -> None:
+    report = job.ship(test_command=TEST)
+    assert job.docker.purposes == ["build", "run --rm", "push-environment", "push", *CLEANED]
+    plan = report.plan
+    assert job.pushed == {tag.tag for tag in (*plan.published_tags, *plan.environment_tags)}
+    assert {job.server.digest(STUDY, tag.tag) for tag in plan.published_tags} == {report.digest}
+    assert report.digest
+    assert report.outputs()["pushed"] == "true"
+    last_push = [str(request) for request in job.server.server.requests].index(job.server.written[-1])
+    read = job.server.asked[last_push + 1 :]
+    assert [asked.split()[1] for asked in read] == [
+        f"/v2/{STUDY}/manifests/{tag.tag}" for tag in plan.published_tags
+    ]
+    assert job.left == []
+
+
+def test_the_registry_is_tried_before_anything_is_built(job: Job) -> None:
+    job.server.logs_in = job.server.only_pull = True
+    error = job.fails(RegistryRefusedError, test_command=TEST)
+    assert "refuses to let us push" in error.message
+    assert job.docker.purposes == []
+
+
+def test_docker_has_the_credentials_of_this_run_where_it_pushes(job: Job) -> None:
+    job.ship(test_command=TEST)
+    started = {start.purpose: start for start in job.docker.starts}
+    auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    expected = {"auths": {"stored.example": {"auth": "c3RvcmVk"}, job.server.address: {"auth": auth}}}
+    for purpose in ("build", "run --rm", "push"):
+        assert json.loads(started[purpose].login) == expected
+    assert not any(PASSWORD in " ".join(start.words) for start in job.docker.starts)
+
+
+def test_a_pull_request_is_built_and_tested_without_any_credential(job: Job) -> None:
+    report = job.ship(PULL_REQUEST, test_command=TEST)
+    assert job.docker.purposes == ["build", "run --rm", "image inspect", *CLEANED]
+    assert (report.digest, report.image_size, report.outputs()["pushed"]) == ("", 12345, "false")
+    assert job.pushed == set()
+    assert job.server.written == []
+    assert {start.env.get("DOCKER_CONFIG") for start in job.docker.starts} == {None}
+    assert {request.headers.get("authorization") for request in job.server.server.requests} == {None}
+
+
+def test_code_that_may_be_anybody_s_is_built_by_a_docker_that_is_logged_in_nowhere(job: Job) -> None:
+    request = {"head": {"sha": PUSH.sha, "repo": {"full_name": "fork/study"}}, "base": {"sha": "b" * 40}}
+    job.ship(replace(PULL_REQUEST, name="pull_request_target", payload={"number": 7, "pull_request": request}))
+    assert job.docker.purposes == ["build", "image inspect"]
+    (build,) = [start for start in job.docker.starts if start.purpose == "build"]
+    assert json.loads(build.login) == {}
+    assert job.server.written == []
+
+
+def test_without_a_push_the_machine_s_own_configuration_is_used(job: Job) -> None:
+    report = job.ship(push="false", test_command=TEST)
+    assert report.digest == ""
+    (build,) = [start for start in job.docker.starts if start.purpose == "build"]
+    assert "DOCKER_CONFIG" not in build.env
+    assert job.pushed == set()
+
+
+@pytest.mark.parametrize(
+    ("broken", "kind", "done"),
+    [
+        ("build", BuildFailedError, ["build"]),
+        ("run --rm", ImageTestFailedError, ["build", "run --rm"]),
+    ],
+)
+def test_a_build_or_test_that_fails_pushes_nothing(
+    job: Job, broken: str, kind: type[UserError], done: list[str]
+) -> None:
+    job.docker.behave(**{broken: {"code": 1, "prints": "ERROR: it is broken\n"}})
+    job.fails(kind, test_command=TEST)
+    assert job.docker.purposes == [*done, *CLEANED]
+    assert job.pushed == set()
+    assert job.server.written == []
+
+
+def test_an_environment_that_cannot_be_pushed_ends_the_job(job: Job) -> None:
+    job.docker.behave(**{"push-environment": {"code": 1}})
+    job.fails(BuildFailedError, test_command=TEST)
+    assert "push" not in job.docker.purposes
+    assert job.docker.purposes[-2:] == CLEANED
+    assert job.pushed == set()
+
+
+def test_an_image_that_was_not_tested_is_an_error(job: Job) -> None:
+    job.docker.behave(push={"another": True})
+    assert "another image than the one that was tested" in job.fails(BuildFailedError, test_command=TEST).message
+    assert job.docker.purposes[-2:] == CLEANED
+
+
+@pytest.mark.parametrize(
+    ("does", "message"),
+    [
+        ({"tags": 0}, "main is not there after the push"),
+        ({"tags": 1}, "is not there after the push"),
+        (
+            {"metadata": {"containerimage.config.digest": f"sha256:{'0' * 64}"}},
+            "main is another image after the push",
+        ),
+        ({"metadata": {"containerimage.digest": f"sha256:{'0' * 64}"}}, "000, which no tag points to"),
+    ],
+)
+def test_only_what_the_registry_has_counts_as_pushed(job: Job, does: dict[str, Any], message: str) -> None:
+    job.docker.behave(push=does)
+    assert message in job.fails(RegistryError).message
+    assert job.docker.purposes == ["push-environment", "push"], "nothing is loaded without a test, nor cleaned"
+
+
+@pytest.mark.parametrize("tags", [0, 1])
+def test_an_environment_that_is_not_there_ends_the_job(job: Job, tags: int) -> None:
+    job.docker.behave(**{"push-environment": {"tags": tags}})
+    assert "is not there after the push" in job.fails(RegistryError).message
+    assert "push" not in job.docker.purposes
+
+
+def test_the_second_job_of_a_state_does_nothing(job: Job) -> None:
+    first = job.ship()
+    count = len(job.docker.purposes)
+    writes = list(job.server.written)
+    second = job.ship()
+    assert second.plan.decision.kind == "skip"
+    assert second.digest == first.digest
+    assert second.labels == dict(first.plan.labels)
+    assert len(job.docker.purposes) == count
+    assert job.server.written == writes
+
+
+def test_a_tested_image_gets_new_tags_and_nothing_else(job: Job) -> None:
+    first = job.ship()
+    count, writes = len(job.docker.purposes), len(job.server.written)
+    second = job.ship(tags="type=raw,value=1.0\ntype=raw,value=main")
+    assert second.plan.decision.kind == "promote"
+    assert job.server.written[writes:] == [f"PUT /v2/{STUDY}/manifests/1.0"]
+    assert job.server.digest(STUDY, "1.0") == first.digest == second.digest
+    assert len(job.docker.purposes) == count, "no builder is started"
+
+
+def test_no_tag_is_put_where_the_registry_takes_none(job: Job) -> None:
+    job.ship()
+    writes = list(job.server.written)
+
+    def refuse(request: Request) -> Reply | None:
+        return as_json({"errors": [{"code": "DENIED"}]}, 403) if request.method == "POST" else None
+
+    job.server.interfere = refuse
+    job.fails(RegistryRefusedError, tags="type=raw,value=1.0")
+    assert job.server.written == writes
+
+
+def test_a_change_is_built_on_the_environment_that_is_there(job: Job) -> None:
+    first = job.ship()
+    job.folder.write("src/main.py", "print('goodbye')\n")
+    count = len(job.docker.starts)
+    second = job.ship()
+    builds = [start for start in job.docker.starts[count:] if start.words[:2] == ["buildx", "build"]]
+    assert [start.purpose for start in builds] == ["push"]
+    digest = job.server.digest(STUDY, first.plan.environment_tags[0].tag)
+    assert builds[0].after("--build-context") == [f"environment=docker-image://{second.plan.environment_image}"]
+    assert str(second.plan.environment_image).endswith(f"@{digest}")
+    assert job.server.digest(STUDY, "main") == second.digest != first.digest
+
+
+def test_two_names_get_the_same_image(job: Job) -> None:
+    names = [job.server.name(), job.server.name("lab/copy")]
+    report = job.ship(images="\n".join(map(str, names)))
+    for repository in (STUDY, "lab/copy"):
+        assert job.server.digest(repository, "main") == report.digest
+    uploads = [asked for asked in job.server.asked if asked.startswith("POST") and asked.endswith("/uploads/")]
+    assert {asked.split("/")[3] for asked in uploads} == {"study", "copy"}, "each name is tried"
+
+
+def test_a_secret_for_channels_is_a_file_of_this_run(job: Job) -> None:
+    secret = json.dumps({"*.example": {"BearerToken": "hunter3"}})
+    seen: list[tuple[str, int]] = []
+
+    class SeeingLog(TerminalLog):
+        def say(self, text: str) -> None:
+            files = (job.temporary / "runner").glob("*/conda-auth")
+            seen.extend((file.read_text(), file.stat().st_mode & 0o777) for file in files)
+            super().say(text)
+
+    job.log = SeeingLog()
+    job.ship(conda_auth=secret)
+    assert set(seen) == {(secret, 0o600)}
+    (push,) = [start for start in job.docker.starts if start.purpose == "push"]
+    assert push.after("--secret")[0].startswith("id=conda-auth,src=")
+    assert "hunter3" not in " ".join(push.words)
+    assert job.left == []
+
+
+def test_what_the_build_notes_is_a_warning_and_in_the_report(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    job.docker.behave(push={"prints": "#9 0.1 pixi-container: not run: post-link scripts of a\n"})
+    report = job.ship()
+    assert report.notes == ("not run: post-link scripts of a",)
+    assert "warning: not run: post-link scripts of a" in capsys.readouterr().err
+
+
+def test_a_signal_leaves_nothing(job: Job) -> None:
+    class InterruptedLog(TerminalLog):
+        def say(self, text: str) -> None:
+            if text == "tests run":
+                raise Interrupted(15)
+
+    job.log = InterruptedLog()
+    job.docker.behave(**{"run --rm": {"prints": "tests run\n"}})
+    with pytest.raises(Interrupted):
+        job.ship(test_command=TEST)
+    assert job.left == []
+    assert job.docker.purposes[-2:] == CLEANED
+    assert job.pushed == set()
+
+
+def test_steps_are_told_in_their_order(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    job.ship(test_command=TEST)
+    said = capsys.readouterr().err
+    assert [line[3:] for line in said.splitlines() if line.startswith("== ")] == [
+        "Plan",
+        "Check the registries",
+        "Build",
+        "Test",
+        "Push the environment",
+        "Push",
+    ]
+    assert f"{job.server.name()} takes pushes" in said
+    assert "on the registry under each of its 2 tags" in said
+
+
+def test_a_merge_queue_pushes_nothing(job: Job) -> None:
+    queue = replace(
+        PUSH, name="merge_group", payload={"merge_group": {"base_sha": "a" * 40, "head_sha": PUSH.sha}}
+    )
+    report = job.ship(queue)
+    assert report.digest == ""
+    assert job.pushed == set()
