@@ -21,7 +21,7 @@ PIXI_VERSIONS = {
     "scripts see them.",
     EDITABLE_FROM_MANIFEST: "Editable packages of the workspace are installed like any other package. In older "
     "versions, they stay editable and their sources are in the image.",
-    "0.64.0": "A persistent builder keeps downloaded packages. In older versions, each build downloads them again.",
+    "0.64.0": "A persistent builder keeps downloaded packages. In older versions, every build downloads them.",
     "0.67.2": "`pixi run` in the image never installs anything, because it respects `PIXI_NO_INSTALL`. In older "
     "versions, call `pixi run --as-is`.",
     LOCK_NEEDS[7]: "Version 7 locks, in which packages built from source can be skipped.",
