@@ -170,8 +170,9 @@ INPUTS = (
     Input(
         "conda-auth",
         "",
-        "Content of a rattler credentials file (JSON) for private channels. Only `pixi install` gets it, "
-        "as a BuildKit secret. It is withheld on events that would expose it to untrusted code.",
+        "Content of a rattler credentials file (JSON) for private channels. It is a BuildKit "
+        "secret of the build, `conda-auth`, for `pixi install` or your own Dockerfile. It is withheld on events that "
+        "would expose it to untrusted code.",
         is_secret=True,
         also_for=("render",),
     ),
