@@ -196,10 +196,11 @@ def _event(inputs: Inputs, env: Mapping[str, str]) -> Event:
 
 
 def _parser() -> argparse.ArgumentParser:
+    secrets = ", ".join(row.variable for row in INPUTS if row.is_secret)
     parser = argparse.ArgumentParser(
         prog="pixi-container",
         description="Ship a Pixi environment as a container image.",
-        epilog="Secrets are read from INPUT_PASSWORD, INPUT_REGISTRY_AUTH and INPUT_GITHUB_TOKEN only.",
+        epilog=f"Secrets are read from variables only: {secrets}.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")

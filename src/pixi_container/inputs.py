@@ -51,86 +51,83 @@ INPUTS = (
     Input(
         "context",
         ".",
-        "Workspace folder, the one with the manifest. It is the build context as well: of what lies outside of it "
-        "a build has nothing.",
+        "Workspace folder: the one that contains the manifest. It is also the build context: a build "
+        "cannot use files outside it.",
         also_for=("render", "changes", "tags"),
     ),
     Input(
         "manifest-path",
         "",
-        "Manifest directly in `context`. Found when empty: `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, "
-        "`mojoproject.toml`.",
+        "Manifest file, directly in `context`. When empty: the first that exists of `pixi.toml`, "
+        "`pyproject.toml` with `[tool.pixi]`, and `mojoproject.toml`.",
         also_for=("render", "changes", "tags"),
     ),
     Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags")),
     Input(
         "images",
         "",
-        "Image names without tag, one per line, on any registry. When empty: `ghcr.io/<owner>/<repository>`.",
+        "Image names without a tag, one per line, on any registry. When empty: `ghcr.io/<owner>/<repository>`.",
         also_for=("tags",),
     ),
     Input(
         "tags",
         "",
-        "Tags, one rule per line, in the language of docker/metadata-action. When empty: the version and "
-        "`latest` on a version tag, the branch and `latest` on the default branch, always `sha-<7>`.",
+        "Tag rules, one per line, in docker/metadata-action's syntax. When empty: the version and "
+        "`latest` on a version tag, the branch name and `latest` on the default branch, and always "
+        "`sha-<7>`; `pr-<number>` alone on a pull request.",
         also_for=("tags",),
     ),
-    Input("flavor", "", "`latest=…`, `prefix=…`, `suffix=…` for all tags.", also_for=("tags",)),
-    Input("labels", "", "More labels, `key=value` per line.", also_for=("tags",)),
-    Input("annotations", "", "More annotations, `key=value` per line.", also_for=("tags",)),
-    Input(
-        "push",
-        "auto",
-        "`auto` pushes when the event may push, `false` never does. A pull request never pushes.",
-    ),
-    Input("username", "", "User name for the registries in `images`. When empty, ghcr.io gets the actor's."),
+    Input("flavor", "", "`latest=…`, `prefix=…` and `suffix=…` for all tags.", also_for=("tags",)),
+    Input("labels", "", "Additional labels, one `key=value` per line.", also_for=("tags",)),
+    Input("annotations", "", "Additional annotations, one `key=value` per line.", also_for=("tags",)),
+    Input("push", "auto", "`auto` pushes if the event may push; `false` never pushes. Pull requests never push."),
+    Input("username", "", "User name for the registries in `images`. When empty: the actor's, for ghcr.io only."),
     Input(
         "password",
         "",
-        "Password or token for the registries in `images`. When empty, ghcr.io gets `github-token`.",
+        "Password or token for the registries in `images`. When empty: `github-token`, for ghcr.io only.",
         is_secret=True,
     ),
     Input(
         "registry-auth",
         "",
-        "Credentials by registry, one per line: `registry=…,username=…,password=…`.",
+        "Credentials per registry, one per line: `registry=…,username=…,password=…`.",
         is_secret=True,
     ),
     Input(
         "pixi-version",
         "",
-        "Pixi version of the builder image. When empty: one that fits the lock and `requires-pixi`.",
+        "Pixi version of the builder image. When empty: a version that fits the lock and `requires-pixi`.",
         also_for=("render", "changes", "tags"),
     ),
     Input(
         "pixi-image",
         "",
-        "Builder image. A repository such as `ghcr.io/prefix-dev/pixi` gets the tag `<pixi version>-noble`; "
-        "a name with tag or digest is taken as it is.",
+        "Builder image. A repository such as `ghcr.io/prefix-dev/pixi` gets the tag `<pixi "
+        "version>-noble`; a name with a tag or digest is used as is.",
         also_for=("render", "changes", "tags"),
     ),
     Input(
         "runtime-image",
         "",
-        "Base of the final image. When empty: the builder image. It needs bash.",
+        "Base of the final image; must contain Bash. When empty: the builder image.",
         also_for=("render",),
     ),
     Input(
         "cuda-version",
         "",
-        "`CONDA_OVERRIDE_CUDA` in build and image. When empty: from the lock or the manifest.",
+        "Value of `CONDA_OVERRIDE_CUDA` in the build and in the image. When empty: from the lock or the manifest.",
         also_for=("render", "changes", "tags"),
     ),
     Input(
         "include",
         "",
-        "Paths in `context` to copy into the image after the environment, one per line. When empty: `src` "
-        "if there is one; `none` for nothing.",
+        "Paths in `context` to copy into the image after the environment, one per line. When empty: "
+        "`src`, if it exists; `none` copies nothing.",
         also_for=("render", "changes"),
     ),
-    Input("workdir", "/app", "Folder of the workspace in the image.", also_for=("render",)),
-    Input("expose", "", "Ports to declare, such as `8000` or `53/udp`.", also_for=("render",)),
+    Input("workdir", "/app", "Workspace folder in the image.", also_for=("render",)),
+    Input("expose", "", "Ports to expose, such as `8000` or `53/udp`.", also_for=("render",)),
     Input(
         "command",
         "",
@@ -140,48 +137,50 @@ INPUTS = (
     Input(
         "layers",
         "auto",
-        f"Maximum number of environment layers, split by package, up to {MOST_LAYERS}, which is `auto`; `1` "
-        "keeps it in one. A changed package is pushed and pulled with its layer alone. Storage without "
-        "overlay, such as podman's `vfs`, keeps a copy of the image for each layer: `1` is best there.",
+        f"Maximum number of environment layers, split by package: up to {MOST_LAYERS}, which is `auto`. When a "
+        "package changes, only its layer is pushed and pulled. `1` keeps the environment in one layer; "
+        "use it where storage without overlay, such as Podman's `vfs`, keeps a copy of the image for each "
+        "layer.",
         also_for=("render",),
     ),
     Input(
         "compression",
         "gzip",
-        "How layers are compressed, `gzip` or `zstd`. Apptainer up to 1.4, which has umoci 0.4.7, cannot pull "
-        "the latter; 1.5 and Debian's package of 1.4.5, which have umoci 0.6, can. See docs/using-images.md.",
+        "Compression of layers, `gzip` or `zstd`. Apptainer up to 1.4, which has umoci 0.4.7, cannot pull "
+        "`zstd`; 1.5 and Debian's package of 1.4.5, which have umoci 0.6, can. See docs/using-images.md.",
     ),
     Input(
         "test-command",
         "",
-        "Bash commands that run in the built image before anything is pushed. When empty: a check that the "
+        "Bash commands to run in the built image before anything is pushed. When empty: a check that the "
         "environment is active for an unknown user on a read-only file system.",
     ),
     Input(
         "dockerfile",
         "",
-        "Dockerfile of your own in `context`, built as it is; see docs/template.md.",
+        "Your own Dockerfile in `context`, built as is; see docs/template.md.",
         also_for=("render", "changes", "tags"),
     ),
     Input(
         "template",
         "",
-        "Template of your own in `context` for the Dockerfile; see docs/template.md.",
+        "Your own Dockerfile template in `context`; see docs/template.md.",
         also_for=("render", "changes"),
     ),
     Input(
         "conda-auth",
         "",
-        "Content of a rattler credentials file (JSON) for private channels. It reaches `pixi install` as a "
-        "BuildKit secret, and nothing else, and is left out on events whose code may be anybody's.",
+        "Content of a rattler credentials file (JSON) for private channels. It is a BuildKit "
+        "secret of the build, `conda-auth`, for `pixi install` or your own Dockerfile. It is withheld on "
+        "events that would expose it to untrusted code.",
         is_secret=True,
         also_for=("render",),
     ),
     Input(
         "paths",
         "",
-        "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. The "
-        "workspace's own files always count.",
+        "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. "
+        "The workspace's own files always count.",
         also_for=("changes",),
     ),
     Input(
@@ -192,18 +191,14 @@ INPUTS = (
     Input(
         "reuse-environment",
         "true",
-        "Publish the environment as its own image, and reuse it in later builds with the same packages.",
+        "Publish the environment as its own image and reuse it in later builds with the same packages.",
     ),
-    Input(
-        "promote",
-        "true",
-        "Retag a matching, tested image instead of rebuilding.",
-    ),
-    Input("builder", "auto", "Name of a buildx builder; `auto` is the current one."),
+    Input("promote", "true", "Retag a matching, tested image instead of rebuilding."),
+    Input("builder", "auto", "Name of a buildx builder; `auto` selects the current one."),
     Input(
         "github-token",
         "",
-        "Token for ghcr.io, and for asking GitHub what changed.",
+        "Token for ghcr.io and for asking GitHub what changed.",
         is_secret=True,
         workflow_default="${{ github.token }}",
         also_for=("changes",),
