@@ -21,6 +21,9 @@ from tests.unit.conftest import Folder
 from tests.unit.image.scripts.conftest import SCRIPTS, shellcheck
 from tests.unit.image.test_workspace_stage import with_own
 
+# `make check` runs them.
+pytestmark = pytest.mark.slow
+
 BUILDER = parse_reference(f"ghcr.io/prefix-dev/pixi:{DEFAULT_PIXI}-noble", source="test")
 RUNTIME = parse_reference("debian:bookworm-slim", source="test")
 
