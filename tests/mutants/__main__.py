@@ -139,14 +139,15 @@ def main() -> int:
             copy = copies.get()
             outcome = copy.outcome(mutant)
             copies.put(copy)
-            print("." if outcome.noticed_by else "S", end="", flush=True)
+            what = f"noticed in {outcome.seconds:.0f} s" if outcome.noticed_by else "SURVIVED"
+            print(f"{what:<16}{mutant.file}:{mutant.line}  {mutant.change[:160]}", flush=True)
             return outcome
 
         outcomes = list(threads.map(tried, mutants))
-    print()
+    print("\nsurvivors:")
     for outcome in outcomes:
         if not outcome.noticed_by:
-            print(f"survived  {outcome.mutant.file}:{outcome.mutant.line}  {outcome.mutant.change[:200]}")
+            print(f"  {outcome.mutant.file}:{outcome.mutant.line}  {outcome.mutant.change[:200]}")
     noticed = sum(bool(outcome.noticed_by) for outcome in outcomes)
     print(f"noticed {noticed} of {len(outcomes)}: {noticed / len(outcomes):.0%}, seed {options.seed}")
     return 0 if noticed >= LEAST * len(outcomes) else 1

@@ -104,4 +104,6 @@ def test_links_to_headings_lead_somewhere() -> None:
         re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
         for heading in re.findall(r"(?m)^##+ (.+)$", text)
     }
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
+    links = set(re.findall(r"\]\(#([^)]+)\)", text))
+    assert links
+    assert links <= headings

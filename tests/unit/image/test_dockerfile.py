@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -203,14 +204,18 @@ def test_file_names_are_copied_by_name_or_refused(
 
 @PROPERTY
 @given(words=st.lists(NASTY, min_size=1, max_size=3))
-def test_the_default_command_is_those_words(words: list[str]) -> None:
+def test_the_default_command_is_those_words(
+    workspace_folder: Path, usual: dict[str, str], words: list[str]
+) -> None:
+    (workspace_folder / "pixi.toml").write_text(manifest(env={"STUDY_MODE": "fast"}))
     try:
-        command = parse_inputs({"command": json.dumps(words)}).command
+        dockerfile = rendered(workspace_folder, command=json.dumps(words))
     except UserError:
         return
-    line = f"CMD {json.dumps(list(command))}"
-    assert "\n" not in line
-    assert json.loads(line.removeprefix("CMD ")) == words
+    command = re.search(r"^CMD (.*)\n\Z", dockerfile, re.MULTILINE)
+    assert command
+    assert json.loads(command[1]) == words
+    assert instructions(dockerfile[: command.start()]) == instructions(usual["default"])[:-1]
 
 
 def test_a_name_that_no_shell_can_export_is_refused(folder: Folder) -> None:
@@ -219,8 +224,9 @@ def test_a_name_that_no_shell_can_export_is_refused(folder: Folder) -> None:
         rendered(folder.path)
 
 
-def test_the_same_values_give_the_same_text(folder: Folder) -> None:
-    assert rendered(folder.path, "gpu") == rendered(folder.path, "gpu")
+def test_the_same_values_give_the_same_text_wherever_they_lie(folder: Folder, tmp_path: Path) -> None:
+    elsewhere = shutil.copytree(folder.path, tmp_path / "another folder")
+    assert rendered(elsewhere, "gpu") == rendered(folder.path, "gpu")
 
 
 def test_settings_stand_at_the_end(folder: Folder) -> None:

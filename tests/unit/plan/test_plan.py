@@ -142,6 +142,7 @@ def test_an_image_that_is_there_gets_the_tags_and_nothing_is_run(folder: Folder)
 def test_the_last_environment_gives_the_layers_that_are_the_same(folder: Folder) -> None:
     last = parse_reference(f"ghcr.io/lab/study@sha256:{'e' * 64}", source="test")
     plan = plan_of(folder, PUSH, existing=ExistingImages(previous_environment=last))
+    assert plan.commands.all
     for command in plan.commands.all:
         assert words_after("--cache-from", command.argv) == [f"type=registry,ref={last}"]
 

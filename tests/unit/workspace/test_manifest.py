@@ -580,10 +580,10 @@ def test_any_text_gives_an_answer_or_one_error(tmp_path_factory: pytest.TempPath
         read_manifest(folder)
 
 
-@given(pattern=st.text("ab*", max_size=8), name=st.text("ab", max_size=8))
+@given(pattern=st.text("ab*", max_size=8).filter(lambda text: "*" in text), name=st.text("ab", max_size=8))
 def test_a_star_stands_for_any_text(pattern: str, name: str) -> None:
     expected = re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
-    assert not pattern.count("*") or _matches(pattern, name) == expected
+    assert _matches(pattern, name) == expected
 
 
 def test_a_document_is_kept_whole(folder: Folder) -> None:

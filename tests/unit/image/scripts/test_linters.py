@@ -106,7 +106,9 @@ def test_linters_find_nothing_in_what_is_rendered(folder: Folder, tmp_path: Path
 
     documents = re.finditer(r'^COPY <<"(\w+)" /pixi-container/(\S+)\n(.*?)^\1$', text, re.MULTILINE | re.DOTALL)
     files = {document[2]: document[3] for document in documents}
-    for name in files.keys() & scripts().keys():
+    ours = files.keys() & scripts().keys()
+    assert ours
+    for name in ours:
         assert files[name] == scripts()[name]
     activate = folder.write("activate.sh", files["exports.sh"] + files["activate.sh"])
     # A value with a dollar is quoted because it must not expand.
