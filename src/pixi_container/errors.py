@@ -1,4 +1,4 @@
-"""The exceptions for what a user can put right, each kind with its exit code; everything else is a bug."""
+"""Exceptions for user errors, each kind with its exit code; any other exception is a bug."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ EXIT_CODES = {
     7: "The test in the built image failed; nothing was pushed.",
     8: "A registry cannot be reached, gives broken answers, or has another image than the one that was pushed.",
 }
-"""What the program ends with, and what it means. A signal ends it with 128 and its number, as in a shell."""
+"""The program's exit codes and their meanings. After a signal, the exit code is 128 plus the signal's number."""
 
 
 class UserError(Exception):
-    """Something that the user can put right: what is wrong, where, and what to do.
+    """A problem that the user can fix: what is wrong, where, and what to do.
 
-    ``file`` is a path as the user knows it and ``line`` counts from one; both become the place of the
-    annotation in a workflow. ``hint`` says what to do. ``exit_code`` is one of ``EXIT_CODES``.
+    ``file`` is a path as the user knows it, and ``line`` counts from one; a workflow shows the annotation there.
+    ``hint`` says what to do. ``exit_code`` is one of ``EXIT_CODES``.
     """
 
     exit_code: ClassVar[int] = 3
@@ -40,17 +40,17 @@ class UserError(Exception):
 
 
 class NotPermittedError(UserError):
-    """The run must not do this, or its user may not."""
+    """The event or the user lacks the permission for this."""
 
     exit_code = 4
 
 
 class RegistryRefusedError(NotPermittedError):
-    """The registry does not let us do this."""
+    """The registry denies access."""
 
 
 class ToolUnavailableError(UserError):
-    """A program that is needed is missing, too old or does not answer."""
+    """A required program is missing, too old or does not answer."""
 
     exit_code = 5
 
@@ -62,27 +62,27 @@ class BuildFailedError(UserError):
 
 
 class ImageTestFailedError(UserError):
-    """The image was built, and its test failed."""
+    """The image was built, but its test failed."""
 
     exit_code = 7
 
 
 class RegistryError(UserError):
-    """The registry has something else than it should."""
+    """The registry's content is not what it should be."""
 
     exit_code = 8
 
 
 class RegistryUnavailableError(RegistryError):
-    """The registry gave no usable answer: not reachable, too busy or broken."""
+    """The registry gave no usable answer: it is unreachable, too busy or broken."""
 
 
 class CommitGoneError(UserError):
-    """The repository answers, but has no such commit any more."""
+    """The repository answers, but no longer has the commit."""
 
 
 class GitUnavailableError(ToolUnavailableError):
-    """git could not ask the repository: no access, no network, no git."""
+    """Git could not query the repository: no access, no network or no Git."""
 
 
 class GithubUnavailableError(UserError):

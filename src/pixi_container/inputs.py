@@ -1,4 +1,4 @@
-"""The inputs: the table that action.yml, the command line and docs/inputs.md follow, and parsed values."""
+"""The inputs: the table that drives action.yml, the command line and docs/inputs.md, and the parsed values."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 MOST_LAYERS = 65
-"""Most layers of an environment: of the 100 that an image has, 20 are left to the base and 15 to the workspace."""
+"""Maximum number of environment layers: of an image's 100, 20 are left for the base and 15 for the workspace."""
 
 
 COMMANDS_WITH_EVERY_INPUT = ("run", "build", "plan")
-"""The commands of the command line that use every input; each of the others uses those whose row names it."""
+"""The commands that use every input; other commands use the inputs whose ``also_for`` names them."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input: its name in a workflow, its default there, what it means.
+    """One input: its name in a workflow, its default and its meaning.
 
-    ``also_for`` names the commands that use it beside those that use every input.
+    ``also_for`` names the commands that use it in addition to those that use every input.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Input:
 
     @property
     def variable(self) -> str:
-        """The environment variable that action.yml passes it by; a shell may drop names with hyphens."""
+        """The environment variable in which action.yml passes it; a shell may drop names with hyphens."""
         return "INPUT_" + self.name.upper().replace("-", "_")
 
     @property
@@ -208,7 +208,7 @@ INPUTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """The parsed inputs, each in the form that the rest of the program uses."""
+    """The parsed inputs."""
 
     context: str = "."
     manifest_path: str = ""
@@ -245,7 +245,7 @@ class Inputs:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every text that must not show in a log."""
+        """Every text that must not appear in a log."""
         secrets = (
             self.password,
             self.github_token,
@@ -260,15 +260,15 @@ class Inputs:
 
 
 def texts_in(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the input texts that the environment holds, by name; GitHub's own spelling keeps the hyphens."""
+    """Return the input texts in the environment, by input name; GitHub's own variable names keep the hyphens."""
     spellings = ((row.name, name) for row in INPUTS for name in ("INPUT_" + row.name.upper(), row.variable))
     return {name: env[variable] for name, variable in spellings if variable in env}
 
 
 def parse_inputs(given: Mapping[str, str]) -> Inputs:
-    """Parse input texts by name; what is absent or blank has its default.
+    """Return the parsed inputs from texts by input name; an absent or blank input has its default.
 
-    Raises ``UserError`` that names the input, the value and the accepted forms.
+    Raises ``UserError`` with the input, its value and the accepted forms.
     """
     table = {row.name: row for row in INPUTS}
     for name in given:
@@ -309,7 +309,7 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
             "workdir",
             text["workdir"],
             r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+",
-            "an absolute path of letters, digits and . _ - that is not the root",
+            "an absolute path of letters, digits and . _ -, other than the root",
         ),
         expose=tuple(_port(port) for port in text["expose"].replace(",", " ").split()),
         command=_command(text["command"]),
@@ -339,7 +339,7 @@ def lines_of(text: str) -> tuple[str, ...]:
 
 
 def _malformed(name: str, value: str, accepted: str) -> UserError:
-    return UserError(f"input '{name}' has the value {value!r}", hint=f"Accepted: {accepted}.")
+    return UserError(f"input '{name}' has an invalid value: {value!r}", hint=f"Accepted: {accepted}.")
 
 
 def _matching(name: str, value: str, pattern: str, accepted: str) -> str:
@@ -358,7 +358,7 @@ def _path(name: str, value: str) -> str:
 
 def _push(value: str) -> bool:
     if value not in {"auto", "false"}:
-        raise _malformed("push", value, "auto (push when the event may push) or false")
+        raise _malformed("push", value, "auto (push if the event may push) or false")
     return value == "auto"
 
 
@@ -390,7 +390,10 @@ def _layers(value: str) -> int:
 
 
 def _own_dockerfile(text: Mapping[str, str]) -> str:
-    """Refuse beside a Dockerfile what only shapes a rendered one, as it would have no effect."""
+    """Return the path of the user-supplied Dockerfile, or empty.
+
+    Raises ``UserError`` if another input only affects a rendered Dockerfile.
+    """
     if not text["dockerfile"]:
         return ""
     shaping = ("template", "runtime-image", "include", "expose", "command")
@@ -400,8 +403,8 @@ def _own_dockerfile(text: Mapping[str, str]) -> str:
     ]
     if without_effect:
         raise UserError(
-            f"'{without_effect[0]}' has no effect beside 'dockerfile'",
-            hint="A Dockerfile of your own is built as it is. Leave one of the two out.",
+            f"input '{without_effect[0]}' has no effect together with 'dockerfile'",
+            hint="Your own Dockerfile is built as is. Remove one of the two inputs.",
         )
     return _path("dockerfile", text["dockerfile"])
 
@@ -415,14 +418,14 @@ def _conda_auth(value: str) -> str:
         content = None
     if not isinstance(content, dict):
         raise UserError(
-            "input 'conda-auth' is not a JSON object (it is not shown, as it is a secret)",
+            "input 'conda-auth' is not a JSON object (not shown: it is a secret)",
             hint='Accepted: the content of a rattler credentials file, {"*.prefix.dev": {"BearerToken": "…"}}.',
         )
     return value
 
 
 def _texts_in(conda_auth: str) -> list[str]:
-    """Return the credentials' own texts, which a log may show without the JSON around them."""
+    """Return the text values of the credentials, which may appear in a log without the surrounding JSON."""
     import json
 
     texts: list[str] = []
@@ -460,7 +463,7 @@ def _command(value: str) -> tuple[str, ...]:
 
 
 def _credentials(value: str) -> tuple[Credential, ...]:
-    """Read ``registry=…,username=…,password=…`` lines; the password goes to the end of the line."""
+    """Parse ``registry=…,username=…,password=…`` lines; the password extends to the end of its line."""
     credentials = []
     for number, line in enumerate(lines_of(value), 1):
         match = re.fullmatch(

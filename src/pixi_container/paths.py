@@ -1,9 +1,9 @@
-"""The one place that opens a user's file by its name: path, kind and size are checked before it is read.
+"""Open user-supplied files by name; path, kind and size are checked before a file is read.
 
-Files of the build context that are met in a walk are hashed in ``workspace.build_context``, which follows no link.
+Only ``workspace.build_context``, which follows no links, opens files elsewhere, to hash the build context.
 
-A checkout comes from whoever opened the pull request. A link may lead anywhere on the machine, a named pipe never
-answers, and a file may be larger than memory.
+Anyone who can open a pull request can write a checkout: a link may lead anywhere on the machine, reading a named
+pipe may never end, and a file may be larger than memory.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
 NEVER_COPIED = frozenset({".git", ".pixi"})
-"""Names at the top of the context that never become part of an image."""
+"""Names at the top of the context that are never copied into an image."""
 
 PIXI_CONFIG = ".pixi/config.toml"
-"""What of them a build may see all the same: https://pixi.prefix.dev/latest/reference/pixi_configuration/."""
+"""The one file below them that a build may use: https://pixi.prefix.dev/latest/reference/pixi_configuration/."""
 
 HOW_TO_BE_INSIDE = (
-    "A build has the manifest's folder, which 'context' names, and nothing beside it: move what is outside below "
-    "that folder, or manifest and lock up to a folder that holds both."
+    "A build cannot use files outside 'context', which is the manifest's folder: move the files into that folder, "
+    "or move the manifest and the lock up to a folder that contains everything."
 )
-"""What to do about a workspace's files outside of the context; no input makes another folder the context."""
+"""The hint for files outside of the context, which is always the manifest's folder."""
 
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1"
-"""How what Git LFS puts in a file's place begins: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md."""
+"""The start of a Git LFS pointer file: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md."""
 
 HOW_TO_FETCH_LFS = "Check out with `lfs: true`, or run `git lfs pull`."
 
 SMALL_FILE_BYTES = 4 * 1024 * 1024
-"""The most that a file may hold which a person writes: a manifest, a Dockerfile, a template, ``.dockerignore``."""
+"""The size limit of a hand-written file, such as a manifest, a Dockerfile, a template or ``.dockerignore``."""
 
 LOCK_BYTES = 16 * 1024 * 1024
-"""The most that a lock may hold; the largest of public workspaces have 5 MB."""
+"""The size limit of a lock; those of the largest public workspaces have 5 MB."""
 
 _MOUNTABLE = re.compile(r"[A-Za-z0-9_.@+-]+(/[A-Za-z0-9_.@+-]+)*")
 _LONGEST_PATH = 4096
@@ -51,27 +51,27 @@ _NOT_COPIED_BY_NAME = re.compile(r"[\x00-\x1f\x7f$*?\[\]\\\"]")
 
 
 def is_in_context(context: Path, path: str) -> bool:
-    """Return whether ``path``, relative to ``context`` or absolute, exists and stays inside after every link."""
+    """Return whether ``path``, relative to ``context`` or absolute, exists and is inside after following links."""
     return exists(context, path) and not leads_out(context, path)
 
 
 def exists(context: Path, path: str) -> bool:
-    """Return whether there is something at ``path``, wherever it leads; no path of any form makes this raise."""
+    """Return whether ``path`` exists, wherever it leads; never raises, not even for an invalid path."""
     return _is(Path.exists, context, path)
 
 
 def is_file(context: Path, path: str) -> bool:
-    """Return whether there is a regular file at ``path``, wherever it leads; raises as little as ``exists``."""
+    """Return whether ``path`` is a regular file, wherever it leads; never raises."""
     return _is(Path.is_file, context, path)
 
 
 def is_folder(context: Path, path: str) -> bool:
-    """Return whether there is a folder at ``path``, wherever it leads; raises as little as ``exists``."""
+    """Return whether ``path`` is a folder, wherever it leads; never raises."""
     return _is(Path.is_dir, context, path)
 
 
 def is_empty_folder(context: Path, path: str) -> bool:
-    """Return whether there is a folder at ``path`` with nothing in it, as Git leaves one for a submodule."""
+    """Return whether ``path`` is an empty folder, as a submodule is that was not checked out."""
     try:
         return is_folder(context, path) and not any((context / path).iterdir())
     except OSError:
@@ -79,7 +79,7 @@ def is_empty_folder(context: Path, path: str) -> bool:
 
 
 def is_lfs_pointer(context: Path, path: str) -> bool:
-    """Return whether the file at ``path`` is what Git LFS puts in the place of one that was not fetched."""
+    """Return whether the file at ``path`` is a Git LFS pointer instead of the file itself."""
     if not is_file(context, path) or leads_out(context, path):
         return False
     with open_file(context, path, what=f"'{path}'") as stream:
@@ -87,9 +87,9 @@ def is_lfs_pointer(context: Path, path: str) -> bool:
 
 
 def leads_out(context: Path, path: str) -> bool:
-    """Return whether ``path`` is outside of ``context`` once every link and ``..`` is followed, or never ends.
+    """Return whether ``path`` leaves ``context`` after following links and ``..``, or is a loop of links.
 
-    What never becomes part of an image is outside as well: ``.git/config`` may hold the job's token.
+    Files that are never copied count as outside as well: ``.git/config`` may contain the job's token.
     """
     top = context.resolve()
     try:
@@ -109,33 +109,33 @@ def is_possible(path: str) -> bool:
 
 
 def can_be_mounted(path: str) -> bool:
-    """Return whether a path can stand in a mount's options of a Dockerfile, which know no quotes."""
+    """Return whether a path is usable in the mount options of a Dockerfile, which have no quoting."""
     return path == "." or bool(_MOUNTABLE.fullmatch(path) and is_possible(path))
 
 
 def is_below(path: str, folders: Collection[str]) -> bool:
-    """Return whether a path in its normal form is one of ``folders``, or lies in one."""
+    """Return whether a normalised path is one of ``folders`` or inside one of them."""
     return "." in folders or any(str(parent) in folders for parent in (path, *PurePosixPath(path).parents))
 
 
 def is_too_long(path: str) -> bool:
-    """Return whether no file system can have the path: 255 bytes a name and 4,096 in all on Linux."""
+    """Return whether the path is too long for Linux: more than 255 bytes in a name or 4,096 in total."""
     encoded = path.encode("utf-8", "surrogatepass")
     return len(encoded) > _LONGEST_PATH or any(len(name) > _LONGEST_NAME for name in encoded.split(b"/"))
 
 
 def check_possible(path: str, *, source: str, file: str = "") -> None:
-    """Raise ``UserError`` for a path that no file system can have; ``source`` names it, ``file`` has it."""
+    """Raise ``UserError`` for an impossible path; ``source`` says whose path it is, ``file`` is where it is set."""
     if not is_possible(path):
-        problem = "has a NUL character" if "\0" in path else "is longer than a path can be"
+        problem = "contains a NUL character" if "\0" in path else "is too long for a file system"
         raise UserError(f"{source}: the path {shortened(path)!r} {problem}", file=file)
 
 
 def checked_path(context: Path, path: str, *, source: str) -> str:
-    """Return ``path`` in its normal form when the image can have it from the context.
+    """Return ``path`` in normal form if a Dockerfile can copy it from the context.
 
-    Raises ``UserError`` for one that is absent, leaves the context (by ``..``, absolute or through a symbolic
-    link), or has characters that a Dockerfile's COPY gives a meaning to.
+    Raises ``UserError`` for a path that does not exist, leaves the context (with ``..``, as an absolute path or
+    through a symbolic link), or contains characters that are special in COPY.
     """
     check_possible(path, source=source)
     normal = PurePosixPath(path)
@@ -145,12 +145,12 @@ def checked_path(context: Path, path: str, *, source: str) -> str:
     elif not normal.parts:
         problem = "is the whole context; name the folders and files to copy"
     elif NEVER_COPIED & set(normal.parts):
-        problem = "is not copied into images"
+        problem = "is never copied into an image"
     elif _NOT_COPIED_BY_NAME.search(path):
-        problem = 'has a character that cannot be copied by name: one of $ * ? [ ] \\ " or a control character'
+        problem = 'contains a character that COPY cannot handle: one of $ * ? [ ] \\ " or a control character'
     elif not is_in_context(context, str(normal)):
         problem = (
-            "is a symbolic link that leads out of the context, or to nothing"
+            "is a symbolic link that is broken or leads out of the context"
             if any(_is_link(context / at) for at in (normal, *normal.parents))
             else f"does not exist in '{context}'"
         )
@@ -165,9 +165,9 @@ def read_text(
 ) -> str:
     """Return the text of the file ``path`` in ``context``; ``what`` names it in errors, ``limit`` is in bytes.
 
-    ``errors`` says what becomes of bytes that are not UTF-8, as for ``bytes.decode``. Raises
-    ``FileNotFoundError`` when the file does not exist, and ``UserError`` when it lies outside of the context
-    after all links, is no regular file, is larger than ``limit``, is not UTF-8, or cannot be read.
+    ``errors`` says how to treat bytes that are not UTF-8, as in ``bytes.decode``. Raises ``FileNotFoundError`` if
+    the file does not exist, and ``UserError`` if it is outside of the context after following links, is not a
+    regular file, is larger than ``limit``, is not UTF-8, or cannot be read.
     """
     content = read_bytes(context, path, what=what, limit=limit)
     try:
@@ -184,10 +184,10 @@ def read_bytes(context: Path, path: str, *, what: str, limit: int = SMALL_FILE_B
     """Return the content of a file; see ``read_text``."""
     with open_file(context, path, what=what) as stream:
         size = os.fstat(stream.fileno()).st_size
-        # Files of the kernel say that they are empty, and others grow while they are read.
+        # Kernel files report a size of zero, and other files may grow while they are read.
         content = stream.read(limit + 1) if size <= limit else b""
     if max(size, len(content)) > limit:
-        raise UserError(f"{what} is larger than the {limit} bytes that are accepted", file=str(context / path))
+        raise UserError(f"{what} is larger than the limit of {limit} bytes", file=str(context / path))
     return content
 
 
@@ -195,19 +195,19 @@ def read_bytes(context: Path, path: str, *, what: str, limit: int = SMALL_FILE_B
 def open_file(context: Path, path: str, *, what: str) -> Iterator[IO[bytes]]:
     """Yield the file ``path`` in ``context``, opened to read its bytes.
 
-    Raises ``FileNotFoundError`` when it does not exist, and ``UserError`` when it lies outside of the context
-    after all links, is no regular file, or cannot be opened.
+    Raises ``FileNotFoundError`` if the file does not exist, and ``UserError`` if it is outside of the context
+    after following links, is not a regular file, or cannot be opened.
     """
     check_possible(path, source=what)
     place = context / path
     if leads_out(context, path):
         raise UserError(
-            f"{what} is not read, as it is a link that leads out of the context",
+            f"{what} is a link that leads out of the context, so it is not read",
             file=str(place),
             hint=f"Put the file itself into '{context}'.",
         )
     try:
-        # Without blocking, as a pipe waits for a writer that never comes; what it is, is told by the open file.
+        # Opening a pipe would block until a writer comes; the kind of file is checked once it is open.
         descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise
@@ -230,5 +230,5 @@ def _is(test: Callable[[Path], bool], context: Path, path: str) -> bool:
     try:
         return is_possible(path) and test(context / path)
     except (OSError, ValueError):
-        # Such as a folder that may not be entered: nothing there can be read.
+        # For example, a folder without search permission: nothing in it can be read.
         return False

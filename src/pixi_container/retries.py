@@ -1,4 +1,4 @@
-"""What is tried again: trouble that may have passed a moment later, a few times, after growing waits."""
+"""Retry after failures that may be temporary, a few times, with increasing waits."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def retry(
     attempts: int,
     least_wait: Callable[[TroubleT], float] = lambda _: 0,
 ) -> T:
-    """Return what ``attempt`` returns, which is called again when it raises ``on``, ``attempts`` times in all.
+    """Return what ``attempt`` returns, calling it again if it raises ``on``, at most ``attempts`` times in total.
 
-    ``least_wait`` says how many seconds to wait at least after a trouble. Raises the last trouble.
+    ``least_wait`` returns the minimum wait after a failure, in seconds. Raises the last failure.
     """
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 

@@ -1,4 +1,4 @@
-"""Names and lists of others as messages show them: a name may have a megabyte, and a list thousands of names."""
+"""Shorten untrusted names and lists for messages: a name may have a megabyte, and a list thousands of names."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MOST = 30
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:
-    """Return the text, of a longer one its first characters and an ellipsis."""
+    """Return the text, cut to ``longest`` characters including an ellipsis."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return the names with commas between them, of very many the first alone; ``none`` when there is none."""
+    """Return the names separated by commas, only the first of very many; ``none`` if there are none."""
     first = list(islice(names, _MOST + 1))
     return ", ".join([*map(shortened, first[:_MOST]), *(["…"] if len(first) > _MOST else [])]) or "none"

@@ -1,4 +1,4 @@
-"""A limit of processor time for what an input can make arbitrarily slow, such as a regular expression."""
+"""A limit on processor time for work that an input can make arbitrarily slow, such as a regular expression."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class TimeLimitError(Exception):
-    """The block took more processor time than it may."""
+    """The block used more processor time than allowed."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise ``TimeLimitError`` when the block takes more processor time; in a thread beside the main one never.
+    """Raise ``TimeLimitError`` if the block uses more processor time; only in the main thread is there a limit.
 
-    Python's engine for regular expressions looks for signals while it tries: https://docs.python.org/3/library/signal.html
+    Python's regular expression engine checks for signals while it runs: https://docs.python.org/3/library/signal.html
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Versions in their order, by conda's rules, which place a release candidate before its release.
+"""Order versions by conda's rules, which place a release candidate before its release.
 
 Source: https://docs.conda.io/projects/conda/en/stable/user-guide/concepts/pkg-specs.html#version-ordering
 """
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 VersionOrder = tuple[bool, "Version | str"]
 
-# Longer ones nobody writes; what is in none would only cost the parser's time.
+# Anything longer, or with other characters, is not a version and would only cost the parser time.
 _POSSIBLE = re.compile(r"[0-9A-Za-z.!+_-]{1,100}")
 
 
 def version_order(text: str) -> VersionOrder:
-    """Return what sorts a version among others: ``12`` equals ``12.0``, what is no version comes before all."""
+    """Return the sort key of a version: ``12`` equals ``12.0``, and invalid versions sort first."""
     from rattler import Version
     from rattler.exceptions import InvalidVersionError
 

@@ -81,7 +81,7 @@ def test_an_unreachable_registry(step: Step) -> None:
         ({"tags": "type=semver,pattern={{version}}"}, 3, "no tag results from the input 'tags'", "type=sha"),
         ({"include": "../outside"}, 3, "leads out of the context", "relative to 'context'"),
         ({"context": "absent"}, 3, "is not a folder", "'context'"),
-        ({"expose": "http"}, 3, "input 'expose' has the value 'http'", "Accepted"),
+        ({"expose": "http"}, 3, "input 'expose' has an invalid value: 'http'", "Accepted"),
         ({"cuda_version": "11.0"}, 3, "'gpu' is for CUDA 12 or newer, not for 11.0", "'cuda-version'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -232,7 +232,7 @@ def test_the_commit_before_is_gone(project: Project) -> None:
     payload = project.github.push_event(before=before, after=rewritten) | {"before": lost, "forced": True}
     outcome = project.run("push", "refs/heads/main", rewritten, payload)
     decided(outcome, "promote")
-    assert "does not have the commit any more" in outcome.log
+    assert "no longer has the commit" in outcome.log
     assert outcome.outputs["changed"] == "true"
     assert project.tags()["main"] == first
 
@@ -399,7 +399,7 @@ def test_the_api_tells_of_300_files_at_most(project: Project) -> None:
     project.github.git_is_down = True
     many: dict[str, str | bytes | None] = {f"docs/{number}.md": "" for number in range(301)}
     outcome = decided(project.push(many), "promote", "the same inputs")
-    assert "GitHub tells of 300 changed files at most" in outcome.log
+    assert "GitHub lists at most 300 changed files" in outcome.log
     assert outcome.outputs["changed"] == "true"
 
 

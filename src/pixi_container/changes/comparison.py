@@ -1,4 +1,4 @@
-"""What changed: which two states an event compares, and whether a changed file matters to the image."""
+"""Decide which two commits an event compares, and which changed files are relevant to the image."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two states to compare: ``base``, or the tip of ``base_branch``, or the first parent of ``head``.
+    """Two commits to compare: ``head`` with ``base``, the tip of ``base_branch``, or the first parent of ``head``.
 
-    ``pull_request`` is the number of the one whose list of files GitHub has, and ``listed_files`` how many the
-    payload says there are. With ``only_listed`` nothing of the head may be fetched.
+    ``pull_request`` is the number of the pull request whose changed files GitHub lists, and ``listed_files`` their
+    count in the payload. If ``only_listed`` is true, nothing of the head may be fetched.
     """
 
     head: str
@@ -37,11 +37,11 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """The answer. ``files`` are paths from the repository's root, both names of a renamed file.
+    """The changes of an event. ``files`` are relative to the repository's root, with both names of a renamed file.
 
-    ``known`` tells that ``files`` is the whole truth; else everything counts as changed, for ``reason``.
-    ``consulted`` tells whether the event asks at all. ``source`` is ``git``, ``github`` or ``none``. ``relevant``
-    are those of the files that the image depends on, relative to the context.
+    If ``known`` is false, everything counts as changed, for ``reason``; if it is true, ``files`` is complete.
+    ``consulted`` is false for an event that compares nothing. ``source`` is ``git``, ``github`` or ``none``.
+    ``relevant`` are the files that the image depends on, relative to the context.
     """
 
     known: bool
@@ -54,7 +54,7 @@ class Changes:
     relevant: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the changes as JSON values."""
         return {
             "consulted": self.consulted,
             "known": self.known,
@@ -67,26 +67,27 @@ class Changes:
 
 
 def not_consulted(reason: str) -> Changes:
-    """Return the answer of an event that always ships."""
+    """Return the changes of an event that is always shipped, whatever changed."""
     return Changes(known=False, consulted=False, reason=reason)
 
 
 def assumed(reason: str, *, base: str = "", head: str = "") -> Changes:
-    """Return the answer where there is none: everything counts as changed."""
+    """Return changes that could not be determined: everything counts as changed."""
     return Changes(known=False, consulted=True, reason=reason, base=base, head=head)
 
 
 def comparison_for(event: Event) -> Comparison | Changes:
-    """Decide what an event compares, or that there is nothing to compare and why.
+    """Return what an event compares, or ``Changes`` that say why it compares nothing.
 
-    A push compares what the branch was with what it is, and a new branch the default branch; a pull request the
-    first parent of its merge commit with that commit, so that what the base branch got meanwhile does not count.
+    A push compares the branch before and after it; the first push of a branch compares with the default branch. A
+    pull request compares its merge commit with that commit's first parent, so later commits on the base branch do
+    not count.
     """
     comparison = _comparison_for(event)
     if isinstance(comparison, Changes):
         return comparison
     if not _COMMIT.fullmatch(comparison.head) or (comparison.base and not _COMMIT.fullmatch(comparison.base)):
-        return assumed("the event does not say which commits to compare")
+        return assumed("the event does not name the commits to compare")
     return comparison
 
 
@@ -97,14 +98,14 @@ def _comparison_for(event: Event) -> Comparison | Changes:
         base = text_under(event.payload, "merge_group", "base_sha")
         head = text_under(event.payload, "merge_group", "head_sha") or event.sha
         if not base:
-            return assumed("the payload does not say what the merge group is based on", head=head)
+            return assumed("the event payload does not name the merge group's base commit", head=head)
         return Comparison(head=head, base=base)
     if event.name == "push" and not event.tag:
         return _of_push(event)
     if event.tag:
         return not_consulted(f"tag {event.tag} is always shipped")
     what = {"workflow_dispatch": "a manual run", "schedule": "a scheduled run", "local": "a run on this machine"}
-    return not_consulted(f"{what.get(event.name, f'the event {event.name!r}')} does not ask what changed")
+    return not_consulted(f"{what.get(event.name, f'the event {event.name!r}')} does not compare changes")
 
 
 def _of_push(event: Event) -> Comparison | Changes:
@@ -112,7 +113,7 @@ def _of_push(event: Event) -> Comparison | Changes:
     if before and not _NOTHING.fullmatch(before):
         return Comparison(head=head, base=before)
     if not before:
-        return assumed("the payload does not say what the branch was before", head=head)
+        return assumed("the event payload does not name the branch's previous commit", head=head)
     if not event.default_branch or event.branch == event.default_branch:
         return assumed(f"this is the first push of branch {event.branch}", head=head)
     return Comparison(head=head, base_branch=event.default_branch)
@@ -131,7 +132,7 @@ def _of_pull_request(event: Event) -> Comparison | Changes:
     if event.name == "pull_request":
         return comparison
     if event.pull_request is None:
-        return assumed("the payload does not say which pull request it is")
+        return assumed("the event payload does not name the pull request")
     return Comparison(
         head=head,
         base=text_under(request, "base", "sha"),
@@ -144,11 +145,12 @@ def _of_pull_request(event: Event) -> Comparison | Changes:
 
 @dataclass(frozen=True, kw_only=True)
 class Relevance:
-    """Which files matter to the image, relative to the workspace folder.
+    """Which files are relevant to the image.
 
-    ``paths`` are files and folders with all that is in them, ``patterns`` globs of which the last that matches
-    decides, ``!`` in front of one excepts. ``workflow`` is the running workflow's file, from the repository's
-    root, and ``prefix`` the workspace folder's path from there, empty or with a slash at its end.
+    ``paths`` are files, and folders with everything in them; ``patterns`` are globs, of which the last match
+    decides and a leading ``!`` excludes. Both are relative to the workspace folder. ``workflow`` is the running
+    workflow's file and ``prefix`` the workspace folder, empty or with a trailing slash, relative to the
+    repository's root.
     """
 
     paths: tuple[str, ...]
@@ -157,7 +159,7 @@ class Relevance:
     workflow: str = ""
 
     def of(self, files: Iterable[str]) -> tuple[str, ...]:
-        """Return those of ``files`` that matter, relative to the workspace folder, sorted."""
+        """Return the relevant ones of ``files``, relative to the workspace folder, sorted."""
         relevant = set()
         for file in files:
             path = posixpath.relpath(file, self.prefix or ".")
@@ -166,7 +168,7 @@ class Relevance:
         return tuple(sorted(relevant))
 
     def _is_named(self, path: str) -> bool:
-        # A changed submodule or symbolic link is one entry, and what we want may be inside of it.
+        # A changed submodule or symbolic link is one entry, and a relevant path may be inside it.
         if set(path.split("/")) <= {".", ".."}:
             return True
         if path.startswith("../"):
@@ -174,11 +176,11 @@ class Relevance:
         return any(wanted == "." or _within(path, wanted) or _within(wanted, path) for wanted in self.paths)
 
     def _is_matched(self, path: str) -> bool:
-        """Return whether the last pattern that matches includes the path.
+        """Return whether the last matching pattern includes the path.
 
-        The loop is our own, as an exclusion of wcmatch wins wherever it stands. ``DockerIgnore`` has another rule
-        for each part: its patterns are Go's regular expressions, one that matches a folder decides on all below
-        it, and an exception there may lie below a hidden folder.
+        wcmatch alone would let an exclusion win wherever it stands. ``DockerIgnore`` follows different rules: its
+        patterns become Go regular expressions, a pattern that matches a folder covers everything below it, and an
+        exception may be below a hidden folder.
         """
         from wcmatch import glob
 
@@ -196,7 +198,7 @@ class Relevance:
 
 
 def _folder(pattern: str) -> str:
-    """Return the folder in which all that matches lies, empty where it is not named."""
+    """Return the folder that contains everything a pattern matches, empty if the pattern names none."""
     return posixpath.dirname(re.split(r"[*?\[\\]", pattern, maxsplit=1)[0])
 
 

@@ -1,4 +1,4 @@
-"""Finding out what changed: git first, then GitHub's API, else everything counts as changed."""
+"""Determine what changed: with Git, else with GitHub's API, else everything counts as changed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _WORKFLOW = re.compile(r"[^/]+/[^/]+/(?P<path>\.github/workflows/[^/]+)@refs/.+"
 
 
 def find_changes(event: Event, token: str, env: Mapping[str, str], say: Callable[[str], None]) -> Changes:
-    """Return the files that the event changed, or why they are not known; every way to the answer is said.
+    """Return the files that the event changed, or why they are unknown; ``say`` gets a line if Git fails.
 
-    Never raises for what an outage can cause: a wrong "unchanged" would ship an image that lacks a change.
+    Never raises for an outage, and counts everything as changed instead: a wrong "unchanged" would ship an image
+    without the change.
     """
     asked = comparison_for(event)
     if isinstance(asked, Changes):
@@ -50,22 +51,22 @@ def find_changes(event: Event, token: str, env: Mapping[str, str], say: Callable
 
 
 def workspace_prefix(context: Path) -> str | None:
-    """Return the workspace folder's path from the repository's root, with a slash at its end unless it is that.
+    """Return the workspace folder relative to the repository's root: with a trailing slash, empty for the root.
 
-    None where it lies in no checkout.
+    Return None outside of a checkout.
     """
     prefix = checkout_prefix(context)
     return posixpath.join(prefix, "") if prefix else prefix
 
 
 def running_workflow(env: Mapping[str, str]) -> str:
-    """Return the running workflow's file, whose change may be one of our inputs; empty outside of a workflow."""
+    """Return the running workflow's file, which may set inputs of this action; empty outside of a workflow."""
     running = _WORKFLOW.fullmatch(env.get("GITHUB_WORKFLOW_REF", ""))
     return running["path"] if running else ""
 
 
 def known(difference: Difference, source: str) -> Changes:
-    """Make the answer of a difference, told by ``git`` or ``github``."""
+    """Return the changes that a difference from ``source``, which is ``git`` or ``github``, describes."""
     between = f"between {difference.base[:7]} and {difference.head[:7]}"
     count = len(difference.files)
     return Changes(

@@ -1,4 +1,4 @@
-"""Two commits compared by git, fetched alone into a temporary repository: the checkout is left untouched."""
+"""Compare two commits with Git, fetched into a temporary repository: the checkout stays untouched."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _FETCH_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Difference:
-    """The commits that were compared, and every path that differs, both names of a renamed file.
+    """The compared commits and every path that differs, with both names of a renamed file.
 
-    Bytes of a name that are no UTF-8 are surrogates, as in Python's own file functions.
+    Bytes in a name that are not UTF-8 become surrogates, as in Python's own file functions.
     """
 
     base: str
@@ -40,11 +40,11 @@ class Difference:
 
 
 def compare_remote(comparison: Comparison, url: str, token: str, env: Mapping[str, str]) -> Difference:
-    """Fetch exactly the two commits, without any file's content, and compare their trees.
+    """Fetch only the two commits, without file contents, and return the difference of their trees.
 
-    Source of the method: one fetch at depth one needs no history, and a submodule, a rename or an odd name is an
-    entry like any other. ``token`` reaches git by environment alone. Raises ``CommitGoneError`` and
-    ``GitUnavailableError``.
+    A fetch of depth one needs no history, and treats submodules, renames and unusual names like any other entry.
+    ``token`` reaches Git only through the environment. Raises ``CommitGoneError`` if a commit no longer exists,
+    and ``GitUnavailableError`` if Git cannot fetch.
     """
     try:
         with temporary_folder(env) as folder:
@@ -56,8 +56,8 @@ def compare_remote(comparison: Comparison, url: str, token: str, env: Mapping[st
 
 
 def changed_paths(git: Git, base: str, head: str) -> tuple[str, ...]:
-    """Return every path that differs between two commits of a bare repository; raises as ``compare_remote``."""
-    # Settings of the machine, and .gitmodules of a checkout, may say that submodules do not count.
+    """Return every path that differs between two commits of a bare repository; raises like ``compare_remote``."""
+    # The machine's settings, or a checkout's .gitmodules, may hide submodules.
     as_they_are = ("--no-renames", "--ignore-submodules=none", "--no-ext-diff", "--no-textconv")
     arguments = ("-r", "-z", *as_they_are, "--name-only", base, head)
     listed = git.ask("diff-tree", *arguments, seconds=_SECONDS)
@@ -71,8 +71,8 @@ def _compare(comparison: Comparison, url: str, git: Git, authorization: Mapping[
         wanted.append(f"refs/heads/{comparison.base_branch}:refs/heads/base")
     elif comparison.base:
         wanted.append(comparison.base)
-    # The parents come with the second commit of depth; one fetch, as a second one in a shallow repository fails
-    # in some releases of git: https://github.com/actions/runner-images/issues/14633
+    # Depth two includes the parents. Fetch only once: a second fetch into a shallow repository fails in some Git
+    # releases (https://github.com/actions/runner-images/issues/14633).
     depth = "1" if comparison.base or comparison.base_branch else "2"
     scheme = urlsplit(url).scheme
     fetch = partial(
@@ -99,9 +99,9 @@ def _compare(comparison: Comparison, url: str, git: Git, authorization: Mapping[
 
 
 def _authorization(url: str, token: str) -> dict[str, str]:
-    """Return the variables that give git the token as a header of this one server, none for an unencrypted one.
+    """Return variables that make Git send the token to this server only; none if the connection is unencrypted.
 
-    The header goes by variables, as an argument would show in the list of processes:
+    An argument would show in the process list, so the header is passed in variables:
     https://git-scm.com/docs/git-config#ENVIRONMENT
     """
     parts = urlsplit(url)
@@ -110,7 +110,7 @@ def _authorization(url: str, token: str) -> dict[str, str]:
         return {}
     header = "AUTHORIZATION: basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
     key = f"http.{parts.scheme}://{parts.netloc}/.extraheader"
-    # The empty value drops a header that the machine's own configuration may have for this server.
+    # The empty value removes any header that the machine's own configuration has for this server.
     return {
         "GIT_CONFIG_COUNT": "2",
         "GIT_CONFIG_KEY_0": key,
@@ -121,7 +121,10 @@ def _authorization(url: str, token: str) -> dict[str, str]:
 
 
 def compare_revisions(folder: Path, base: str, head: str, env: Mapping[str, str]) -> Difference:
-    """Compare two revisions of the checkout around ``folder``. Raises ``UserError`` for an unknown one."""
+    """Return the difference of two revisions in the checkout around ``folder``.
+
+    Raises ``UserError`` outside of a checkout and for an unknown revision.
+    """
     checkout = checkout_around(folder)
     if checkout is None:
         raise UserError(f"'{folder}' is not in a Git checkout")
@@ -134,6 +137,6 @@ def compare_revisions(folder: Path, base: str, head: str, env: Mapping[str, str]
             if not commit:
                 raise UserError(
                     f"there is no commit {revision!r} in the checkout around '{folder}'",
-                    hint="A shallow clone may lack it: `git fetch --unshallow`.",
+                    hint="If the clone is shallow, run `git fetch --unshallow`.",
                 )
         return Difference(first, second, changed_paths(git, first, second))

@@ -1,4 +1,4 @@
-"""Changed files as GitHub's API tells them, for where git has no access. Its answers have limits without a mark.
+"""Changed files from GitHub's API, used if Git has no access. The API truncates long answers without saying so.
 
 Sources: https://docs.github.com/rest/commits/commits#compare-two-commits (300 files) and
 https://docs.github.com/rest/pulls/pulls#list-pull-requests-files (3,000 files).
@@ -28,9 +28,9 @@ _LONGEST_WAIT_SECONDS = 20
 
 
 def compare_by_github(comparison: Comparison, repository: str, token: str, api_url: str) -> Difference | Changes:
-    """Return the changed files, or the assumption that everything changed where the answer may not be whole.
+    """Return the changed files; if the answer may be incomplete, everything counts as changed.
 
-    Raises ``GithubUnavailableError`` after a bounded number of attempts.
+    Raises ``GithubUnavailableError`` once all attempts have failed.
     """
     import requests
     from github import Auth, Github, GithubException, GithubRetry
@@ -57,7 +57,7 @@ def compare_by_github(comparison: Comparison, repository: str, token: str, api_u
         return _of_commits(asked, comparison)
     except GithubException as error:
         message = object_in(error.data).get("message") or error.message
-        raise GithubUnavailableError(f"GitHub's API answers {error.status}: {message or error}") from error
+        raise GithubUnavailableError(f"GitHub's API answered {error.status}: {message or error}") from error
     except requests.RequestException as error:
         raise GithubUnavailableError(f"GitHub's API cannot be reached: {type(error).__name__}") from error
     finally:
@@ -65,16 +65,16 @@ def compare_by_github(comparison: Comparison, repository: str, token: str, api_u
 
 
 def _of_pull_request(repository: Repository, comparison: Comparison) -> Difference | Changes:
-    assert comparison.pull_request is not None  # noqa: S101 - the caller looked
+    assert comparison.pull_request is not None  # noqa: S101 - checked by the caller
     request = repository.get_pull(comparison.pull_request)
     base, head = comparison.base or request.base.sha, comparison.head
     if comparison.pull_request_head and request.head.sha != comparison.pull_request_head:
-        return assumed("the pull request has got other commits since this event", base=base, head=head)
+        return assumed("the pull request has new commits since this event", base=base, head=head)
     listed = list(request.get_files())
     expected = comparison.listed_files if comparison.listed_files is not None else request.changed_files
     if len(listed) != expected or len(listed) >= _LIST_LIMIT:
         return assumed(
-            f"GitHub lists {len(listed)} of the pull request's {expected} files, which may not be all",
+            f"GitHub lists {len(listed)} of the pull request's {expected} files; the list may be incomplete",
             base=base,
             head=head,
         )
@@ -82,16 +82,14 @@ def _of_pull_request(repository: Repository, comparison: Comparison) -> Differen
 
 
 def _of_commits(repository: Repository, comparison: Comparison) -> Difference | Changes:
-    """Compare two commits; GitHub compares with their common ancestor, which is the same only straight ahead."""
+    """Return the files that differ; GitHub compares with the common ancestor, which must be the base itself."""
     base, head = comparison.base or comparison.base_branch, comparison.head
     answer = repository.compare(base, head)
     base_sha = answer.base_commit.sha
     if answer.status not in {"ahead", "identical"}:
-        return assumed(
-            "the history was rewritten, which GitHub's comparison does not show", base=base_sha, head=head
-        )
+        return assumed("the history was rewritten, so GitHub's comparison is incomplete", base=base_sha, head=head)
     if len(answer.files) >= _COMPARE_LIMIT:
-        return assumed(f"GitHub tells of {_COMPARE_LIMIT} changed files at most", base=base_sha, head=head)
+        return assumed(f"GitHub lists at most {_COMPARE_LIMIT} changed files", base=base_sha, head=head)
     return Difference(base_sha, head, _names(answer.files))
 
 

@@ -1,1 +1,1 @@
-"""What the runner, or the checkout on a laptop, tells of an event, and the files by which a step answers it."""
+"""The event and the checkout, from the runner or from a laptop, and the files in which a step reports results."""

@@ -1,4 +1,4 @@
-"""The commit that is checked out against the event's: the former is built, and tags speak of the latter."""
+"""Compare the checked-out commit, which is built, with the event's commit, which tags and labels name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckedOut:
-    """What is checked out: its commit ``sha``, and its ``repository`` as the checkout's origin names it.
+    """The checked-out commit ``sha``, and the ``repository`` that the checkout's origin names.
 
-    Each is empty where it is not known. ``is_later`` tells that the commit descends from the event's.
+    Each is empty if unknown. ``is_later`` is true if the commit descends from the event's commit.
     """
 
     sha: str = ""
@@ -26,7 +26,7 @@ class CheckedOut:
 
 @dataclass(frozen=True)
 class Spoken:
-    """The ``event`` that tags and labels speak of, what there is to say of it, and what forbids to push."""
+    """The ``event`` that tags and labels name, a ``note`` for the log, and the ``problem`` that forbids a push."""
 
     event: Event
     note: str = ""
@@ -34,26 +34,24 @@ class Spoken:
 
 
 def event_to_speak_of(event: Event, checkout: CheckedOut, *, may_push: bool) -> Spoken:
-    """Have the event speak of the commit that is checked out, where that is another one than its own.
+    """Return the event with the checked-out commit in place of its own, if the two differ.
 
-    A commit that the job made itself, on top of the event's, is on the event's branch as soon as it is pushed. Any
-    other one must not be pushed under tags that name the event's.
+    A commit that the job made on top of the event's commit will be on the event's branch once it is pushed. An
+    image of any other commit must not be pushed under tags that name the event's commit.
     """
     if not checkout.sha or checkout.sha == event.sha or event.name == LOCAL:
         return Spoken(event)
     if checkout.repository and event.repository and checkout.repository.lower() != event.repository.lower():
-        return Spoken(
-            event, f"the checkout is of {checkout.repository}; tags and labels are of {event.repository}"
-        )
+        return Spoken(event, f"the checkout is of {checkout.repository}; tags and labels name {event.repository}")
     differs = f"the checkout is at {checkout.sha[:7]}, while the event '{event.name}' is about {event.sha[:7]}"
     if may_push and not checkout.is_later:
         return Spoken(
             event,
             problem=NotPermittedError(
-                f"{differs}: the image would have the tags of a commit that it is not made of",
-                hint="Leave 'ref' out at actions/checkout and start the workflow on that branch or tag, or set "
+                f"{differs}: the image would get the tags of a commit that it was not built from",
+                hint="Remove 'ref' from actions/checkout and start the workflow on that branch or tag, or set "
                 "'push' to false.",
             ),
         )
-    note = f"{differs}: the image is made of what is checked out, and its labels say so"
+    note = f"{differs}: the image is built from the checked-out commit, and its labels name that commit"
     return Spoken(replace(event, sha=checkout.sha), note)

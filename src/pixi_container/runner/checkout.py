@@ -1,6 +1,6 @@
-"""The local checkout: what a laptop has in place of an event, the date of a commit, and two commits compared.
+"""The local checkout: its state as an event, the date of a commit, and the checked-out commit.
 
-Git reads a copy of the checkout's refs with the checkout's objects beside them, and never its configuration:
+Git runs in a temporary repository with the checkout's refs and objects, never with its configuration:
 https://git-scm.com/docs/gitrepository-layout
 """
 
@@ -29,7 +29,7 @@ _COMMITTER = re.compile(
     r"^committer .*> (?P<seconds>[0-9]{1,11}) (?P<sign>[+-])(?P<hours>\d\d)(?P<minutes>\d\d)$", re.MULTILINE
 )
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-# How objects are named and refs are kept: https://git-scm.com/docs/git-config#Documentation/git-config.txt-extensions
+# The object and ref formats: https://git-scm.com/docs/git-config#Documentation/git-config.txt-extensions
 _EXTENSION = re.compile(
     r"^\s*(objectformat|refstorage)\s*=\s*(sha1|sha256|files|reftable)\s*$", re.MULTILINE | re.IGNORECASE
 )
@@ -40,7 +40,8 @@ _REFS_BYTES = 64 * 1024 * 1024
 class Checkout:
     """A checkout: its folder ``root``, ``git_dir`` with its HEAD, and ``common_dir`` with refs and objects.
 
-    The two differ in a worktree: https://git-scm.com/docs/gitrepository-layout#Documentation/gitrepository-layout.txt-commondir
+    The last two differ in a worktree:
+    https://git-scm.com/docs/gitrepository-layout#Documentation/gitrepository-layout.txt-commondir
     """
 
     root: Path
@@ -49,9 +50,9 @@ class Checkout:
 
 
 def checkout_around(folder: Path) -> Checkout | None:
-    """Return the checkout that ``folder`` is in, None outside of one.
+    """Return the checkout that contains ``folder``, or None.
 
-    Only a ``.git`` makes a checkout: a folder that looks like a bare repository is none.
+    Only ``.git`` marks a checkout: a folder that looks like a bare repository does not count.
     """
     try:
         place = folder.resolve()
@@ -69,7 +70,7 @@ def checkout_around(folder: Path) -> Checkout | None:
 
 
 def checkout_prefix(folder: Path) -> str | None:
-    """Return the path of ``folder`` from the root of the checkout around it, empty for the root, None outside."""
+    """Return the path of ``folder`` in its checkout: empty for the root, None outside of a checkout."""
     checkout = checkout_around(folder)
     if checkout is None:
         return None
@@ -78,9 +79,9 @@ def checkout_prefix(folder: Path) -> str | None:
 
 
 def local_event(folder: Path, env: Mapping[str, str]) -> Event:
-    """Return the state of the checkout around ``folder`` as an event: a tag on HEAD, else the branch.
+    """Return the state of the checkout around ``folder`` as an event; its ref is a tag on HEAD, else the branch.
 
-    Outside of a checkout everything is empty.
+    Outside of a checkout, all fields are empty.
     """
     sha = tag = branch = default = remote = ""
     checkout = checkout_around(folder)
@@ -103,9 +104,9 @@ def local_event(folder: Path, env: Mapping[str, str]) -> Event:
 
 
 def what_is_checked_out(folder: Path, event: Event, env: Mapping[str, str]) -> CheckedOut:
-    """Return the commit that is checked out around ``folder``, and what it is to the event's.
+    """Return the commit checked out around ``folder``, and whether it descends from the event's commit.
 
-    A commit that a job made itself, before this step, descends from the event's.
+    It does if an earlier step of the job made the commit.
     """
     checkout = checkout_around(folder)
     if checkout is None or not _COMMIT_ID.fullmatch(event.sha):
@@ -120,7 +121,7 @@ def what_is_checked_out(folder: Path, event: Event, env: Mapping[str, str]) -> C
 
 
 def commit_date(folder: Path, sha: str, env: Mapping[str, str]) -> datetime | None:
-    """Return the committer's date of ``sha``, or None when the checkout does not have it."""
+    """Return the committer date of ``sha``, or None if the checkout does not have the commit."""
     checkout = checkout_around(folder)
     if checkout is None or not _COMMIT_ID.fullmatch(sha):
         return None
@@ -138,7 +139,7 @@ def commit_date(folder: Path, sha: str, env: Mapping[str, str]) -> datetime | No
 
 
 def source_version(folder: Path, env: Mapping[str, str]) -> str:
-    """Return the checkout's version for Python packages: ``1.2.3``, ``1.2.3.post4+g0123456``, or empty."""
+    """Return the checkout's version for Python packages, such as ``1.2.3.post4+g0123456``, or empty."""
     checkout = checkout_around(folder)
     if checkout is None:
         return ""
@@ -153,12 +154,12 @@ def source_version(folder: Path, env: Mapping[str, str]) -> str:
 
 @contextmanager
 def repository_of(checkout: Checkout, env: Mapping[str, str]) -> Iterator[Git]:
-    """Yield git on a repository of our own with the checkout's refs and objects.
+    """Yield Git on a temporary repository with the checkout's refs and objects.
 
-    What the objects' folder says of alternates is left out, as they may lie anywhere.
+    Alternate object stores are left out, as they may be anywhere on the machine.
     """
     with temporary_folder(env) as folder:
-        # Of what cannot be read git says that it is not there.
+        # Git reports unreadable files as missing.
         with suppress(OSError):
             _lay_out(folder, checkout)
         yield Git(str(folder), env)
@@ -185,7 +186,7 @@ def _lay_out(folder: Path, checkout: Checkout) -> None:
 
 
 def _line(file: Path) -> str:
-    return read_text(file, "", what=f"the file '{file.name}' of Git").strip()
+    return read_text(file, "", what=f"Git's file '{file.name}'").strip()
 
 
 def _text(folder: Path, name: str) -> str:
@@ -193,8 +194,8 @@ def _text(folder: Path, name: str) -> str:
 
 
 def _content(folder: Path, name: str) -> bytes:
-    """Return one of git's own files, whose names of refs are any bytes; empty where none can be read."""
+    """Return one of Git's own files as bytes, as ref names may not be UTF-8; empty if unreadable."""
     try:
-        return read_bytes(folder, name, what=f"the file '{name}' of Git", limit=_REFS_BYTES)
+        return read_bytes(folder, name, what=f"Git's file '{name}'", limit=_REFS_BYTES)
     except (OSError, UserError):
         return b""

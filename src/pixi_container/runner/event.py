@@ -1,4 +1,4 @@
-"""What happened: the GitHub event, or the state of a local checkout, as one value."""
+"""The GitHub event, or the state of a local checkout, as one value."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _MERGE_QUEUE = "refs/heads/gh-readonly-queue/"
 
 @dataclass(frozen=True, kw_only=True)
 class Ref:
-    """A full ``ref`` of Git, such as ``refs/heads/main``, ``refs/tags/v1`` or ``refs/pull/7/merge``.
+    """A full Git ``ref``, such as ``refs/heads/main``, ``refs/tags/v1`` or ``refs/pull/7/merge``.
 
-    Each of its parts is empty where the ref is not of that kind.
+    Each property is empty if the ref is not of that kind.
     """
 
     ref: str = ""
@@ -38,7 +38,7 @@ class Ref:
 
     @property
     def tag(self) -> str:
-        """The git tag's name."""
+        """The Git tag's name."""
         return self._below("refs/tags/")
 
     @property
@@ -54,7 +54,7 @@ class Ref:
 class Event(Ref):
     """One event of GitHub Actions, or ``local`` outside of it.
 
-    ``sha`` is the full commit id, ``repository`` is ``owner/name``; each is empty when it is not known.
+    ``sha`` is the full commit ID, ``repository`` is ``owner/name``; each is empty if unknown.
     Source of the names: https://docs.github.com/actions/reference/workflows-and-actions/variables
     """
 
@@ -69,7 +69,7 @@ class Event(Ref):
 
     @property
     def is_pull_request(self) -> bool:
-        """Whether untrusted code may be at work: nothing is pushed and nobody is logged in."""
+        """Whether this is a pull request, whose code is untrusted: the run pushes nothing and does not log in."""
         return self.name in _PULL_REQUESTS or bool(self.pull_request_name)
 
     @property
@@ -83,7 +83,7 @@ class Event(Ref):
 
     @property
     def is_merge_queue(self) -> bool:
-        """Whether it is about a merge queue's temporary branch, whose commits may never reach the real one.
+        """Whether the event is for a merge queue's temporary branch, whose commits may never be merged.
 
         Source: https://docs.github.com/repositories/configuring-branches-and-merges-in-your-repository/configuring-pull-request-merges/managing-a-merge-queue
         """
@@ -91,36 +91,36 @@ class Event(Ref):
 
     @property
     def may_push(self) -> bool:
-        """Whether this event may publish; what is not known to be safe may not."""
+        """Whether this event may publish; unknown events may not."""
         if self.name == LOCAL:
             return True
         return self.name in _PUSHING and bool(self.branch or self.tag) and not self.is_merge_queue
 
     @property
     def may_use_credentials(self) -> bool:
-        """Whether the checked-out code may run beside credentials.
+        """Whether credentials may be present while the checked-out code runs.
 
-        GitHub itself keeps them from the ``pull_request`` of a fork. Other events that may not push run with
-        every secret, on code that anybody may have written:
+        GitHub itself withholds them from the ``pull_request`` of a fork. Other events that may not push run with
+        all secrets, on code that anyone may have written:
         https://docs.github.com/actions/reference/security/secure-use#understanding-the-risk-of-script-injections
         """
         return self.may_push or self.name == "pull_request"
 
     @property
     def is_known(self) -> bool:
-        """Whether it is decided for this event by name what it may do."""
+        """Whether the rules above name this event."""
         return self.name in _PUSHING | _PULL_REQUESTS | {"merge_group"}
 
     @property
     def default_branch(self) -> str:
-        """The repository's default branch as the payload has it, else empty."""
+        """The repository's default branch, empty if the payload does not have it."""
         return text_under(self.payload, "repository", "default_branch")
 
 
 def event_from_environment(env: Mapping[str, str]) -> Event:
-    """Read the event that a workflow's step is told of by ``GITHUB_*`` variables and the payload file.
+    """Return the event that ``GITHUB_*`` variables and the payload file describe.
 
-    Raises ``UserError`` when the payload file is missing or is no JSON object.
+    Raises ``UserError`` if the payload file is missing or does not contain a JSON object.
     """
     return Event(
         name=env.get("GITHUB_EVENT_NAME", ""),
@@ -147,7 +147,7 @@ def _payload(path: str) -> Mapping[str, Any]:
             hint="GITHUB_EVENT_PATH must name the file that the runner wrote; in a container job, mount it.",
         ) from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"the event payload is not JSON that can be read: {error}", file=path) from error
+        raise UserError(f"the event payload is not valid JSON: {error}", file=path) from error
     if not isinstance(payload, dict):
         raise UserError("the event payload is not a JSON object", file=path)
     return payload

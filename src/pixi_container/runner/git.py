@@ -1,8 +1,8 @@
-"""Git, always on a repository of our own making, so that no configuration, hook or filter of a checkout is obeyed.
+"""Run Git on repositories that this program created, so a checkout's configuration, hooks and filters never apply.
 
-A checkout's ``.git`` may belong to whoever wrote the checked-out code, and a folder with ``HEAD``, ``refs`` and
-``objects`` in it is a repository to git wherever it lies. Either can name programs that git runs. So git is told
-by ``--git-dir`` where to look, and that is a folder that this program made.
+A checkout's ``.git`` may come from whoever wrote the checked-out code, and Git takes any folder with ``HEAD``,
+``refs`` and ``objects`` for a repository. Either can name programs that Git runs. Therefore ``--git-dir`` always
+points to a folder that this program created.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SETTINGS = (
     "log.showSignature=false",
     "safe.bareRepository=explicit",
     "safe.directory=*",
-    # git would send the token to wherever the server redirects to.
+    # Git would send the token to the target of a redirect.
     "http.followRedirects=false",
 )
 _SECONDS = 30
@@ -36,7 +36,7 @@ _GIT = ("git", "--no-pager", *(word for setting in _SETTINGS for word in ("-c", 
 
 
 class Git:
-    """Git on the bare repository ``path``, a folder that this program made."""
+    """Git on the bare repository ``path``, a folder that this program created."""
 
     def __init__(self, path: str, env: Mapping[str, str]) -> None:
         self.path = path
@@ -50,11 +50,11 @@ class Git:
         added: Mapping[str, str] | None = None,
         given: str = "",
     ) -> Finished:
-        """Run one command and return how it ended and what it printed.
+        """Run one command and return its exit code and output.
 
-        ``protocol`` is the one that git may use to reach another repository; by default there is none, so that a
-        missing object is missing (https://git-scm.com/docs/git, GIT_ALLOW_PROTOCOL). Bytes of its output that are
-        not UTF-8 are surrogates. Raises ``ToolUnavailableError`` when git is missing, or does not end in time.
+        ``protocol`` is the only one that Git may use to reach another repository, by default none, so Git does not
+        fetch missing objects (https://git-scm.com/docs/git, GIT_ALLOW_PROTOCOL). Output bytes that are not UTF-8
+        become surrogates. Raises ``ToolUnavailableError`` if Git is missing or does not finish within ``seconds``.
         """
         fixed = {"GIT_ALLOW_PROTOCOL": protocol, "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1"}
         return capture(
@@ -67,7 +67,7 @@ class Git:
         )
 
     def read(self, *arguments: str, given: str = "") -> str:
-        """Return what a command prints, trimmed; empty when it fails."""
+        """Return the trimmed output of a command, empty if it fails."""
         done = self.run(*arguments, given=given)
         return done.output.strip() if done.code == 0 else ""
 
@@ -78,10 +78,10 @@ class Git:
         protocol: str = "none",
         added: Mapping[str, str] | None = None,
     ) -> str:
-        """Return what a command prints, to the byte.
+        """Return the exact output of a command.
 
-        Raises ``CommitGoneError`` when git says that a commit does not exist any more, and ``GitUnavailableError``
-        when it fails in another way.
+        Raises ``CommitGoneError`` if Git reports that a commit no longer exists, and ``GitUnavailableError`` if
+        the command fails for another reason.
         """
         try:
             done = self.run(*arguments, seconds=seconds, protocol=protocol, added=added)
@@ -91,5 +91,5 @@ class Git:
             return done.output
         said = " ".join(done.errors.split())[-_QUOTED_CHARACTERS:]
         if _GONE.search(done.errors):
-            raise CommitGoneError(f"the repository does not have the commit any more ({said})")
+            raise CommitGoneError(f"the repository no longer has the commit ({said})")
         raise GitUnavailableError(f"git {arguments[0]} failed: {said or f'exit code {done.code}'}")

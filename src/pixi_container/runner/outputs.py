@@ -1,4 +1,4 @@
-"""The files by which a runner takes outputs and the job summary; on a laptop there are none, and nothing happens.
+"""The files in which a runner expects outputs and the job summary; on a laptop there are none to write.
 
 Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#environment-files
 """
@@ -18,20 +18,22 @@ if TYPE_CHECKING:
 def write_outputs(outputs: Mapping[str, str]) -> None:
     """Append the outputs to the file that ``GITHUB_OUTPUT`` names.
 
-    Raises ``UserError`` when it cannot be written.
+    Raises ``UserError`` if the file cannot be written.
     """
     if os.environ.get("GITHUB_OUTPUT"):
         from actions_toolkit.file_command import prepare_key_value_message
 
         lines = "\n".join(prepare_key_value_message(name, value) for name, value in outputs.items())
         if trouble := _append("GITHUB_OUTPUT", lines):
-            raise UserError(f"the outputs could not be written: {trouble}", hint="What was done is in the log.")
+            raise UserError(
+                f"the outputs could not be written: {trouble}", hint="The log shows what the run did before this."
+            )
 
 
 def write_summary(markdown: str) -> str:
-    """Append to the job summary that ``GITHUB_STEP_SUMMARY`` names; return why it could not be, else nothing.
+    """Append to the job summary that ``GITHUB_STEP_SUMMARY`` names; return a warning if that fails, else empty.
 
-    What it tells of is done already, so that a missing file is no failure.
+    The work that the summary describes is done, so a missing file does not fail the run.
     """
     trouble = _append("GITHUB_STEP_SUMMARY", markdown) if os.environ.get("GITHUB_STEP_SUMMARY") else ""
     return f"the job summary could not be written: {trouble}" if trouble else ""
@@ -42,7 +44,7 @@ def _append(variable: str, text: str) -> str:
 
     file = Path(os.environ[variable])
     if not file.exists():
-        return f"there is no file '{file}', which {variable} names"
+        return f"there is no file '{file}' ({variable})"
     try:
         issue_file_command(variable.removeprefix("GITHUB_"), text)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Tags, labels and annotations in docker/metadata-action's language, computed without any look-up."""
+"""Tags, labels and annotations in docker/metadata-action's syntax, computed without any lookup."""
 
 from pixi_container.tags.compute import Metadata, compute
 from pixi_container.tags.defaults import default_tags

@@ -1,4 +1,4 @@
-"""What each type of rule makes of the facts, before prefix and suffix."""
+"""The value that each type of tag rule derives from the facts, before prefix and suffix."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _PATTERN_SECONDS = 2
 
 @dataclass(frozen=True)
 class Candidate:
-    """A tag in the making.
+    """A tag before prefix and suffix are added.
 
-    ``value`` is empty when the rule does not fire, ``latest`` says whether ``latest=auto`` means yes, and
-    ``note`` tells why a rule that was meant to fire gave nothing.
+    ``value`` is empty if the rule does not apply. ``latest`` says whether ``latest=auto`` adds the tag ``latest``.
+    ``note`` explains why a rule that should have applied produced no tag.
     """
 
     value: str = ""
@@ -34,7 +34,7 @@ class Candidate:
 
 
 def candidate(rule: Rule, facts: Facts) -> Candidate:
-    """Apply an enabled rule to the facts."""
+    """Return the candidate that an enabled rule derives from the facts."""
     return _TYPES[rule.type](rule, facts)
 
 
@@ -56,10 +56,10 @@ def _version(rule: Rule, facts: Facts) -> Candidate:
         if groups:
             text = next((group for group in groups[1:2] if group is not None), groups[0] or "")
         else:
-            note = f"{rule.search.source!r} does not match {text!r}, which is taken as it is"
+            note = f"{rule.search.source!r} does not match {text!r}, which is used as is"
     version = SCHEMES[rule.type](text.replace("/", "-"))
     if version is None:
-        return Candidate(note=f"{text!r} is no {rule.type} version")
+        return Candidate(note=f"{text!r} is not a valid {rule.type} version")
     if version.stable or rule.pattern.is_raw:
         return Candidate(rule.pattern.render(facts, version.variables), version.stable, version, note)
     return Candidate(version.variables["version"], latest=False, version=version, note=note)
@@ -74,7 +74,7 @@ def _match(rule: Rule, facts: Facts) -> Candidate:
         return Candidate(note=f"{rule.search.source!r} does not match {text!r}")
     group = groups[rule.group] if rule.group < len(groups) else None
     if group is None:
-        return Candidate(note=f"{rule.search.source!r} has no group {rule.group} in {text!r}")
+        return Candidate(note=f"group {rule.group} of {rule.search.source!r} matches nothing in {text!r}")
     return Candidate(group, latest=True)
 
 
@@ -85,7 +85,7 @@ def _groups(rule: Rule, search: Search, text: str) -> list[str | None]:
     except TimeLimitError as error:
         raise rule.entry.error(
             f"the pattern {search.source!r} takes more than {_PATTERN_SECONDS} s on {text!r}",
-            "Take out repetitions of repetitions, such as (a+)+.",
+            "Remove nested repetitions, such as (a+)+.",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""From facts and inputs to tags, labels and annotations."""
+"""Compute tags, labels and annotations from facts and inputs."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LATEST = "latest"
 
 @dataclass(frozen=True)
 class Metadata:
-    """What an image is called and what it says of itself.
+    """Tags, labels and annotations of an image.
 
-    ``version`` is the first of ``tag_names``; ``tags`` are ``image:tag``, image by image, or the bare tags where
-    the input names no image. ``annotations`` are ``level:key=value``. ``notes`` tell of rules that gave nothing
-    although they were meant to.
+    ``version`` is the first of ``tag_names``. ``tags`` are ``image:tag``, image by image, or bare tags if the
+    input names no image. ``annotations`` are ``level:key=value``. ``notes`` explain rules that should have applied
+    but produced nothing.
     """
 
     version: str
@@ -43,7 +43,7 @@ class Metadata:
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return the outputs by their names, ready for ``json.dumps``."""
+        """Return the outputs by name, ready for ``json.dumps``."""
         lists: dict[str, Any] = {
             "tags": list(self.tags),
             "tag-names": list(self.tag_names),
@@ -64,11 +64,11 @@ def compute(
     annotation_levels: str = "",
     published: Collection[str] | None = None,
 ) -> Metadata:
-    """Compute all metadata from the texts of the inputs.
+    """Return all metadata, computed from the raw text of the inputs.
 
-    ``published`` are the tags that the registry already has, None when that is not known; ``latest=auto``
-    leaves ``latest`` alone when a higher stable version is among them. Raises ``UserError`` for whatever is
-    malformed in an input and for a tag or image name that a registry would refuse.
+    ``published`` are the tags that the registry already has, or None if unknown. If they include a higher stable
+    version, ``latest=auto`` does not move ``latest``. Raises ``UserError`` for a malformed input, and for a tag or
+    image name that a registry would refuse.
     """
     names = image_names(images)
     chosen = flavor_of(flavor)
@@ -118,7 +118,7 @@ def _tag_names(
                 higher = _higher(made, rule, published or (), sanitised(prefix), sanitised(suffix))
                 if higher:
                     latest = False
-                    notes.append(f"{LATEST} stays where it is: the registry has {higher}")
+                    notes.append(f"{LATEST} is not moved: the registry has a higher version, {higher}")
         name = sanitised(f"{prefix}{made.value}{suffix}")
         if problem := tag_problem(name):
             raise rule.entry.error(f"the tag {name!r} {problem}", _tag_hint(facts))
@@ -145,14 +145,14 @@ def _latest(flavor: Flavor, facts: Facts) -> str:
 
 
 def _higher(made: Candidate, rule: Rule, published: Collection[str], prefix: str, suffix: str) -> str:
-    """Name a published stable version of the same scheme, prefix and suffix that is higher, else nothing."""
+    """Return a published tag with the same scheme, prefix and suffix and a higher stable version, else empty."""
     if made.version is None:
         return ""
     for tag in sorted(published):
         if len(tag) < len(prefix) + len(suffix) or not (tag.startswith(prefix) and tag.endswith(suffix)):
             continue
         other = SCHEMES[rule.type](tag[len(prefix) : len(tag) - len(suffix)])
-        # A lone number is a date or a moving major version.
+        # A single number is a date or a floating major version.
         if other and other.stable and other.components > 1 and other.order > made.version.order:
             return tag
     return ""
@@ -161,5 +161,5 @@ def _higher(made: Candidate, rule: Rule, published: Collection[str], prefix: str
 def _tag_hint(facts: Facts) -> str:
     return (
         f"A tag has at most {MAX_TAG} characters and starts with a letter, a digit or '_'. The ref is"
-        f" {facts.ref!r}; an expression that does not fit it, such as {{{{branch}}}} for a git tag, is empty."
+        f" {facts.ref!r}; an expression that does not apply to it, such as {{{{branch}}}} for a Git tag, is empty."
     )

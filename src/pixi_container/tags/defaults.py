@@ -1,4 +1,4 @@
-"""The tags of an image whose user asked for none."""
+"""The default tags, for an empty input ``tags``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def default_tags(facts: Facts) -> str:
-    """Return the entries that stand for an empty input ``tags``, in the same language.
+    """Return the entries that replace an empty input ``tags``, in the same syntax.
 
-    A pull request is ``pr-<n>``; a git tag that is a version is that version and ``major.minor``; the default
-    branch is its name; all but pull requests are ``sha-<short>`` too. Stable versions are ``latest`` by the
-    flavor's own rule, and the default branch by ``default_is_latest``.
+    A pull request gets ``pr-<n>``. A Git tag that is a version gets that version and ``major.minor``; the default
+    branch gets its name. Everything except a pull request also gets ``sha-<short>``. Stable versions get
+    ``latest`` by the flavor's own rule, the default branch by ``default_is_latest``.
     """
     if facts.is_pull_request:
         return "type=ref,event=pr"
@@ -31,5 +31,5 @@ def default_tags(facts: Facts) -> str:
 
 
 def default_is_latest(facts: Facts) -> bool:
-    """Whether an empty input ``tags`` makes a commit ``latest`` because it is on the default branch."""
+    """Return whether an empty input ``tags`` gives a commit ``latest`` because it is on the default branch."""
     return bool(facts.branch) and facts.branch == facts.default_branch and not facts.is_pull_request

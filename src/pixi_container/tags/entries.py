@@ -1,4 +1,4 @@
-"""Lists of entries: one a line, each a CSV record of attributes, with the line known for errors."""
+"""Lists of entries, one per line; each is a CSV record of attributes and knows its line number for errors."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _ATTRIBUTE = re.compile(r"\s*(?P<name>[A-Za-z][\w-]*)\s*=(?P<value>.*)", re.DOTA
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of an input: the text without its wrapping quotes, and the line it starts on, from one."""
+    """One entry of an input: its text without enclosing quotes, and the line it starts on, counted from one."""
 
     input: str
     line: int
     text: str
 
     def error(self, problem: str, hint: str = "") -> UserError:
-        """Name the place of a problem: which line of which input."""
+        """Return the error for a problem in this entry; it names the input and the line."""
         return UserError(f"input {self.input!r}, line {self.line}: {problem}\n  {self.text}", hint=hint)
 
     def attributes(self) -> list[tuple[str, str]]:
-        r"""Split into names and values; a field without a name has an empty one.
+        r"""Return the attributes as names and values; a field without ``name=`` has an empty name.
 
-        Names are lower-cased, both sides are stripped, a value may itself hold ``=``. A value with a comma
-        must be quoted as CSV has it: ``"pattern=v(\d{1,3})"``. Raises ``UserError`` for malformed quotes.
+        Names are lower-cased, names and values are stripped, and a value may contain ``=``. A value with a comma
+        must be quoted as in CSV: ``"pattern=v(\d{1,3})"``. Raises ``UserError`` for malformed quotes.
         """
         fields = _record(self, [self.text])[0]
         attributes = []
@@ -44,9 +44,9 @@ class Entry:
 
 
 def entries(text: str, name: str) -> list[Entry]:
-    """Read the list that the input ``name`` gives, leaving out blank lines and lines that start with ``#``.
+    """Return the entries of the input ``name``, without blank lines and lines that start with ``#``.
 
-    An entry that is quoted as a whole may hold line breaks. Raises ``UserError`` for a quote without an end.
+    An entry in quotes may contain line breaks. Raises ``UserError`` for an unterminated quote.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     listed = []
@@ -66,7 +66,7 @@ def entries(text: str, name: str) -> list[Entry]:
 
 
 def accepted(word: str, words: Collection[str]) -> str:
-    """Say what is accepted instead of ``word``, and what is most like it."""
+    """Return a hint that lists the accepted words and suggests the one closest to ``word``."""
     return f"Accepted: {', '.join(words)}{did_you_mean(word, words) or '.'}"
 
 
@@ -77,5 +77,5 @@ def _record(entry: Entry, lines: list[str]) -> tuple[list[str], int]:
     except csv.Error as error:
         raise entry.error(
             f"malformed quotes ({error})",
-            'Quote a whole attribute, and double the quotes inside: "pattern=a,""b""".',
+            'Quote the whole attribute and double any quotes inside it: "pattern=a,""b""".',
         ) from error

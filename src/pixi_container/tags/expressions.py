@@ -1,4 +1,4 @@
-"""Expressions: the part of Handlebars that tags, labels and annotations are written with."""
+"""Expressions: the subset of Handlebars that tags, labels and annotations may use."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pixi_container.tags.facts import Facts
 
 DATES = ("date", "commit_date")
-OURS = ("environment", "cuda", "pixi", "base", "fingerprint")
+OF_THE_IMAGE = ("environment", "cuda", "pixi", "base", "fingerprint")
 GLOBAL = (
-    "branch", "tag", "sha", "base_ref", "is_default_branch", "is_not_default_branch", *DATES, *OURS,
+    "branch", "tag", "sha", "base_ref", "is_default_branch", "is_not_default_branch", *DATES, *OF_THE_IMAGE,
 )  # fmt: skip
 
 _STRING = r"""'(?:\\'|[^'])*'|"(?:\\"|[^"])*\""""
@@ -39,7 +39,7 @@ _OPTION = re.compile(rf"([A-Za-z_]\w*)\s*=\s*({_STRING})", re.ASCII)
 
 @dataclass(frozen=True)
 class Expression:
-    """One ``{{name}}``; of a date, with its moment.js format and time zone."""
+    """One ``{{name}}``; a date also has its moment.js format and time zone."""
 
     name: str
     form: str = ""
@@ -48,7 +48,7 @@ class Expression:
 
 @dataclass(frozen=True)
 class Template:
-    """Text with expressions in it, read and checked."""
+    """A text with expressions, parsed and validated."""
 
     entry: Entry
     parts: tuple[str | Expression, ...]
@@ -59,9 +59,9 @@ class Template:
         return self.parts == (Expression("raw"),)
 
     def render(self, facts: Facts, variables: Mapping[str, str] | None = None) -> str:
-        """Fill in the facts, and first of all ``variables``. Nothing is escaped.
+        """Return the text with every expression replaced by its value; ``variables`` take precedence over facts.
 
-        Raises ``UserError`` for an expression of this action whose value is not known here.
+        Nothing is escaped. Raises ``UserError`` for an expression of this action whose value is unknown here.
         """
         variables = variables or {}
         text = ""
@@ -76,7 +76,7 @@ class Template:
 
 
 def template(text: str, entry: Entry, variables: Collection[str] = ()) -> Template:
-    """Read a text that may use the global expressions and ``variables``.
+    """Parse a text that may use the global expressions and ``variables``.
 
     Raises ``UserError`` for a malformed or unknown expression and for an unknown time zone.
     """
@@ -87,7 +87,7 @@ def template(text: str, entry: Entry, variables: Collection[str] = ()) -> Templa
         if not match:
             raise entry.error(
                 f"malformed expression at {text[start:]!r}",
-                "An expression is {{name}}, or {{date 'format' tz='zone'}} with its values in quotes.",
+                "Write {{name}}, or {{date 'format' tz='zone'}} with the values in quotes.",
             )
         parts += [text[position:start]] if start > position else []
         parts.append(_expression(match, entry, (*variables, *GLOBAL)))
@@ -131,13 +131,13 @@ def _zone(name: str, entry: Entry) -> tzinfo:
         return ZoneInfo(zones[name.lower()])
     raise entry.error(
         f"unknown time zone {name!r}{did_you_mean(name, zones.values())}",
-        "Accepted: the names of the IANA time zone database, such as 'Europe/Berlin'.",
+        "Accepted: names from the IANA time zone database, such as 'Europe/Berlin'.",
     )
 
 
 def _value(expression: Expression, facts: Facts, entry: Entry) -> str:
     name = expression.name
-    if name in OURS:
+    if name in OF_THE_IMAGE:
         if name not in facts.expressions:
             raise _unknown_here(name, entry)
         return facts.expressions[name]
@@ -157,5 +157,5 @@ def _value(expression: Expression, facts: Facts, entry: Entry) -> str:
 def _unknown_here(name: str, entry: Entry) -> UserError:
     return entry.error(
         f"the value of {{{{{name}}}}} is not known here",
-        "It comes from the workspace's lock: run this where pixi.toml and pixi.lock are.",
+        "It comes from the workspace: run the command in the folder with pixi.toml and pixi.lock.",
     )

@@ -1,4 +1,4 @@
-"""Everything that the language of tags may look at, as one pure value."""
+"""Everything that tag rules and expressions may use, as one pure value."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
     from pixi_container.runner.event import Event
 
-# metadata-action holds that these events always run for the default branch's last commit.
+# docker/metadata-action assumes that these events always run on the latest commit of the default branch.
 _EVENTS_OF_THE_DEFAULT_BRANCH = ("create", "discussion", "issues", "schedule")
 
-# What GitHub answers when it finds a licence text that it cannot name.
+# GitHub's answer for a licence that it does not recognise.
 _UNNAMED_LICENCE = "NOASSERTION"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """What labels say about the repository; each field is empty when it is not known.
+    """The repository as labels describe it; unknown fields are empty.
 
-    ``full_name`` is ``owner/name`` and ``licence`` an SPDX identifier.
+    ``full_name`` is ``owner/name``; ``licence`` is an SPDX identifier.
     """
 
     full_name: str = ""
@@ -44,10 +44,10 @@ class Repository:
 class Facts(Ref):
     """The event, the commit and the repository behind an image.
 
-    ``ref`` is a full ref; of every pull request, ``pull_request_target`` included, it is
-    ``refs/pull/<n>/merge``. ``base_ref`` and ``default_branch`` are short names. ``commit_date`` and ``now``
-    are aware. ``expressions`` holds the values of this action's own expressions. A ``pull_request_head_sha``
-    that is not empty stands in for ``sha`` in tags and labels.
+    ``ref`` is a full ref; for every pull request, including ``pull_request_target``, it is
+    ``refs/pull/<n>/merge``. ``base_ref`` and ``default_branch`` are short names. ``commit_date`` and ``now`` have
+    a time zone. ``expressions`` holds the values of this action's own expressions. A non-empty
+    ``pull_request_head_sha`` replaces ``sha`` in tags and labels.
     """
 
     event_name: str
@@ -65,7 +65,7 @@ class Facts(Ref):
 
     @property
     def is_pull_request(self) -> bool:
-        """Whether the image is made for a pull request, which publishes nothing."""
+        """Whether the image belongs to a pull request, which never publishes."""
         return (
             self.event_name.startswith("pull_request")
             or self.pull_request is not None
@@ -74,7 +74,7 @@ class Facts(Ref):
 
     @property
     def is_default_branch(self) -> bool:
-        """The meaning of ``{{is_default_branch}}``: never true for a pushed git tag."""
+        """The value of ``{{is_default_branch}}``; never true for a pushed Git tag."""
         if not self.ref.removeprefix("refs/heads/"):
             return False
         on_it = bool(self.branch) and self.branch == self.default_branch
@@ -82,7 +82,7 @@ class Facts(Ref):
 
     @property
     def revision(self) -> str:
-        """The full id of the commit that tags and labels speak of."""
+        """The full ID of the commit that tags and labels name."""
         return self.pull_request_head_sha or self.sha
 
     @property
@@ -99,13 +99,13 @@ def facts_from(
     expressions: Mapping[str, str],
     env: Mapping[str, str] | None = None,
 ) -> Facts:
-    """Take the facts out of an event, with no look-up anywhere else.
+    """Return the facts of an event, without any lookup.
 
     ``env`` may hold ``DOCKER_METADATA_PR_HEAD_SHA``, ``DOCKER_METADATA_SHORT_SHA_LENGTH``,
     ``DOCKER_METADATA_ANNOTATIONS_LEVELS`` and
-    ``SOURCE_DATE_EPOCH`` (seconds, https://reproducible-builds.org/specs/source-date-epoch/), which stands in
-    for ``now``. Where ``commit_date`` is None it comes from the payload, else it is ``now``.
-    Raises ``UserError`` when one of the variables is malformed.
+    ``SOURCE_DATE_EPOCH`` (seconds, https://reproducible-builds.org/specs/source-date-epoch/), which replaces
+    ``now``. If ``commit_date`` is None, it comes from the payload, or is ``now`` if the payload has none.
+    Raises ``UserError`` if one of the variables is malformed.
     """
     env = env or {}
     now = _source_date(env) or now
@@ -136,7 +136,7 @@ def facts_from(
 
 
 def commit_date_in(event: Event) -> datetime | None:
-    """When the event's commit was made, as far as the payload says."""
+    """Return the date of the event's commit, or None if the payload does not have it."""
     return _commit_date(event.payload, event.sha)
 
 
@@ -150,7 +150,7 @@ def _commit_date(payload: Mapping[str, Any], sha: str) -> datetime | None:
 
 def _timestamp(text: str) -> datetime | None:
     try:
-        # Python 3.10 does not know the letter for UTC.
+        # Python 3.10 does not accept "Z" for UTC.
         when = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None
@@ -185,7 +185,7 @@ def _source_date(env: Mapping[str, str]) -> datetime | None:
         return datetime.fromtimestamp(int(epoch), timezone.utc)
     except (ValueError, OverflowError, OSError) as error:
         raise UserError(
-            f"SOURCE_DATE_EPOCH is {epoch!r}", hint="It must be whole seconds since 1970-01-01 UTC."
+            f"SOURCE_DATE_EPOCH is {epoch!r}", hint="It must be a whole number of seconds since 1970-01-01 UTC."
         ) from error
 
 
@@ -195,6 +195,6 @@ def _short_sha_length(env: Mapping[str, str]) -> int:
         return Facts.short_sha_length
     if not (length.isascii() and length.isdigit() and len(length) < 4 and int(length) > 0):
         raise UserError(
-            f"DOCKER_METADATA_SHORT_SHA_LENGTH is {length!r}", hint="It must be a whole number above zero."
+            f"DOCKER_METADATA_SHORT_SHA_LENGTH is {length!r}", hint="It must be a whole number from 1 to 999."
         )
     return int(length)

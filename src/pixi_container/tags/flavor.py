@@ -1,4 +1,4 @@
-"""The input `flavor`: what goes for every tag."""
+"""The input ``flavor``: settings that apply to every tag."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EMPTY = Template(Entry("flavor", 0, ""), ())
 
 @dataclass(frozen=True, kw_only=True)
 class Flavor:
-    """``latest`` is ``auto``, ``true`` or ``false``; by ``…_on_latest`` the affix goes on ``latest`` too."""
+    """``latest`` is ``auto``, ``true`` or ``false``; ``…_on_latest`` applies the affix to ``latest`` as well."""
 
     latest: str = "auto"
     prefix: Template = _EMPTY
@@ -26,7 +26,7 @@ class Flavor:
 
 
 def flavor_of(text: str) -> Flavor:
-    """Read the input ``flavor``; what is not given keeps its default. Raises ``UserError`` when malformed."""
+    """Parse the input ``flavor``; settings not given keep their defaults. Raises ``UserError`` if malformed."""
     latest = "auto"
     affixes = {"prefix": _EMPTY, "suffix": _EMPTY}
     on_latest = {"prefix": False, "suffix": False}

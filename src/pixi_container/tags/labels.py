@@ -1,4 +1,4 @@
-"""Labels and annotations: OCI's keys from the facts, and the user's own over them.
+"""Labels and annotations: OCI's keys from the facts, overridden by user-supplied entries.
 
 Source of the keys: https://github.com/opencontainers/image-spec/blob/main/annotations.md
 """
@@ -24,18 +24,18 @@ LEVELS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
 _KEY = re.compile(r"[^\s\"'=\x00-\x1f\x7f]+")
 _LEVEL = re.compile(r"(?P<name>[a-z-]+)(?:\[[a-z0-9]+(?:/[a-z0-9.]+){1,2}\])?")
 
-# The order of JavaScript's localeCompare among the characters that keys are made of.
+# JavaScript's localeCompare order for the characters that occur in keys.
 _COLLATION = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def labels_of(
     facts: Facts, version: str, text: str, name: str = "labels"
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the labels by key, sorted, and notes; entries of the input ``name`` win over what the facts say.
+    """Return the labels sorted by key, and notes; entries of the input ``name`` override the facts.
 
-    Facts that are not known, or of white space and control characters alone, give no label. An entry without
-    ``=`` gives none either, and a note: the original drops it in silence. Raises ``UserError`` for a key that no
-    label can have.
+    Facts that are unknown, or contain only white space and control characters, produce no label. An entry without
+    ``=`` produces a note instead of a label; docker/metadata-action drops it silently. Raises ``UserError`` for an
+    invalid key.
     """
     repository = facts.repository
     known = {
@@ -48,7 +48,7 @@ def labels_of(
         "licenses": repository.licence,
         "version": version,
     }
-    # A payload's text is anybody's, and a label is a line of an output.
+    # Anyone can write the payload's text, and each label is one line of an output.
     lines = {f"org.opencontainers.image.{key}": _one_line(value) for key, value in known.items()}
     labels = {key: value for key, value in lines.items() if value.strip()}
     notes: list[str] = []
@@ -56,7 +56,7 @@ def labels_of(
         key, separator, value = template(entry.text, entry).render(facts).partition("=")
         key = key.strip()
         if not separator:
-            notes.append(f"input {name!r}, line {entry.line}: {entry.text!r} is not key=value and gives nothing")
+            notes.append(f"input {name!r}, line {entry.line}: {entry.text!r} is not key=value and is ignored")
             continue
         if not _KEY.fullmatch(key):
             raise entry.error(f"{entry.text!r} is not key=value", "Write key=value; the value may be empty: key=.")
@@ -67,9 +67,9 @@ def labels_of(
 def annotations_of(values: Mapping[str, str], levels: str) -> tuple[str, ...]:
     """Return ``level:key=value`` for each of the comma-separated levels in turn.
 
-    Without levels it is ``manifest``, and the description on the index too, where ghcr.io reads it.
+    Without levels, annotations are on the manifest; the description is also on the index, where ghcr.io reads it.
 
-    A level is one of ``LEVELS``, which may end in ``[os/architecture]``; others raise ``UserError``.
+    A level is one of ``LEVELS``, optionally followed by ``[os/architecture]``; others raise ``UserError``.
     Source: https://docs.docker.com/build/metadata/annotations/#specify-annotation-level
     """
     if not levels.strip():
@@ -93,7 +93,7 @@ def _timestamp(facts: Facts) -> str:
 
 
 def _collation(key: str) -> tuple[list[tuple[int, str]], str]:
-    # Small and capital letters differ only where nothing else does, and then the small ones come first.
+    # Case only breaks ties, and lower case comes first.
     order = [
         (_COLLATION.find(char), char) if char in _COLLATION else (len(_COLLATION), char) for char in key.lower()
     ]

@@ -1,6 +1,6 @@
-"""Dates in the format of moment.js, in its default English locale.
+"""Date formatting as in moment.js, in its default English locale.
 
-Source of the tokens and their meaning: https://momentjs.com/docs/#/displaying/format/
+Source of the tokens: https://momentjs.com/docs/#/displaying/format/
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-# Not strftime's names: those follow the process's locale.
+# strftime's names would depend on the process's locale.
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July",
     "August", "September", "October", "November", "December",
@@ -34,9 +34,9 @@ _LONG_FORMATS = {
 
 
 def moment(when: datetime, pattern: str) -> str:
-    """Write an aware date as ``moment(when).format(pattern)`` does.
+    """Return a date, which must have a time zone, formatted as by ``moment(when).format(pattern)``.
 
-    Text in ``[brackets]``, a token after a backslash and all that is no token stand for themselves.
+    Text in ``[brackets]``, a token after a backslash, and everything that is not a token are copied as is.
     """
     expanded = _LONG.sub(lambda match: _LONG_FORMATS.get(match[0], match[0]), pattern)
     return _TOKEN.sub(lambda token: _write(when, token), expanded)
@@ -64,7 +64,7 @@ def _day_of_year(when: datetime) -> int:
 
 
 def _week(when: datetime) -> tuple[int, int]:
-    """Return year and week where weeks start on Sunday and the first one holds the first of January."""
+    """Return year and week number; weeks start on Sunday, and week one contains the first of January."""
     saturday = when.toordinal() + 6 - _weekday(when)
     first = when.replace(month=1, day=1)
     if saturday > first.replace(month=12, day=31).toordinal():

@@ -1,4 +1,4 @@
-"""JavaScript's regular expressions, as `type=match` and `match=` take them, on Python's engine."""
+"""JavaScript regular expressions, for ``type=match`` and ``match=``, run by Python's engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _SLASHED = re.compile(r"/(?P<body>.+)/(?P<flags>.*)", re.DOTALL)
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "d": 0, "g": 0, "u": 0, "y": 0}
 
-# Where the two grammars part. Escapes and classes are taken whole, so that nothing in them is misread.
+# Where the two grammars differ. Escapes and classes match as a whole, so nothing inside them is misread.
 _DIFFERENCES = re.compile(
     r"""\\k<(?P<reference>\w+)>
       | \\(?P<letter>[AZ])
@@ -30,7 +30,7 @@ _DIFFERENCES = re.compile(
 
 @dataclass(frozen=True)
 class Search:
-    """A compiled pattern, with what of its flags Python has no word for."""
+    """A compiled pattern, with the flags that Python does not have."""
 
     source: str
     compiled: re.Pattern[str]
@@ -46,28 +46,28 @@ class Search:
 
 
 def search(text: str, entry: Entry, *, slashes: bool = False) -> Search:
-    """Read a pattern; with ``slashes`` also the form ``/pattern/flags``.
+    """Compile a pattern; with ``slashes``, the form ``/pattern/flags`` is accepted as well.
 
-    Raises ``UserError`` for what is no pattern or cannot be said to Python's engine.
+    Raises ``UserError`` for an invalid pattern, and for one that Python's engine cannot express.
     """
     slashed = _SLASHED.fullmatch(text) if slashes else None
     body, flags = (slashed["body"], slashed["flags"]) if slashed else (text, "")
     for flag in flags:
         if flag not in _FLAGS:
             raise entry.error(f"unknown flag {flag!r} in pattern {text!r}", f"Accepted: {', '.join(_FLAGS)}.")
-    # JavaScript's \d, \w and \b know only ASCII.
+    # JavaScript's \d, \w and \b match only ASCII.
     options = re.ASCII
     for flag in flags:
         options |= _FLAGS[flag]
     try:
         with warnings.catch_warnings():
-            # A future Python may read "[[" as a nested set; JavaScript and today's Python do not.
+            # A future Python may read "[[" as a nested set; JavaScript and current Python do not.
             warnings.simplefilter("ignore", FutureWarning)
             compiled = re.compile(_DIFFERENCES.sub(_translate, body), options)
     except (re.error, ValueError, OverflowError, RecursionError) as error:
         raise entry.error(
             f"the pattern {body!r} cannot be used: {error}",
-            'Quote a pattern with a comma as a whole: "pattern=v(\\d{1,3})".',
+            'Quote the whole attribute if the pattern contains a comma: "pattern=v(\\d{1,3})".',
         ) from error
     return Search(text, compiled, every="g" in flags, sticky="y" in flags)
 
@@ -75,7 +75,7 @@ def search(text: str, entry: Entry, *, slashes: bool = False) -> Search:
 def _translate(token: re.Match[str]) -> str:
     kind, text = token.lastgroup, token[0]
     if kind == "foreign":
-        raise ValueError(f"{text!r} is no JavaScript regular expression")
+        raise ValueError(f"{text!r} is not valid in a JavaScript regular expression")
     return {
         "reference": f"(?P={token['reference']})",
         "letter": token["letter"] or "",

@@ -1,4 +1,4 @@
-"""Names that a registry takes: image names and tags.
+"""Image names and tags that a registry accepts.
 
 Source of the rules: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 and the grammar in https://pkg.go.dev/github.com/distribution/reference
@@ -22,9 +22,9 @@ _FOREIGN = re.compile(r"[^a-zA-Z0-9._-]+")
 
 
 def image_names(text: str) -> tuple[str, ...]:
-    """Read the input ``images``: names, lower-cased, without repeats and without those with ``enable=false``.
+    """Return the names in the input ``images``, lower-cased, without duplicates and without ``enable=false``.
 
-    An entry is one or more names, or ``name=…,enable=…``. Raises ``UserError`` for what no registry takes.
+    An entry is one or more names, or ``name=…,enable=…``. Raises ``UserError`` for an invalid name.
     """
     names: dict[str, None] = {}
     for entry in entries(text, "images"):
@@ -33,12 +33,12 @@ def image_names(text: str) -> tuple[str, ...]:
 
 
 def sanitised(tag: str) -> str:
-    """Put one ``-`` in place of every run of characters that no tag may have."""
+    """Return the tag with every run of invalid characters replaced by one ``-``."""
     return _FOREIGN.sub("-", tag)
 
 
 def tag_problem(tag: str) -> str:
-    """Say why a registry would refuse a sanitised tag; empty when it would not."""
+    """Return why a registry would refuse a sanitised tag, empty if it would not."""
     if not tag:
         return "is empty"
     if tag[0] in ".-":
@@ -57,11 +57,11 @@ def _enabled(entry: Entry) -> list[str]:
         elif key not in {"name", "enable"}:
             raise entry.error(f"unknown image attribute {key!r}", accepted(key, ["name", "enable"]))
         elif key in given:
-            raise entry.error(f"attribute {key!r} is given twice", "Write one image a line.")
+            raise entry.error(f"attribute {key!r} is given twice", "Write one image per line.")
         else:
             given[key] = value
     if bare and "name" in given:
-        raise entry.error("the image is named twice", "Write one image a line.")
+        raise entry.error("the image is named twice", "Write one image per line.")
     if given.get("enable", "true") not in {"true", "false"}:
         raise entry.error(f"enable is {given['enable']!r}", accepted(given["enable"], ["true", "false"]))
     names = bare or [given.get("name", "")]
@@ -71,14 +71,14 @@ def _enabled(entry: Entry) -> list[str]:
 
 def _checked(name: str, entry: Entry) -> str:
     if not name:
-        raise entry.error("the image has no name", "Write ghcr.io/owner/name.")
+        raise entry.error("the image has no name", "Write a name such as ghcr.io/owner/name.")
     if is_image_name(name):
         return name
     last = name.rpartition("/")[2]
     if "@" in last or (":" in last and is_image_name(name.rpartition(":")[0])):
-        raise entry.error(f"{name!r} has a tag or digest", "Give the name alone; tags come from the input 'tags'.")
+        raise entry.error(f"{name!r} has a tag or digest", "Give only the name; tags come from the input 'tags'.")
     raise entry.error(
-        f"{name!r} is no image name",
-        f"A name is [registry/]part[/part…] of at most {MAX_NAME} characters; a part has letters, digits and,"
-        " between them, single '.', one or two '_', or '-'.",
+        f"{name!r} is not a valid image name",
+        f"A name is [registry/]part[/part…] with at most {MAX_NAME} characters. A part consists of letters and"
+        " digits, with a single '.', one or two '_', or any number of '-' between them.",
     )

@@ -1,4 +1,4 @@
-"""Entries of the input `tags`, read and checked: the types, their attributes and priorities."""
+"""Tag rules, parsed and validated from the input ``tags``: types, attributes and priorities."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ _CHOICES = {"event": ("branch", "tag", "pr"), "format": ("short", "long")}
 class Rule:
     """One entry of the input ``tags``.
 
-    ``attributes`` has every attribute with its default, as text; the other fields are what was read from it.
-    A prefix or suffix of None leaves it to the flavor, an empty one wins over it. ``search`` is the regular
-    expression of ``match`` or, of the type ``match``, of ``pattern``.
+    ``attributes`` has the text of every attribute, defaults included; the other fields are parsed from it. A
+    prefix or suffix of None defers to the flavor, while an empty one overrides it. ``search`` is the regular
+    expression in ``match`` or, for the type ``match``, in ``pattern``.
     """
 
     entry: Entry
@@ -66,17 +66,17 @@ class Rule:
 
 
 def rules(text: str, name: str = "tags") -> list[Rule]:
-    """Read the rules, highest priority first, and in the order written where priorities are equal.
+    """Return the rules, highest priority first; rules of equal priority keep their order.
 
-    Raises ``UserError`` for whatever is malformed, whether or not the entry is enabled.
+    Raises ``UserError`` for a malformed entry, enabled or not.
     """
     return sorted((rule(entry) for entry in entries(text, name)), key=lambda parsed: -parsed.priority)
 
 
 def rule(entry: Entry) -> Rule:
-    """Read one entry."""
+    """Return the rule of one entry. Raises ``UserError`` if it is malformed."""
     kind, attributes = _attributes(entry)
-    # The pattern of `match` is a regular expression; of the others it is a template.
+    # For the type `match`, `pattern` is a regular expression; for other types, it is a template.
     pattern = "" if kind == "match" else attributes.get("pattern", "")
     regex = attributes["pattern"] if kind == "match" else attributes.get("match", "")
     return Rule(
@@ -95,7 +95,7 @@ def rule(entry: Entry) -> Rule:
 
 
 def _attributes(entry: Entry) -> tuple[str, dict[str, str]]:
-    """Return the type and all its attributes, defaults filled in."""
+    """Return the type and all its attributes, including defaults."""
     fields = entry.attributes()
     kind = next((value for key, value in fields if key == "type"), "raw")
     if kind not in TYPES:
@@ -120,19 +120,19 @@ def _given(fields: list[tuple[str, str]], kind: str, names: tuple[str, ...], ent
     for key, value in fields:
         if not key and kind != "raw":
             raise entry.error(
-                f"{value!r} is no attribute",
-                f'Write name=value, and quote a value with a comma: "pattern=a,b". {accepted("", names)}',
+                f"{value!r} is not an attribute",
+                f'Write name=value, and quote a value that contains a comma: "pattern=a,b". {accepted("", names)}',
             )
         name = key or "value"
         if name not in {"type", *names}:
-            # People write attributes of one type on another, where the original ignores them.
+            # Like docker/metadata-action, ignore attributes that belong to another type.
             if any(name in other.attributes for other in TYPES.values()):
                 continue
             raise entry.error(f"type={kind} has no attribute {name!r}", accepted(name, names))
         if name in given:
             raise entry.error(
                 f"attribute {name!r} is given twice",
-                'Write one tag a line, and quote a value with a comma: "value=a,b".',
+                'Write one tag per line, and quote a value that contains a comma: "value=a,b".',
             )
         given[name] = value
     given.pop("type", None)
@@ -145,11 +145,11 @@ def _priority(text: str, entry: Entry) -> float:
     except ValueError:
         priority = math.nan
     if not math.isfinite(priority):
-        raise entry.error(f"priority is {text!r}", "Accepted: a number; the highest comes first.")
+        raise entry.error(f"priority is {text!r}", "Accepted: a number; the highest priority comes first.")
     return priority
 
 
 def _group(text: str, entry: Entry) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 4):
-        raise entry.error(f"group is {text!r}", "Accepted: the number of a group; 0 is the whole match.")
+        raise entry.error(f"group is {text!r}", "Accepted: a group number; 0 is the whole match.")
     return int(text)

@@ -1,4 +1,4 @@
-"""Versions by Semantic Versioning and by PEP 440."""
+"""Versions according to Semantic Versioning and PEP 440."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Version:
-    """A version: the variables that a pattern may use, and what sorts it among others of its scheme.
+    """A version: the variables that a pattern may use, and ``order``, which sorts it within its scheme.
 
-    ``stable`` is false for pre-releases, and in PEP 440 for post- and development releases too.
-    ``components`` counts the numbers that were written out.
+    ``stable`` is false for pre-releases and, in PEP 440, for post-releases and development releases.
+    ``components`` is how many numbers the version has: three for ``1.2.0``.
     """
 
     variables: Mapping[str, str]
@@ -24,7 +24,7 @@ class Version:
 
 
 def semver_version(text: str) -> Version | None:
-    """Read a version of https://semver.org, with one leading ``v`` allowed; None when it is none."""
+    """Parse a version as in https://semver.org, with an optional leading ``v``; return None if it is not one."""
     import semver
 
     try:
@@ -44,7 +44,7 @@ def semver_version(text: str) -> Version | None:
 
 
 def pep440_version(text: str) -> Version | None:
-    """Read a version of https://peps.python.org/pep-0440, which allows a leading ``v``; None when it is none."""
+    """Parse a version as in https://peps.python.org/pep-0440, also with a leading ``v``; None if it is not one."""
     from packaging.version import Version as Pep440
 
     try:
@@ -71,9 +71,9 @@ VARIABLES = {
 
 
 def scheme_of(text: str) -> str:
-    """The scheme that a git tag's name is a version of, empty when it names no version.
+    """Return the version scheme that a Git tag's name follows, empty if the name is not a version.
 
-    A lone number such as a date is no version here, although PEP 440 would take it.
+    A single number, such as a date, does not count as a version here, although PEP 440 accepts it.
     """
     for scheme, read in SCHEMES.items():
         version = read(text)

@@ -190,7 +190,7 @@ def test_the_tags_of_the_usual_workflow(folder: Folder) -> None:
 
 def test_what_an_entry_does_not_give_is_noted(folder: Folder) -> None:
     plan = plan_of(folder, PUSH, labels="no value here", tags="type=sha\ntype=semver,pattern={{version}}")
-    assert plan.notes == ("input 'labels', line 1: 'no value here' is not key=value and gives nothing",)
+    assert plan.notes == ("input 'labels', line 1: 'no value here' is not key=value and is ignored",)
 
 
 def test_expressions_of_the_workspace_are_known(folder: Folder) -> None:

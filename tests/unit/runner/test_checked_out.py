@@ -25,10 +25,10 @@ PUSH = Event(name="push", ref="refs/heads/main", sha=OURS, repository="Lab/study
     [
         (CheckedOut(), True, OURS, "", False),
         (CheckedOut(OURS, "lab/study"), True, OURS, "", False),
-        (CheckedOut(OTHER, "lab/study"), True, OURS, "tags of a commit that it is not made of", True),
+        (CheckedOut(OTHER, "lab/study"), True, OURS, "tags of a commit that it was not built from", True),
         (CheckedOut(OTHER), True, OURS, "at bbbbbbb, while the event 'push' is about aaaaaaa", True),
-        (CheckedOut(OTHER, "lab/study", is_later=True), True, OTHER, "made of what is checked out", False),
-        (CheckedOut(OTHER, "lab/study"), False, OTHER, "made of what is checked out", False),
+        (CheckedOut(OTHER, "lab/study", is_later=True), True, OTHER, "built from the checked-out commit", False),
+        (CheckedOut(OTHER, "lab/study"), False, OTHER, "built from the checked-out commit", False),
         (CheckedOut(OTHER, "lab/other"), True, OURS, "the checkout is of lab/other", False),
     ],
 )

@@ -52,7 +52,7 @@ def test_an_event_is_read_from_the_runners_variables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "cannot be read"), ("{", "not JSON"), ("[]", "not a JSON object")]
+    ("content", "message"), [(None, "cannot be read"), ("{", "not valid JSON"), ("[]", "not a JSON object")]
 )
 def test_a_broken_payload_is_one_clear_error(tmp_path: Path, content: str | None, message: str) -> None:
     file = tmp_path / "event.json"

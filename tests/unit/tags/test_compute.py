@@ -131,9 +131,9 @@ def test_annotations_stand_on_manifest_and_index() -> None:
 @pytest.mark.parametrize(
     ("tags", "note"),
     [
-        ("type=semver,pattern={{version}}", "input 'tags', line 1: 'sometag' is no semver version"),
+        ("type=semver,pattern={{version}}", "input 'tags', line 1: 'sometag' is not a valid semver version"),
         ("type=match,pattern=x", "input 'tags', line 1: 'x' does not match 'sometag'"),
-        ("type=match,pattern=s,group=1", "input 'tags', line 1: 's' has no group 1 in 'sometag'"),
+        ("type=match,pattern=s,group=1", "input 'tags', line 1: group 1 of 's' matches nothing in 'sometag'"),
     ],
 )
 def test_a_rule_that_was_meant_to_fire_says_why_it_did_not(tags: str, note: str) -> None:

@@ -92,6 +92,6 @@ def test_versions_are_compared_within_their_prefix_and_suffix() -> None:
 
 def test_the_log_says_why_latest_stays() -> None:
     found = compute(tag("v1.2.3"), images="", tags="", published=("2.0.0",))
-    assert found.notes == ("latest stays where it is: the registry has 2.0.0",)
+    assert found.notes == ("latest is not moved: the registry has a higher version, 2.0.0",)
     forced = compute(tag("v1.2.3"), images="", tags="", flavor="latest=true", published=("2.0.0",))
     assert "latest" in forced.tag_names

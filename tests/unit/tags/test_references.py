@@ -37,12 +37,12 @@ def test_names(text: str, expected: tuple[str, ...]) -> None:
         ("a,name=b", "the image is named twice"),
         ("org/app:1.2", "'org/app:1.2' has a tag or digest"),
         ("org/app@sha256:12", "'org/app@sha256:12' has a tag or digest"),
-        ("org//app", "'org//app' is no image name"),
-        ("-org/app", "'-org/app' is no image name"),
-        ("org/a___b", "'org/a___b' is no image name"),
-        ("https://ghcr.io/a", "'https://ghcr.io/a' is no image name"),
-        ("org/" + "a" * 255, "is no image name"),
-        ("org/my app", "'org/my app' is no image name"),
+        ("org//app", "'org//app' is not a valid image name"),
+        ("-org/app", "'-org/app' is not a valid image name"),
+        ("org/a___b", "'org/a___b' is not a valid image name"),
+        ("https://ghcr.io/a", "'https://ghcr.io/a' is not a valid image name"),
+        ("org/" + "a" * 255, "is not a valid image name"),
+        ("org/my app", "'org/my app' is not a valid image name"),
     ],
 )
 def test_errors(text: str, problem: str) -> None:
