@@ -455,7 +455,7 @@ def _media_type(answer: Answer) -> str:
 
 
 def _verified_digest(content: bytes, expected: str, reference: ImageReference) -> str:
-    """Return the content's digest. Raises ``RegistryError`` if it is not the ``expected`` one; empty accepts any."""
+    """Return the content's digest. Raises ``RegistryError`` if ``expected`` is given and differs."""
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected not in {"", digest}:
         raise _wrong_bytes(expected, reference)
