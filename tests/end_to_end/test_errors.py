@@ -52,14 +52,16 @@ def test_a_lock_that_is_out_of_date(step: Step) -> None:
 def test_a_registry_that_refuses_the_password(step: Step) -> None:
     images = f"{step.rig.password_registry}/{step.image}"
     outcome = step.run(images=images, username="rig", password="hunter2-wrong")
-    failed(step, outcome, 4, f"refuses to let us push to {images}: user 'rig'", "Check 'username' and 'password'")
+    failed(
+        step, outcome, 4, f"denied permission to push to {images}: user 'rig'", "Check 'username' and 'password'"
+    )
     assert "docker buildx build" not in outcome.log.partition("Check the registries")[2]
     assert "hunter2-wrong" not in outcome.log.replace("::add-mask::hunter2-wrong", "")
 
 
 def test_a_registry_that_wants_a_password_and_gets_none(step: Step) -> None:
     images = f"{step.rig.password_registry}/{step.image}"
-    failed(step, step.run(images=images), 4, "anonymous access, as no credentials are set", "'registry-auth'")
+    failed(step, step.run(images=images), 4, "anonymous access, because no credentials are set", "'registry-auth'")
 
 
 def test_an_unreachable_registry(step: Step) -> None:
@@ -74,7 +76,7 @@ def test_an_unreachable_registry(step: Step) -> None:
 @pytest.mark.parametrize(
     ("inputs", "code", "message", "hint"),
     [
-        ({"pixi_version": "0.71.99"}, 3, "there is no image", "'pixi-version'"),
+        ({"pixi_version": "0.71.99"}, 3, "does not exist", "'pixi-version'"),
         ({"builder": "absent"}, 5, "the buildx builder 'absent' cannot be used", "`docker buildx ls`"),
         ({"images": "Not An Image"}, 3, "no image name", "registry"),
         ({"tags": "type=semver"}, 3, "line 1: type=semver needs pattern", "Accepted"),

@@ -453,7 +453,7 @@ def test_pages_that_are_all_new_end(hostile: Hostile, ask: Callable[[Registry, I
     hostile.answer = lambda *_: reply(document, f'link: <?page={next(numbers)}>; rel="next"', media_type=INDEX)
     with hostile.client() as registry:
         error = fails(lambda: ask(registry, hostile.reference.pinned(DIGEST)))
-    assert "without an end" in error.message
+    assert "too long or never ends" in error.message
     assert "100 pages" in error.hint
     assert len(hostile.requests) == 100
 
@@ -463,7 +463,7 @@ def test_tags_without_an_end(hostile: Hostile) -> None:
     page = json.dumps({"tags": [f"tag{number}" for number in range(30_000)]})
     hostile.answer = lambda *_: reply(page, f'link: <?page={next(numbers)}>; rel="next"')
     with hostile.client() as registry:
-        assert "without an end" in fails(lambda: registry.get_tags(hostile.reference)).message
+        assert "too long or never ends" in fails(lambda: registry.get_tags(hostile.reference)).message
     assert len(hostile.requests) == 4
 
 
@@ -477,7 +477,7 @@ def test_pages_that_take_their_time_end(hostile: Hostile, monkeypatch: pytest.Mo
 
     hostile.answer = answer
     with hostile.client() as registry:
-        assert "without an end" in fails(lambda: registry.get_tags(hostile.reference)).message
+        assert "too long or never ends" in fails(lambda: registry.get_tags(hostile.reference)).message
     assert len(hostile.requests) < 10
 
 
@@ -536,7 +536,7 @@ def test_labels_are_texts_that_can_be_shown(hostile: Hostile, config: str, label
 def test_a_configuration_that_is_none(hostile: Hostile, config: str) -> None:
     hostile.answer = labels_of(hostile, config)
     with hostile.client() as registry:
-        assert "something else than JSON" in fails(lambda: registry.get_labels(hostile.reference)).message
+        assert "did not return a JSON object" in fails(lambda: registry.get_labels(hostile.reference)).message
 
 
 @pytest.mark.parametrize(
@@ -558,8 +558,8 @@ def test_the_digest_that_was_asked_for_is_the_digest_that_is_given(hostile: Host
     with hostile.client() as registry:
         assert registry.get_digest(hostile.reference) == other
         error = fails(lambda: registry.get_digest(hostile.reference.pinned(DIGEST)))
-        assert f"wrong bytes for {DIGEST}" in error.message
-        assert "wrong bytes" in fails(lambda: registry.get_manifest(hostile.reference)).message
+        assert f"content that does not match {DIGEST}" in error.message
+        assert "content that does not match" in fails(lambda: registry.get_manifest(hostile.reference)).message
 
 
 def nested(depth: int) -> dict[str, bytes]:
@@ -576,7 +576,7 @@ def nested(depth: int) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("depth", "said"), [(3, ""), (12, "index within 8 others"), (2000, "index within 8 others")]
+    ("depth", "said"), [(3, ""), (12, "more than 8 levels deep"), (2000, "more than 8 levels deep")]
 )
 def test_an_index_of_indexes_of_indexes(hostile: Hostile, depth: int, said: str) -> None:
     contents = nested(depth)
@@ -651,7 +651,7 @@ def test_an_answer_that_trickles_ends(hostile: Hostile, start: bytes, part: byte
     hostile.answer = trickle(start, part)
     with hostile.client() as registry:
         error = fails(lambda: registry.get_tags(hostile.reference))
-    assert f"the registry {hostile.address} takes more than" in error.message
+    assert f"the registry {hostile.address} took more than" in error.message
     assert waits == [], "it is not asked again"
 
 
@@ -660,7 +660,7 @@ def test_a_token_that_trickles_ends(hostile: Hostile) -> None:
     token = trickle(b"HTTP/1.1 200 OK\r\n\r\n", b" ")
     hostile.answer = lambda _, path: token() if "/token" in path else unauthorized(hostile.address)
     with hostile.client() as registry:
-        assert "takes more than" in fails(lambda: registry.get_tags(hostile.reference)).message
+        assert "took more than" in fails(lambda: registry.get_tags(hostile.reference)).message
 
 
 @pytest.mark.usefixtures("impatient")
@@ -684,7 +684,7 @@ def test_a_handshake_that_trickles_ends(monkeypatch: pytest.MonkeyPatch) -> None
         with client(address, None) as registry:
             error = fails(lambda: registry.get_tags(ImageReference(address, "study")))
         server.shutdown(socket.SHUT_RDWR)
-    assert "takes more than" in error.message
+    assert "took more than" in error.message
 
 
 @pytest.mark.usefixtures("impatient")
@@ -713,7 +713,7 @@ def test_a_copy_that_trickles_ends(
     hostile.answer, elsewhere.answer = source, target
     with hostile.client() as registry:
         error = fails(lambda: registry.tag(hostile.reference, [elsewhere.reference]))
-    assert "takes more than" in error.message
+    assert "took more than" in error.message
     assert len(taken) <= 1
 
 
@@ -782,7 +782,7 @@ def test_redirects_in_a_circle_end(hostile: Hostile, status: int, waits: list[fl
     numbers = itertools.count()
     hostile.answer = lambda *_: reply(b"", f"location: /{next(numbers)}", status=status)
     with hostile.client() as registry:
-        assert "more than 20 redirects" in fails(lambda: registry.get_tags(hostile.reference)).message
+        assert "redirected more than 20 times" in fails(lambda: registry.get_tags(hostile.reference)).message
     assert len(hostile.requests) == 21
     assert waits == []
 
@@ -1049,7 +1049,7 @@ def test_a_proxy_that_trickles_ends(hostile: Hostile, monkeypatch: pytest.Monkey
     hostile.answer = trickle(b"HTTP/1.1 200 OK\r\nx: ", b"a")
     with client("registry.invalid", None) as registry:
         error = fails(lambda: registry.get_tags(ImageReference("registry.invalid", "study")))
-    assert "takes more than" in error.message
+    assert "took more than" in error.message
 
 
 @pytest.mark.usefixtures("impatient")
@@ -1117,7 +1117,7 @@ def test_what_a_registry_says_is_one_short_line(hostile: Hostile) -> None:
     with hostile.client() as registry:
         message = fails(lambda: registry.get_tags(hostile.reference)).message
     assert "\n" not in message
-    assert "it says: first ::error::red" in message
+    assert "the registry said: first ::error::red" in message
     assert message.endswith("…")
     assert len(message) < 400
 

@@ -1,1 +1,1 @@
-"""Command lines in, built and pushed images out, or an error that says what went wrong."""
+"""Run docker and buildx: build, test and push images, and explain failures."""

@@ -1,9 +1,9 @@
-"""Who said what in the plain progress of a ``docker buildx build`` that failed.
+"""Split the plain progress of a failed ``docker buildx build`` by who printed each line.
 
-A build step may print anything, also what looks like an error of BuildKit. Only the place of a line tells them
-apart: each line of a step has the step's number and the seconds in front. In the summary after the steps a line
-may lack both where it continues one, so that nothing of it is read but what comes last, buildx's own error.
-Source of the form: https://github.com/moby/buildkit/blob/master/util/progress/progressui/printer.go
+A build step may print anything, including text that looks like a BuildKit error. Only the prefix tells them apart:
+each line of a step starts with the step's number and the seconds. In the summary after the steps, a continued line
+may lack both, so only the end of the summary is read: buildx's own error.
+Source of the format: https://github.com/moby/buildkit/blob/master/util/progress/progressui/printer.go
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STEP_ERROR = re.compile(r"#(\d+) ERROR: ")
 _SUMMARY = "------"
 _ERROR = "ERROR: "
 _WRAPPING = re.compile(r"^(?:failed to build: |failed to solve: )+")
-# The command is the whole script of a RUN; what is in it does not say why it failed.
+# The command is the whole script of a RUN instruction; it does not explain the failure.
 _COMMAND = re.compile(
     r'(?:process ".*" did not complete successfully|executor failed running \[.*\]): (?=[^"\]]*$)', re.DOTALL
 )
@@ -27,9 +27,9 @@ _AFTER_THE_ERROR = ("View build details:", "Usage:")
 
 @dataclass(frozen=True)
 class BuildOutput:
-    """What the step that failed printed, by line, and what buildx said at the end, without a command's text.
+    """The lines that the failed step printed, and buildx's final error without the text of the command.
 
-    ``step`` is empty where no step failed; ``builder`` is empty where buildx ended without a word.
+    ``step`` is empty if no step failed; ``builder`` is empty if buildx printed no error.
     """
 
     step: tuple[str, ...]
@@ -37,8 +37,8 @@ class BuildOutput:
 
 
 def build_output(output: str) -> BuildOutput:
-    """Split the last lines that buildx printed by who said them."""
-    # Not by ``splitlines``, which would end a step's line at characters that BuildKit lets pass.
+    """Return the parts of buildx's last lines by who printed them."""
+    # ``splitlines`` would also split at characters that BuildKit leaves within a line.
     lines = output.split("\n")
     steps = lines[: lines.index(_SUMMARY)] if _SUMMARY in lines else lines
     failed = next((match[1] for line in steps if (match := _STEP_ERROR.match(line))), "")
@@ -54,7 +54,7 @@ def _last_words(lines: list[str]) -> str:
     if not errors and any(line.startswith("#") for line in lines):
         return ""
     words: list[str] = []
-    # What is refused before a build begins, such as a flag, is said without the word in front.
+    # Errors before the build starts, such as an unknown flag, lack the prefix.
     for line in lines[errors[-1] :] if errors else lines:
         if line.startswith(_AFTER_THE_ERROR):
             break

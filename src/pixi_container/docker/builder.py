@@ -1,4 +1,4 @@
-"""Which engine and builder there are, and what the builder can do."""
+"""Find the Docker engine and the buildx builder, and what the builder supports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OLDEST_BUILDX = "0.12"
 
 @dataclass(frozen=True, kw_only=True)
 class BuilderKind:
-    """What the buildx builder can do that changes a command line."""
+    """The properties of the buildx builder that change a command line."""
 
     driver: str = "docker-container"
     annotations: bool = True
@@ -27,22 +27,22 @@ class BuilderKind:
 def native_platform(env: Mapping[str, str]) -> str:
     """Return the engine's own platform, such as ``linux/amd64``.
 
-    Raises ``ToolUnavailableError`` when there is no docker command or no engine answers.
+    Raises ``ToolUnavailableError`` if the docker command is missing or no engine answers.
     """
     done = capture(["docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"], env=env)
     platform = done.output.strip()
     if done.code != 0 or "/" not in platform:
         raise ToolUnavailableError(
             f"no Docker engine answers: {done.errors.strip() or 'no server'}",
-            hint="Start Docker, or point DOCKER_HOST or a Docker context at one.",
+            hint="Start Docker, or point DOCKER_HOST or a Docker context at a running engine.",
         )
     return platform
 
 
 def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
-    """Find out what the builder can do; an empty name means the current one.
+    """Return what the builder supports; an empty name means the current builder.
 
-    Raises ``ToolUnavailableError`` when buildx is missing or too old, or there is no such builder.
+    Raises ``ToolUnavailableError`` if buildx is missing or too old, or the builder does not exist.
     """
     version = capture(["docker", "buildx", "version"], env=env)
     installed = re.search(r"v?(\d+\.\d+\.\d+)", version.output)
@@ -62,7 +62,7 @@ def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
             f"the buildx builder {name!r} cannot be used: {inspected.errors.strip()}"
             if name
             else f"buildx has no usable builder: {inspected.errors.strip()}",
-            hint="`docker buildx ls` lists the builders; the input 'builder' names one.",
+            hint="List the builders with `docker buildx ls`, and choose one with the input 'builder'.",
         )
     if driver[1] != "docker":
         return BuilderKind(driver=driver[1])

@@ -1,4 +1,4 @@
-"""The Docker engine and buildx: what is there, and the commands of a plan on it."""
+"""Run the commands of a plan with docker and buildx."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pixi_container.docker.command import Command
     from pixi_container.log import Log
 
-# What the build says where it could not split the environment, or pixi left something out, as buildx shows it.
+# What the build prints if it could not split the environment or pixi left something out, as buildx shows it.
 NOTE = re.compile(r"#\d+ [\d.]+ pixi-container: ((?:one layer|not run): .+)")
 _CLEAN_ATTEMPTS = 20
 _CLEAN_AGAIN_SECONDS = 0.2
@@ -27,7 +27,7 @@ _CLEAN_AGAIN_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Pushed:
-    """An image as the builder says that it pushed it: its digest and that of its configuration."""
+    """A pushed image as the builder reports it: the digests of the image and of its configuration."""
 
     digest: str
     config: str
@@ -35,7 +35,7 @@ class Pushed:
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """What is built. ``leftover_images`` are removed at the end; ``test_container`` is empty without a test."""
+    """An image to build. ``leftover_images`` are removed at the end; ``test_container`` may be empty."""
 
     dockerfile: str
     local_image: str
@@ -44,7 +44,7 @@ class Build:
 
 
 class Engine:
-    """Carries out the commands of one build, showing what they print."""
+    """Runs the commands of one build and shows their output."""
 
     def __init__(
         self, build: Build, work: Path, env: Mapping[str, str], login: Mapping[str, str], log: Log
@@ -58,16 +58,16 @@ class Engine:
         self.notes: list[str] = []
 
     def build(self, command: Command) -> str:
-        """Build, into the engine where the command says so, and give the digest of the image's configuration.
+        """Build the image, and return the digest of its configuration; empty if the image is not kept.
 
-        Empty where nothing is kept of the image.
+        Raises what ``explain`` returns if the build fails.
         """
         return self._buildx(command, needs=()).get("containerimage.config.digest", "")
 
     def test(self, command: Command) -> None:
-        """Run the test in the built image. Raises ``ImageTestFailedError`` when it fails."""
+        """Run the test in the built image. Raises ``ImageTestFailedError`` if it fails."""
         with self._log.untrusted_output() as show:
-            # A client that a signal stops while it asks for the container leaves one that nobody removes.
+            # If a signal stops the client while it requests the container, nobody removes that container.
             done = stream(
                 command.argv,
                 env=self._env,
@@ -82,37 +82,38 @@ class Engine:
             )
 
     def push(self, command: Command, tested: str = "") -> Pushed:
-        """Push, and give what was pushed.
+        """Push the image, and return what was pushed.
 
-        ``tested`` is the digest of the tested image's configuration. Raises ``BuildFailedError`` when the builder
-        pushed another image, and what ``explain`` returns when the push fails.
+        ``tested`` is the configuration digest of the tested image. Raises ``BuildFailedError`` if the builder
+        pushed a different image, and what ``explain`` returns if the push fails.
         """
         metadata = self._buildx(command, needs=("containerimage.config.digest", "containerimage.digest"))
         pushed = Pushed(metadata["containerimage.digest"], metadata["containerimage.config.digest"])
         if tested and pushed.config != tested:
             raise BuildFailedError(
-                "the builder pushed another image than the one that was tested: its configuration is "
-                f"{pushed.config}, the tested one's {tested}",
-                hint="The builder lost its cache in between. Run again; if it happens again, use another builder.",
+                "the builder pushed a different image from the one that was tested: the pushed configuration is "
+                f"{pushed.config}, the tested one {tested}",
+                hint="The builder probably lost its cache after the test. Run the job again; if the error "
+                "persists, use another builder.",
             )
         return pushed
 
     def image_size(self) -> int:
-        """Return the image's size in the engine in bytes, 0 when it is not known."""
+        """Return the image's size in the engine in bytes; 0 if unknown."""
         done = capture(
             ["docker", "image", "inspect", "--format", "{{.Size}}", self._build.local_image], env=self._env
         )
         return int(done.output) if done.code == 0 and done.output.strip().isdigit() else 0
 
     def clean(self) -> None:
-        """Remove the test container, if it is still there, and the images that nobody asked for."""
+        """Remove the test container, if it still exists, and the leftover images."""
         if not self._started or not self._build.leftover_images:
             return
         for _ in range(_CLEAN_ATTEMPTS):
             if self._build.test_container:
                 self._remove_container()
             done = capture(["docker", "image", "rm", *self._build.leftover_images], env=self._env)
-            # The engine may still be at removing the container, which holds on to the image until then.
+            # While the engine is still removing the container, the image is in use.
             if "conflict" not in done.errors:
                 break
             time.sleep(_CLEAN_AGAIN_SECONDS)
@@ -121,7 +122,7 @@ class Engine:
         capture(["docker", "rm", "--force", self._build.test_container], env=self._env)
 
     def _buildx(self, command: Command, needs: tuple[str, ...]) -> dict[str, str]:
-        """Run one build and give the texts of its metadata, of which ``needs`` must be there."""
+        """Run one build, and return the string values of its metadata, in which ``needs`` must exist."""
         self._prepare()
         with self._log.untrusted_output() as show:
 
@@ -142,12 +143,12 @@ class Engine:
         try:
             metadata: dict[str, Any] = json.loads((self._work / f"{command.purpose}.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise BuildFailedError(f"buildx succeeded but left no metadata: {error}") from error
+            raise BuildFailedError(f"buildx succeeded but wrote no metadata: {error}") from error
         missing = set(needs) - metadata.keys()
         if missing:
             raise BuildFailedError(
-                f"buildx succeeded but did not report {' and no '.join(sorted(missing))}",
-                hint="Use a builder of the docker, docker-container, remote or kubernetes driver.",
+                f"buildx succeeded but did not report {' or '.join(sorted(missing))}",
+                hint="Use a builder with the docker, docker-container, remote or kubernetes driver.",
             )
         return {name: value for name, value in metadata.items() if isinstance(value, str)}
 
@@ -155,7 +156,7 @@ class Engine:
         if self._started:
             return
         (self._work / "Dockerfile").write_text(self._build.dockerfile, "utf-8")
-        # What the action's clean-up step removes when this process is killed and cannot.
+        # For the action's clean-up step, which removes these images if this process is killed.
         (self._work / "images").write_text("".join(f"{image}\n" for image in self._build.leftover_images))
         if self._build.test_container:
             (self._work / "container").write_text(self._build.test_container)

@@ -1,8 +1,7 @@
-"""What went wrong in a build: from the last lines of buildx to one message with what to do.
+"""Explain a failed build: turn the last lines of buildx into one message with a hint.
 
-The same words mean something else from each speaker: a 403 of a channel, of a PyPI index and of a registry are
-mended in three places, and "denied" by a shell in none of them. So who speaks is found out first, and each cause
-names whose words it is about.
+The same words need different fixes depending on who prints them: a 403 from a channel, a PyPI index or a registry,
+or "denied" from a shell. The speaker is therefore determined first, and each cause names its speakers.
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ _SHOWN_REASONS = 3
 
 
 class _Speaker(Enum):
-    """Who says what is wrong. The first three speak in pixi's report, the shell in a step's last lines."""
+    """Who prints an error. The first three speak in pixi's report, the shell in a step's last lines."""
 
-    PIXI = "pixi, of the workspace or a conda channel"
-    UV = "the uv in pixi, of PyPI packages"
+    PIXI = "pixi, about the workspace or a conda channel"
+    UV = "uv inside pixi, about PyPI packages"
     GIT = "the git that pixi calls"
-    SHELL = "a build step without a report of pixi"
+    SHELL = "a build step without a report from pixi"
     BUILDER = "buildx, BuildKit or the engine"
 
 
@@ -53,10 +52,10 @@ _INSTALL = (*_PIXI, *_UV, *_GIT)
 
 @dataclass(frozen=True)
 class _Cause:
-    """What words mean from these speakers.
+    """A known error: a pattern in the words of ``speakers``, and how to report it.
 
-    ``message`` and ``hint`` may have ``{text}``, all that was said, ``{match}`` and the pattern's named groups.
-    ``error`` is the kind that they are told as.
+    ``message`` and ``hint`` may contain ``{text}``, the whole error text, ``{match}`` and the pattern's named
+    groups. ``error`` is the exception class.
     """
 
     speakers: tuple[_Speaker, ...]
@@ -83,43 +82,43 @@ _UNREACHABLE = (
     r"|network is unreachable|error sending request|unexpected EOF"
 )
 _LOG_IN = (
-    "log in to its registry before this step, such as with docker/login-action; on events whose code may be "
-    "anybody's the build has no credentials."
+    "log in to its registry before this step, for example with docker/login-action; on events that may run "
+    "untrusted code, the build has no credentials."
 )
-_AGAIN = "If it is a passing fault, run the job again."
+_AGAIN = "If the failure is temporary, run the job again."
 _MEMORY = "Use a runner, or a builder, with more memory."
 _IMAGES = "Check 'pixi-version', 'pixi-image' and 'runtime-image'."
-_BASH = "Choose a 'runtime-image' with bash, such as debian:bookworm-slim."
-_NEWER_PIXI = "Set 'pixi-version' to the version that wrote the lock, or newer."
-_VIRTUAL_PACKAGES = "For CUDA set 'cuda-version' to at least that version; for glibc choose a newer builder image."
+_BASH = "Choose a 'runtime-image' that contains Bash, such as debian:bookworm-slim."
+_NEWER_PIXI = "Set 'pixi-version' to the version that wrote the lock file, or newer."
+_VIRTUAL_PACKAGES = "For CUDA, set 'cuda-version' to at least that version; for glibc, use a newer builder image."
 _CREDENTIALS = "Check 'username' and 'password' or 'registry-auth'"
 
 _CAUSES = (
     _Cause(
         _INSTALL,
-        # The second is how a pixi speaks that knows no lock of version 7: prefix-dev/pixi 0.67 and older.
+        # The second is the error of pixi 0.67 and older for a lock file of version 7.
         r"lock[- ]file version \d+ is newer than supported|missing .version. field in lock file",
         _NEWER_PIXI,
-        "the lock was written by a newer pixi than the builder image has",
+        "the lock file was written by a newer pixi than the one in the builder image",
         LOCK_NAME,
     ),
     _Cause(
         _INSTALL,
         r"Virtual package '(?P<what>[^']+)' does not match any of the available virtual packages",
         _VIRTUAL_PACKAGES,
-        "the environment asks for {what}, which the builder does not offer",
+        "the environment requires {what}, which the builder image does not provide",
     ),
     _Cause(
         _INSTALL,
         r"does not support '[^']+' on this machine.*: Unsatisfied requirements: (?P<what>.*)",
         _VIRTUAL_PACKAGES,
-        "the environment asks for {what}, which the builder does not offer",
+        "the environment requires {what}, which the builder image does not provide",
     ),
     _Cause(
         _INSTALL,
         r"requires pixi '(?P<what>[^']+)'",
-        "Leave 'pixi-version' and 'pixi-image' empty, or choose a version that fits.",
-        "the workspace requires pixi {what}, the builder image has another",
+        "Leave 'pixi-version' and 'pixi-image' empty, or choose a matching version.",
+        "the workspace requires pixi {what}, but the builder image has another version",
     ),
     _Cause(
         (*_INSTALL, *_SHELL, *_BUILDER),
@@ -131,48 +130,48 @@ _CAUSES = (
         _INSTALL,
         r"signal: 9\b|SIGKILL",
         _MEMORY,
-        "pixi had a program killed, as happens when memory runs out: {text}",
+        "a program that pixi started was killed, probably because memory ran out: {text}",
     ),
     _Cause(
         _GIT,
         r"could not read (?:Username|Password)|Authentication failed|Permission denied|Repository not found",
-        "A build has no credentials for Git: publish the package to a channel or an index, or have its source "
-        "below the workspace's folder.",
+        "A build has no credentials for Git. Publish the package to a channel or an index, or move its source "
+        "into the workspace folder.",
     ),
     _Cause(
         _INSTALL,
         _CERTIFICATE,
-        "A proxy or mirror in between has a certificate that pixi does not trust: name a 'pixi-image' in which "
-        "pixi trusts it.",
+        "Pixi does not trust the certificate of the server, or of a proxy or mirror. Set 'pixi-image' to an image "
+        "that trusts it.",
     ),
     _Cause(
         _INSTALL,
         r"\(429[ )]|too many requests",
-        "The server limits how much it is asked: run the job again later.",
+        "The server limits the number of requests. Run the job again later.",
     ),
     _Cause(
         _PIXI,
         _REFUSED,
-        "Give credentials for the channel's host in 'conda-auth'; it is left out on events whose code may be "
-        "anybody's.",
+        "Put credentials for the channel's host into 'conda-auth'. It is withheld on events that may run "
+        "untrusted code.",
     ),
     _Cause(
         _UV,
         _REFUSED,
-        "Give credentials for the index's host in 'conda-auth', by which pixi knows PyPI indexes too; it is left "
-        "out on events whose code may be anybody's.",
+        "Put credentials for the index's host into 'conda-auth', which pixi also uses for PyPI indexes. It is "
+        "withheld on events that may run untrusted code.",
     ),
     _Cause(
         (*_PIXI, *_UV),
         r"\(404[ )]",
-        "What the lock names is not there any more: run `pixi update` and commit the result. Some servers say so "
-        "for want of credentials, too: these go into 'conda-auth'.",
+        "A file in the lock no longer exists: run `pixi update` and commit the result. Some servers also answer "
+        "404 if credentials are missing: put them into 'conda-auth'.",
     ),
     _Cause(_INSTALL, rf"\(5\d\d[ )]|{_UNREACHABLE}", _AGAIN),
     _Cause(
         _SHELL,
         r"^pixi installed \d+ conda packages, the lock has \d+$",
-        "The environment is not whole, so no image is made of it. Is the platform in the lock?",
+        "The environment is incomplete, so no image is made. Check that the lock contains the platform.",
         "{match}",
         LOCK_NAME,
     ),
@@ -181,87 +180,87 @@ _CAUSES = (
         _SHELL,
         r'^\S+ run failed: .*exec: "(?P<what>[^"]+)": stat \S+ no such file or directory$',
         _BASH,
-        "an image that is built on has no {what}",
+        "a base image has no {what}",
     ),
     _Cause(
         _SHELL,
         r"^exec \S+: exec format error$|^standard_init_linux.* exec format error$|^\.buildkit_qemu_emulator: .*",
-        "Name images of the builder's own architecture: a digest may be of one alone, and DOCKER_DEFAULT_PLATFORM "
-        "asks for another.",
-        "the builder cannot run programs of the platform: {match}",
+        "Use images for the builder's own architecture: a digest may refer to a single platform, and "
+        "DOCKER_DEFAULT_PLATFORM may select another one.",
+        "the builder cannot run programs for this platform: {match}",
     ),
     _Cause(
         _SHELL,
         r"^\S+: (?:line )?\d+: (?P<what>[^:]+): Permission denied$",
-        "Is it a script without its executable bit? `git update-index --chmod=+x` sets it.",
-        "a build step may not use '{what}': {match}",
+        "If it is a script, set its executable bit with `git update-index --chmod=+x`.",
+        "a build step has no permission to use '{what}': {match}",
     ),
     _Cause(
         _BUILDER,
         r"^a build step ended with exit code: 137\b",
         _MEMORY,
-        "a build step was killed (exit code 137), as happens when memory runs out",
+        "a build step was killed (exit code 137), probably because memory ran out",
     ),
     _Cause(
         _BUILDER,
         r"cannot allocate memory|out of memory",
         _MEMORY,
-        "the builder has not enough memory: {text}",
+        "the builder ran out of memory: {text}",
     ),
     _Cause(
         _BUILDER,
         r"\b429 too many requests|toomanyrequests",
-        f"Name images of another registry, run again later, or {_LOG_IN}",
-        "a registry limits how much it is asked: {text}",
+        f"Use images from another registry, run the job again later, or {_LOG_IN}",
+        "a registry's rate limit was exceeded: {text}",
         error=RegistryError,
     ),
     _Cause(
         _BUILDER,
         rf"failed to resolve source metadata for (?P<what>\S+): (?s:.)*{_REFUSED_BY_REGISTRY}",
         f"{_IMAGES} If the image is private, {_LOG_IN}",
-        "the registry refuses the image {what}: {text}",
+        "the registry denied access to the image {what}: {text}",
         error=RegistryRefusedError,
     ),
-    # Before refusals, as Docker Hub says it by a 403.
+    # Before the other refusals, because Docker Hub reports it with status 403.
     _Cause(
         _BUILDER,
         rf"failed to push (?P<what>\S+): (?s:.)*(?:{IMMUTABLE})",
         HOW_WITH_IMMUTABLE_TAGS,
-        "the registry lets nobody move the tag {what}: {text}",
+        "the registry does not allow moving the tag {what}: {text}",
         error=RegistryRefusedError,
     ),
     _Cause(
         _BUILDER,
         rf"failed to push (?P<what>\S+): (?s:.)*{_REFUSED_BY_REGISTRY}",
-        f"{_CREDENTIALS}; for ghcr.io the job needs `packages: write`, and a package that there is must give this "
+        f"{_CREDENTIALS}. For ghcr.io, the job needs `packages: write`, and an existing package must give this "
         "repository write access in its settings.",
-        "the registry refuses the push of {what}: {text}",
+        "the registry denied the push of {what}: {text}",
         error=RegistryRefusedError,
     ),
     _Cause(
         _BUILDER,
         r"failed to push (?P<what>\S+): (?s:.)*(?:name unknown|NAME_UNKNOWN|404 Not Found|does not exist)",
-        "Make the repository first: some registries, such as Amazon ECR, make none on a push.",
+        "Create the repository first: some registries, such as Amazon ECR, do not create it on a push.",
         "the registry has no repository for {what}: {text}",
         error=RegistryError,
     ),
     _Cause(
         _BUILDER,
         _REFUSED_BY_REGISTRY,
-        f"{_CREDENTIALS}; for ghcr.io the job needs `packages: write`.",
-        "a registry refuses access: {text}",
+        f"{_CREDENTIALS}. For ghcr.io, the job needs `packages: write`.",
+        "a registry denied access: {text}",
         error=RegistryRefusedError,
     ),
     _Cause(
         _BUILDER,
         r"failed to resolve source metadata for (?P<what>\S+): (?s:.)*no match for platform",
-        "Name an image that is there for the builder's platform, or use a runner of one that it is there for.",
-        "the image {what} is not there for a platform: {text}",
+        "Use an image that exists for the builder's platform, or a runner of a platform that the image supports.",
+        "the image {what} does not exist for a platform: {text}",
     ),
     _Cause(
         _BUILDER,
         r'failed to (?:calculate checksum|compute cache key)[^\n]*"/(?P<what>[^"\n]+)": not found',
-        "A pattern in .dockerignore hides it; add the line '!{what}' to the end of that file.",
+        "A pattern in .dockerignore excludes it. Add the line '!{what}' to the end of that file.",
         "'{what}' is in the checkout but not in the build context",
         ".dockerignore",
     ),
@@ -276,69 +275,69 @@ _CAUSES = (
         _CERTIFICATE,
         "Make the builder trust the registry's certificate authority: "
         "https://docs.docker.com/build/ci/github-actions/configure-builder/",
-        "a registry's certificate is not trusted by the builder: {text}",
+        "the builder does not trust a registry's certificate: {text}",
         error=RegistryError,
     ),
     _Cause(
         _BUILDER,
         r"first record does not look like a TLS handshake|server gave HTTP response to HTTPS client",
-        "Name it among 'insecure-registries' of the engine, or as `http = true` in the builder's configuration: "
-        "https://docs.docker.com/build/ci/github-actions/configure-builder/",
-        "a registry speaks plain HTTP, which the builder does not take from it: {text}",
+        "Add it to the engine's 'insecure-registries', or set `http = true` for it in the builder's "
+        "configuration: https://docs.docker.com/build/ci/github-actions/configure-builder/",
+        "a registry uses plain HTTP, which the builder does not accept: {text}",
         error=RegistryError,
     ),
-    # https://github.com/moby/buildkit/issues/6977: left by a build that failed or was cancelled beside the step.
+    # https://github.com/moby/buildkit/issues/6977: caused by another build that failed or was cancelled meanwhile.
     _Cause(
         _BUILDER,
         r"snapshot \S+ does not exist: not found",
-        "Empty its cache with `docker buildx prune`, of another builder with '--builder': until then every "
-        "build with these layers fails.",
-        "the builder's cache has lost a layer, by a fault of BuildKit: {text}",
+        "Empty the cache with `docker buildx prune`, with '--builder' for a builder other than the current one. "
+        "Until then, every build with these layers fails.",
+        "the builder's cache lost a layer because of a bug in BuildKit: {text}",
     ),
     _Cause(
         _BUILDER,
         r"cannot connect to the docker daemon|connect to the docker (?:API|daemon)|error during connect",
-        "Start Docker, or point DOCKER_HOST or a Docker context at one.",
+        "Start Docker, or point DOCKER_HOST or a Docker context at a running engine.",
         "the Docker engine does not answer: {text}",
         error=ToolUnavailableError,
     ),
     _Cause(
         _BUILDER,
         r"code = Unavailable|error reading from server|closing transport",
-        "It may have run out of memory or disk: look there, and run the job again.",
-        "the builder went away: {text}",
+        "It may have run out of memory or disk space. Check both, and run the job again.",
+        "the connection to the builder was lost: {text}",
     ),
     _Cause(
         _BUILDER,
         r"^unknown (?:shorthand )?flag: |^docker: 'buildx' is not a docker command",
-        "Install Docker's buildx plugin, or a newer one: https://docs.docker.com/go/buildx/",
+        "Install or update Docker's buildx plugin: https://docs.docker.com/go/buildx/",
         "docker buildx is missing or too old: {text}",
         error=ToolUnavailableError,
     ),
     _Cause(
         _BUILDER,
         r'no builder "',
-        "`docker buildx ls` lists the builders; the input 'builder' names one.",
+        "List the builders with `docker buildx ls`, and choose one with the input 'builder'.",
         error=ToolUnavailableError,
     ),
     _Cause(
         _BUILDER,
         rf"{_UNREACHABLE}|unexpected status\S* (?s:.)*: 5\d\d|HTTP status: 5\d\d",
         _AGAIN,
-        "a registry could not be reached from the builder: {text}",
+        "the builder could not reach a registry: {text}",
         error=RegistryError,
     ),
 )
 
 
 def explain(output: str, *, purpose: str, code: int) -> UserError:
-    """Return the error for a buildx command that failed; ``output`` is the last that it printed."""
+    """Return the error for a failed buildx command; ``output`` holds the last lines that it printed."""
     said = build_output(output)
     report = pixi_report(said.step)
     last = _last(report.after if report else said.step)
     failed = f"the {purpose} failed with exit code {code}"
     return (
-        # Of a step BuildKit tells only how it ended, such as for want of memory, of which the step need not know.
+        # BuildKit reports how a step ended; a step killed for lack of memory may not say so itself.
         _known(_Speaker.BUILDER, said.builder, f"{failed}: {{text}}")
         or _known(_Speaker.SHELL, "\n".join(last[-_LAST_LINES:]), f"{failed}: {{text}}")
         or (_of_pixi(report, outdated_reasons(said.step)) if report else None)
@@ -353,7 +352,7 @@ def explain(output: str, *, purpose: str, code: int) -> UserError:
 def _of_pixi(report: PixiReport, outdated: Sequence[str]) -> UserError:
     if re.search(_OUTDATED, report.message, re.IGNORECASE):
         return UserError(
-            f"the lock is out of date: {_shown(outdated) or 'it does not fit the manifest'}",
+            f"the lock is out of date: {_shown(outdated) or 'it does not match the manifest'}",
             hint=f"Run `pixi lock` and commit {LOCK_NAME}.",
             file=LOCK_NAME,
         )
@@ -374,7 +373,7 @@ def _speaker(report: str) -> _Speaker:
 
 
 def _known(speaker: _Speaker, text: str, message: str) -> UserError | None:
-    """Return the error for the first cause that the words have, with ``message`` where the cause has none."""
+    """Return the error for the first cause that matches, or None; ``message`` replaces a missing one."""
     for cause in _CAUSES:
         match = re.search(cause.pattern, text, re.IGNORECASE | re.MULTILINE) if speaker in cause.speakers else None
         if match:

@@ -1,7 +1,7 @@
-"""Errors as pixi prints them: the block that miette draws, as one text.
+"""Parse the errors that pixi prints, which miette draws as a block, into plain text.
 
-The form is that of miette's ``GraphicalReportHandler``; uv, which pixi has inside, is quoted in it. A build step
-has 80 columns to pixi, so that lines are folded.
+The format is that of miette's ``GraphicalReportHandler``; it quotes the errors of uv, which pixi embeds. Pixi
+takes a build step for a terminal of 80 columns and folds the lines.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MORE = re.compile(r" {2}[│ ](?: {0,3}(.*))?")
 _HELP = re.compile(r" +help: (.*)")
 _SNIPPET = re.compile(r"[ │]*╭─+\[(.*)\]")
 _SNIPPET_END = re.compile(r"[ │]*╰─+$")
-# In front of a folded line of a report within the report.
+# The prefix of a folded line in a nested report.
 _BAR = re.compile(r"^ *│")
 # Folded after a hyphen or a slash within a word, as in a URL.
 _WITHIN_A_WORD = re.compile(r"\w-$|\S/$")
-# As tracing writes it without colours and time: level, spans, module, which has had other names.
+# A log line of tracing without colors and time: level, spans, module. The module's name differs between releases.
 _REASON = re.compile(
     r" ?INFO .*?\b((?:(?:the (?:pypi )?dependencies of )?(?:environment|solve group) '[^']*' .*?"
     r"(?:is|are) out of date because|the locked (?:conda|pypi) packages in solve group .* are not consistent).*)"
@@ -34,9 +34,9 @@ _REASON = re.compile(
 
 @dataclass(frozen=True)
 class PixiReport:
-    """What pixi says is wrong, with its causes; the lines of a tool that it quotes; and what it says to do.
+    """An error of pixi: its message with the causes, the quoted lines of other tools, and pixi's help.
 
-    ``after`` are the lines that the step printed after the report.
+    ``after`` holds the lines that the step printed after the report.
     """
 
     message: str
@@ -46,7 +46,7 @@ class PixiReport:
 
 
 def pixi_report(lines: Sequence[str]) -> PixiReport | None:
-    """Return the last error of pixi among lines that a build step printed, None when there is none."""
+    """Return the last error of pixi in the lines of a build step, or None."""
     for begin in (_BEGIN, _BEGIN_OF_OLD):
         starts = [number for number, line in enumerate(lines) if begin.match(line)]
         if starts:
@@ -92,7 +92,7 @@ def _report(begin: str, lines: Sequence[str]) -> PixiReport:
         paragraph = list(takewhile(str.strip, part))
         quoted += part[len(paragraph) :]
         text = _unfolded(paragraph)
-        # Some errors say what their cause says once more.
+        # Some errors repeat the text of their cause.
         if text and not any(text in earlier for earlier in texts):
             texts.append(text)
     message = ": ".join(texts) + (f" ({place})" if place else "")

@@ -1,1 +1,1 @@
-"""References, credentials and calls: images on a registry are read, tagged and checked."""
+"""Image references, credentials and the registry client."""

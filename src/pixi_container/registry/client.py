@@ -1,6 +1,6 @@
-"""The registry: what it has under a name, whether it takes what is to be pushed, and new tags for what is there.
+"""The registry client: look up images, check permission to push, and tag or copy existing images.
 
-Sources: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, and for what manifests hold
+Sources: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, and for the content of manifests
 https://github.com/opencontainers/image-spec/blob/main/spec.md
 """
 
@@ -54,24 +54,24 @@ _MOST_LISTED = 100_000
 _MOST_LIST_BYTES = 32 * 1024 * 1024
 _MOST_LIST_SECONDS = 300.0
 _MOST_ENTRIES = 1000
-"""The most that one manifest may refer to; Docker itself takes 125 layers (``maxLayerDepth``):
+"""Maximum number of descriptors in one manifest. Docker accepts 125 layers (``maxLayerDepth``):
 https://github.com/moby/moby/blob/v27.0.0/layer/layer_store.go
 """
 
 _MOST_COPIED = 5000
-"""The most manifests and blobs that are copied to another repository for one tag."""
+"""Maximum number of manifests and blobs copied to another repository for one tag."""
 
 _DEEPEST_INDEX = 8
 _LARGEST_BLOB = 2**40
-_SOMEBODY_ELSE = "Did another run push the same tag meanwhile? A `concurrency` group prevents that."
+_SOMEBODY_ELSE = "Did another run push the same tag at the same time? A `concurrency` group prevents that."
 
 
 @dataclass(frozen=True)
 class PublishedImage:
-    """An image as a registry has it; ``layer_sizes`` are compressed bytes, base first.
+    """An image on a registry; ``layer_sizes`` are compressed bytes, base layer first.
 
-    ``config`` is the digest of its configuration, which names the uncompressed content: it is the same wherever
-    the image lies, while ``digest`` changes where a registry's copy was compressed in another way.
+    ``config`` is the digest of the image's configuration, which identifies the uncompressed content: every copy of
+    the image has the same one. ``digest`` differs between copies that were compressed differently.
     """
 
     digest: str
@@ -81,7 +81,7 @@ class PublishedImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Descriptor:
-    """What a manifest says of what it refers to: ``size`` in bytes, ``platform`` as ``os/arch[/variant]``.
+    """A manifest's reference to a manifest or blob: ``size`` in bytes, ``platform`` as ``os/arch[/variant]``.
 
     Source: https://github.com/opencontainers/image-spec/blob/main/descriptor.md
     """
@@ -96,12 +96,12 @@ class Descriptor:
 
     @property
     def is_manifest(self) -> bool:
-        """Whether it is an image or an index; anything else is a blob."""
+        """Whether it refers to an image or an index; anything else is a blob."""
         return self.media_type in _MANIFESTS
 
     @property
     def is_attestation(self) -> bool:
-        """Whether BuildKit added it to tell how an image was made.
+        """Whether BuildKit added it to describe how an image was built.
 
         Source: https://docs.docker.com/build/metadata/attestations/attestation-storage/
         """
@@ -109,16 +109,16 @@ class Descriptor:
 
     @property
     def is_nondistributable(self) -> bool:
-        """Whether it is a layer that registries do not keep, as its licence forbids that."""
+        """Whether it is a layer that registries do not store because its license forbids it."""
         return bool(self.urls) and bool(re.search(r"\.foreign\.|\.nondistributable\.", self.media_type))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageManifest:
-    """An image, or an index of images, as a registry has it: ``content`` is what ``digest`` is of, to the byte.
+    """The manifest of an image, or of an index of images: ``digest`` is the digest of the exact ``content``.
 
-    ``name`` is registry and repository. An image has ``config`` and ``layers``, base first; an index (Docker's
-    manifest list too) has ``children``.
+    ``name`` is registry and repository. An image has ``config`` and ``layers``, base layer first; an index, or
+    Docker's manifest list, has ``children``.
     """
 
     name: str
@@ -131,21 +131,21 @@ class ImageManifest:
 
     @property
     def is_index(self) -> bool:
-        """Whether it lists images, one for each platform."""
+        """Whether it lists images, one per platform."""
         return self.media_type in _INDEXES
 
     def child(self, platform: str) -> Descriptor | None:
-        """Return the index's image for ``os/arch[/variant]``; when it has one image in all, that one."""
+        """Return the index's image for ``os/arch[/variant]``, or its only image whatever the platform."""
         images = [child for child in self.children if child.is_manifest and not child.is_attestation]
         fitting = [child for child in images if f"{child.platform}/".startswith(f"{platform}/")]
         return fitting[0] if fitting else images[0] if len(images) == 1 else None
 
 
 class Registry:
-    """What one asks registries, with the credentials at hand; repeated within bounds when a registry is busy.
+    """Registry calls with the given credentials; a call to a busy registry is retried a few times.
 
-    Every method raises ``RegistryRefusedError`` where the user may not do this, ``RegistryUnavailableError`` where
-    the registry gives no usable answer, and ``RegistryError`` where what it has is not what its digest says.
+    Every method raises ``RegistryRefusedError`` if the user lacks the permission, ``RegistryUnavailableError`` if
+    the registry gives no usable answer, and ``RegistryError`` if content does not match its digest.
     """
 
     def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
@@ -158,21 +158,21 @@ class Registry:
         self._transport.close()
 
     def get_digest(self, reference: ImageReference, *, push: bool = False) -> str | None:
-        """Return the digest that the reference's tag points to, or None when there is no such image.
+        """Return the digest that the reference points to, or None if the image does not exist.
 
-        ``push`` asks with the right to push, as where it is to be compared with what was pushed.
+        ``push`` asks with permission to push, for comparing the digest with what was pushed.
         """
         answer = self._ask_for_manifest("HEAD", reference, push=push)
         if answer.status == 404:
             return None
-        told = answer.headers.get("docker-content-digest", "")
-        if DIGEST.fullmatch(told) and reference.digest in {"", told}:
-            return told
+        reported = answer.headers.get("docker-content-digest", "")
+        if DIGEST.fullmatch(reported) and reference.digest in {"", reported}:
+            return reported
         manifest = self.get_manifest(reference)
         return manifest.digest if manifest else None
 
     def get_tags(self, reference: ImageReference) -> tuple[str, ...]:
-        """Return every tag of the repository, none when it does not exist."""
+        """Return every tag of the repository; empty if the repository does not exist."""
         listed: list[str] = []
         for page in self._get_pages(RegistryCall("GET", reference, "tags/list?n=1000", expected=(404,))):
             if page.status == 404:
@@ -180,7 +180,7 @@ class Registry:
             tags = page.json().get("tags")
             if not isinstance(tags, list | None):
                 raise RegistryUnavailableError(
-                    f"the registry {reference.registry} gives no list as the tags of {reference.name}"
+                    f"the registry {reference.registry} returned no valid list of the tags of {reference.name}"
                 )
             listed += [tag for tag in tags or () if isinstance(tag, str) and TAG.fullmatch(tag)]
             if len(listed) > _MOST_LISTED:
@@ -188,7 +188,7 @@ class Registry:
         return tuple(listed)
 
     def get_image(self, reference: ImageReference) -> PublishedImage | None:
-        """Return the image of one platform; None when there is none."""
+        """Return the image, or None if it does not exist."""
         manifest = self.get_manifest(reference)
         if manifest is None:
             return None
@@ -199,18 +199,18 @@ class Registry:
         )
 
     def get_manifest(self, reference: ImageReference) -> ImageManifest | None:
-        """Return what the reference's digest names, or else its tag; None when there is nothing."""
+        """Return the manifest of the reference's digest, or else of its tag; None if it does not exist."""
         answer = self._ask_for_manifest("GET", reference)
         if answer.status == 404:
             return None
-        told = answer.headers.get("docker-content-digest", "")
-        expected = reference.digest or (told if DIGEST.fullmatch(told) else "")
+        reported = answer.headers.get("docker-content-digest", "")
+        expected = reference.digest or (reported if DIGEST.fullmatch(reported) else "")
         return _parse_manifest(answer, _verified_digest(answer.content, expected, reference), reference)
 
     def get_labels(self, reference: ImageReference, platform: str = "linux/amd64") -> dict[str, str] | None:
-        """Return the labels of the image for ``platform``; None when there is no such image.
+        """Return the labels of the image for ``platform``, or None if there is no such image.
 
-        An index with one image gives that image's, whatever its platform.
+        If an index has only one image, return the labels of that image, whatever its platform.
         """
         manifest = self.get_manifest(reference)
         if manifest and manifest.is_index:
@@ -225,9 +225,9 @@ class Registry:
         return {_encodable(name): _encodable(value) for name, value in labels.items() if isinstance(value, str)}
 
     def get_referrers(self, reference: ImageReference) -> tuple[Descriptor, ...]:
-        """Return what says that it is about this image: signatures, attestations. An empty result is not an error.
+        """Return what refers to this image: signatures, attestations. An empty result is not an error.
 
-        Source, with the tag that stands in where a registry does not have the call:
+        Source, including the fallback tag for registries without this API:
         https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
         """
         digest = reference.digest or self.get_digest(reference)
@@ -238,7 +238,7 @@ class Registry:
             reference,
             f"referrers/{digest}",
             headers={"accept": _OCI_INDEX},
-            # ghcr.io, which does not have it, sends to a page of its web site.
+            # ghcr.io does not have this API and redirects to its web site.
             redirects=False,
             expected=range(300, 500),
         )
@@ -255,23 +255,23 @@ class Registry:
         return listed.children if listed else ()
 
     def check_push(self, reference: ImageReference) -> None:
-        """Make sure that the registry takes pushes to this name, by opening an upload and giving it up again.
+        """Check that the registry accepts pushes to this name: open an upload and cancel it.
 
-        Raises ``RegistryRefusedError`` with the likely cause when it does not.
+        Raises ``RegistryRefusedError`` with the likely cause if it does not.
         """
         answer = self._transport.ask(RegistryCall("POST", reference, "blobs/uploads/", push=True))
         self._cancel_upload(answer, reference)
 
     def tag(self, source: ImageReference, targets: Sequence[ImageReference]) -> str:
-        """Make each target's tag point to what ``source`` is, bit for bit, and give its digest.
+        """Point each target's tag to exactly the image ``source``, and return its digest.
 
         A target may be in another repository or registry: everything that the image refers to is copied there
-        first. A tag that points there already is left alone. Raises ``RegistryError`` when there is no such image,
-        or when a tag points elsewhere afterwards.
+        first. A tag that already points to the image is left alone. Raises ``RegistryError`` if the image does not
+        exist, or if a tag points elsewhere afterwards.
         """
         manifest = self.get_manifest(source)
         if manifest is None:
-            raise RegistryError(f"there is no image {source}")
+            raise RegistryError(f"the image {source} does not exist")
         complete = {source.name}
         for target in targets:
             if self.get_digest(target.tagged(target.tag), push=True) != manifest.digest:
@@ -283,7 +283,7 @@ class Registry:
                 now = self.get_digest(target.tagged(target.tag), push=True)
                 if now != manifest.digest:
                     raise RegistryError(
-                        f"{target} points to {now or 'nothing'} after it was made to point to {manifest.digest}",
+                        f"{target} points to {now or 'nothing'} after this run set it to {manifest.digest}",
                         hint=_SOMEBODY_ELSE,
                     )
             complete.add(target.name)
@@ -296,9 +296,9 @@ class Registry:
         )
 
     def _get_pages(self, call: RegistryCall) -> Iterator[Answer]:
-        """Return every page of a list; only the query of a link counts, so that it leads nowhere else.
+        """Yield every page of a list. Only the query of a link to the next page counts: it cannot lead elsewhere.
 
-        Raises ``RegistryUnavailableError`` when the pages do not end.
+        Raises ``RegistryUnavailableError`` if the list exceeds the limits.
         """
         path, asked, read = call.path, set[str](), 0
         end = time.monotonic() + _MOST_LIST_SECONDS
@@ -315,7 +315,7 @@ class Registry:
             path = f"{call.path.partition('?')[0]}?{query}" if following else ""
 
     def _image_exists(self, repository: ImageReference, digest: str, *, index: bool) -> bool:
-        """Whether a repository has an image, and so its layers. An index may be there without its images."""
+        """Tell whether a repository has an image, and so its layers. An index may exist without its images."""
         return not index and self.get_digest(repository.pinned(digest), push=True) is not None
 
     def _copy_content(
@@ -326,13 +326,13 @@ class Registry:
         copied: set[str],
         depth: int = 0,
     ) -> None:
-        """Copy to the target's repository everything that a manifest of the source's refers to.
+        """Copy everything that a manifest of the source refers to into the target's repository.
 
-        ``copied`` has the digests of what is there already, and gets those of the rest. Raises ``RegistryError``
-        when an index is too large to be meant.
+        ``copied`` holds the digests already copied, and gets those copied here. Raises ``RegistryError`` if an
+        index is nested too deeply, incomplete or too large.
         """
         if depth > _DEEPEST_INDEX:
-            raise RegistryError(f"{source} has an index within {_DEEPEST_INDEX} others")
+            raise RegistryError(f"{source} nests image indexes more than {_DEEPEST_INDEX} levels deep")
         blobs = [blob for blob in (manifest.config, *manifest.layers) if blob]
         for child in manifest.children:
             if not child.is_manifest:
@@ -343,7 +343,7 @@ class Registry:
                     continue
                 child_manifest = self.get_manifest(source.pinned(child.digest))
                 if child_manifest is None:
-                    raise RegistryError(f"{source} is incomplete: it lists {child.digest}, which is not there")
+                    raise RegistryError(f"{source} is incomplete: it lists {child.digest}, which does not exist")
                 self._copy_content(child_manifest, source, target, copied, depth + 1)
                 self._put_manifest(child_manifest, target, child.digest)
         for blob in blobs:
@@ -360,14 +360,14 @@ class Registry:
             raise RegistryError(f"{source} refers to more than {_MOST_COPIED} manifests and blobs")
 
     def _mount_blob(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> bool:
-        """Have the registry take a blob over from another of its repositories; whether it did."""
+        """Ask the registry to mount a blob from another of its repositories; return whether it did."""
         call = RegistryCall(
             "POST",
             target,
             f"blobs/uploads/?mount={blob.digest}&from={quote(source.repository, safe='')}",
             push=True,
             mount_from=source.repository,
-            # Some do not know it, others refuse it to one who may push: copying tells what is really the matter.
+            # Some registries lack mounting, others refuse it to users who may push: a copy shows the real problem.
             expected=range(400, 500),
         )
         try:
@@ -383,14 +383,14 @@ class Registry:
         return self._transport.ask_once(call).status != 404
 
     def _copy_blob(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> None:
-        """Pass a blob through this machine in one attempt, unless it is there."""
+        """Copy a blob through this machine in one attempt, unless the target already has it."""
         if self._blob_exists(blob, target):
             return
         opened = self._transport.ask_once(RegistryCall("POST", target, "blobs/uploads/", push=True))
         location = _location(opened, target)
         if not location:
             raise RegistryUnavailableError(
-                f"the registry {target.registry} opens an upload and does not say where"
+                f"the registry {target.registry} opened an upload but did not return its location"
             )
         upload = RegistryCall(
             "PUT",
@@ -403,7 +403,7 @@ class Registry:
             expected=(404,),
         )
         if self._transport.ask_once(upload).status == 404:
-            raise TransientError(target.registry, location, "it has forgotten an upload that it opened")
+            raise TransientError(target.registry, location, "it no longer knows an upload that it opened")
 
     def _read_blob(self, blob: Descriptor, source: ImageReference) -> Generator[bytes, None, None]:
         call = RegistryCall("GET", source, f"blobs/{blob.digest}", size=blob.size)
@@ -431,7 +431,7 @@ class Registry:
         )
 
     def _cancel_upload(self, opened: Answer, reference: ImageReference) -> None:
-        """Cancel an upload. A registry may not let us; it then forgets it by itself."""
+        """Cancel an upload. If the registry refuses, the upload expires by itself."""
         location = _location(opened, reference)
         if location:
             with suppress(RegistryError, RegistryRefusedError, TransientError):
@@ -445,9 +445,8 @@ def _location(answer: Answer, reference: ImageReference) -> str:
 
 def _endless_list(reference: ImageReference) -> RegistryUnavailableError:
     return RegistryUnavailableError(
-        f"the registry {reference.registry} gives a list of {reference.name} without an end",
-        hint=f"At most {_MOST_PAGES} pages with {_MOST_LISTED} entries are read, "
-        f"for {_MOST_LIST_SECONDS:.0f} seconds.",
+        f"the registry {reference.registry} returned a list for {reference.name} that is too long or never ends",
+        hint=f"The limits are {_MOST_PAGES} pages, {_MOST_LISTED} entries and {_MOST_LIST_SECONDS:.0f} seconds.",
     )
 
 
@@ -456,7 +455,7 @@ def _media_type(answer: Answer) -> str:
 
 
 def _verified_digest(content: bytes, expected: str, reference: ImageReference) -> str:
-    """Return the digest of a content. Raises ``RegistryError`` when it is not as expected, where that is known."""
+    """Return the content's digest. Raises ``RegistryError`` if ``expected`` is given and differs."""
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected not in {"", digest}:
         raise _wrong_bytes(expected, reference)
@@ -465,8 +464,8 @@ def _verified_digest(content: bytes, expected: str, reference: ImageReference) -
 
 def _wrong_bytes(digest: str, reference: ImageReference) -> RegistryError:
     return RegistryError(
-        f"the registry {reference.registry} gives wrong bytes for {digest} of {reference.name}",
-        hint="Nothing of it was used. Is there a proxy in between that changes what it passes on?",
+        f"the registry {reference.registry} returned content that does not match {digest} of {reference.name}",
+        hint="The content was discarded. Does a proxy in between modify responses?",
     )
 
 
@@ -474,8 +473,8 @@ def _parse_manifest(answer: Answer, digest: str, reference: ImageReference) -> I
     document = answer.json()
     media_type = document.get("mediaType") or _media_type(answer)
     if media_type not in _MANIFESTS:
-        shown = one_line(media_type) if isinstance(media_type, str) else "its media type is no text"
-        raise RegistryError(f"{reference} is of a kind that is not known here: {shown}")
+        shown = one_line(media_type) if isinstance(media_type, str) else "not a string"
+        raise RegistryError(f"{reference} has an unsupported media type: {shown}")
     made = ImageManifest(name=reference.name, digest=digest, media_type=media_type, content=answer.content)
     if made.is_index:
         return replace(made, children=_parse_descriptors(document.get("manifests"), reference))
@@ -484,25 +483,25 @@ def _parse_manifest(answer: Answer, digest: str, reference: ImageReference) -> I
 
 
 def _parse_descriptors(listed: object, reference: ImageReference) -> tuple[Descriptor, ...]:
-    """Parse descriptors. Raises ``RegistryError`` when one of them is none, or there are too many."""
+    """Parse descriptors. Raises ``RegistryError`` if one is invalid or there are too many."""
     try:
         entries = tuple(_parse_descriptor(entry) for entry in islice(_typed(list, listed), _MOST_ENTRIES + 1))
     except (TypeError, ValueError) as error:
-        raise RegistryError(f"{reference} has a manifest that cannot be read: {one_line(str(error))}") from error
+        raise RegistryError(f"the manifest of {reference} is not valid: {one_line(str(error))}") from error
     if len(entries) > _MOST_ENTRIES:
-        raise RegistryError(f"{reference} has a manifest that refers to more than {_MOST_ENTRIES} others")
+        raise RegistryError(f"the manifest of {reference} has more than {_MOST_ENTRIES} entries")
     return entries
 
 
 def _parse_descriptor(entry: object) -> Descriptor:
     """Parse a descriptor as strictly as Go does for Docker. Raises ``TypeError`` and ``ValueError``."""
     if not isinstance(entry, dict):
-        raise TypeError("an entry is no object")
+        raise TypeError("an entry is not an object")
     digest, size = _typed(str, entry.get("digest")), entry.get("size")
     if not DIGEST.fullmatch(digest):
-        raise ValueError(f"'{digest[:80]}' is no digest")
+        raise ValueError(f"'{digest[:80]}' is not a digest")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _LARGEST_BLOB:
-        raise ValueError(f"{digest} has no size, or one that cannot be")
+        raise ValueError(f"the size of {digest} is missing or not valid")
     platform = _typed(dict, entry.get("platform"))
     parts = [_typed(str, platform.get(name)) for name in ("os", "architecture", "variant")]
     annotations = _typed(dict, entry.get("annotations"))
@@ -518,14 +517,14 @@ def _parse_descriptor(entry: object) -> Descriptor:
 
 
 def _typed(kind: type[T], value: object) -> T:
-    """Return the value, an empty one for ``null`` or nothing. Raises ``TypeError`` for one of another type."""
+    """Return the value, or an empty one for a missing value or ``null``. Raises ``TypeError`` for other types."""
     if value is None:
         return kind()
     if not isinstance(value, kind):
-        raise TypeError(f"there is something else than what JSON calls {_JSON_NAMES[kind]}")
+        raise TypeError(f"a value is not {_JSON_NAMES[kind]}")
     return value
 
 
 def _encodable(text: str) -> str:
-    """Return the text without halves of characters, which JSON can have and no output can show."""
+    """Return the text with lone surrogates replaced: JSON can contain them, but no output can encode them."""
     return text.encode("utf-8", "replace").decode()

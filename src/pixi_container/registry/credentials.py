@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """User name and password for one registry; the password never shows in a representation."""
+    """A user name and password for one registry; ``repr`` never shows the password."""
 
     registry: str
     username: str

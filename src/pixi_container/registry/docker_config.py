@@ -1,4 +1,4 @@
-"""Docker's client configuration: the user's credentials, and a private copy that has ours too.
+"""Docker's client configuration: read the user's credentials, and make a private copy with those of this run.
 
 Source of the format: https://docs.docker.com/reference/cli/docker/#docker-cli-configuration-file-configjson-properties
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def stored_credential(registry: str, env: Mapping[str, str]) -> Credential | None:
-    """Return what ``docker login`` stored for the registry, in the file or a credential helper, if anything."""
+    """Return the credential that ``docker login`` stored in the file or a credential helper; None without one."""
     config = _read(_folder(env))
     key = DOCKER_HUB_CREDENTIALS if registry == DOCKER_HUB else registry
     helper = object_under(config, "credHelpers").get(key, config.get("credsStore", ""))
@@ -57,11 +57,11 @@ _CREDENTIALS = frozenset({"auths", "credHelpers", "credsStore", "HttpHeaders"})
 def private_docker_config(
     credentials: Sequence[Credential], env: Mapping[str, str], parent: Path, *, keep_stored: bool = True
 ) -> Iterator[dict[str, str]]:
-    """Yield the variables of a ``DOCKER_CONFIG`` that holds ``credentials`` too, for as long as the block runs.
+    """Yield variables that point Docker to a private configuration with ``credentials``, while the block runs.
 
-    Without ``keep_stored`` it has none of the credentials that the machine's own has. The folder is a copy of the
-    user's configuration, readable by its owner only, made below ``parent`` and gone afterwards. Plugins, contexts
-    and builders of the user stay where they are.
+    The folder is a copy of the user's configuration, created below ``parent``, readable by its owner only and
+    removed afterwards. Without ``keep_stored`` it leaves out the credentials stored on this machine. The user's
+    plugins, contexts and builders stay where they are.
     """
     folder = _folder(env)
     config = _read(folder)
@@ -77,7 +77,7 @@ def private_docker_config(
             secret = base64.b64encode(f"{credential.username}:{credential.password}".encode()).decode()
             config.setdefault("auths", {})[key] = {"auth": secret}
             if config.get("credsStore") or key in object_under(config, "credHelpers"):
-                # An empty helper's name sends Docker to the file for this registry alone.
+                # An empty helper name makes Docker use the file for this registry only.
                 config.setdefault("credHelpers", {})[key] = ""
         write_secret(private / "config.json", json.dumps(config))
         yield {
@@ -90,13 +90,13 @@ def private_docker_config(
 
 
 def credential_helper_variables(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of clouds' credential helpers where Docker's configuration names one, else none."""
+    """Return the variables of cloud credential helpers if Docker's configuration names a helper, else none."""
     config = _read(_folder(env))
     return passing(CREDENTIAL_HELPER, env) if config.get("credHelpers") or config.get("credsStore") else {}
 
 
 def write_secret(file: Path, text: str) -> None:
-    """Write a file that nobody else can read, at no moment."""
+    """Write a file that nobody else can read at any moment."""
     file.touch(mode=0o600)
     file.write_text(text, "utf-8")
 

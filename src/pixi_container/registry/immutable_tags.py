@@ -1,12 +1,12 @@
-"""What registries say when a tag may not be moved, and what to do about it."""
+"""How registries report that a tag is immutable, and what to do about it."""
 
 from __future__ import annotations
 
 IMMUTABLE = r"\b(?:is|are|as) immutable\b|\btag immutability\b"
-"""Amazon ECR, Harbor, Google's Artifact Registry and Docker Hub, each with another status."""
+"""The words of Amazon ECR, Harbor, Google Artifact Registry and Docker Hub, whose status codes differ."""
 
 HOW_WITH_IMMUTABLE_TAGS = (
-    "With immutable tags choose 'tags' of which each is new, such as `type=sha`, and set 'reuse-environment' to "
-    "false, as the newest environment is found by a tag that moves; or except `latest`, branches and `env-*` from "
-    "the registry's rule."
+    "If tags must stay immutable, choose 'tags' that are new for each commit, such as `type=sha`, and set "
+    "'reuse-environment' to false, because it needs a tag that moves. Otherwise exclude `latest`, branch names "
+    "and `env-*` from the registry's rule."
 )

@@ -1,4 +1,4 @@
-"""Image references: registry, repository, tag and digest, by the grammar of distribution/reference.
+"""Image references: registry, repository, tag and digest, in the grammar of distribution/reference.
 
 Source: https://github.com/distribution/reference/blob/main/reference.go
 """
@@ -25,7 +25,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class ImageReference:
-    """``registry/repository[:tag][@digest]``, with Docker Hub's short names made full."""
+    """``registry/repository[:tag][@digest]``, with Docker Hub's short names expanded."""
 
     registry: str
     repository: str
@@ -55,7 +55,7 @@ class ImageReference:
 
 
 def parse_reference(text: str, *, source: str) -> ImageReference:
-    """Parse an image reference; ``source`` says in an error where the text is from. Raises ``UserError``."""
+    """Parse an image reference. Raises ``UserError`` that names ``source``, the place that the text comes from."""
     rest, _, digest = text.partition("@")
     tag = ""
     if ":" in rest.rpartition("/")[2]:
@@ -82,12 +82,12 @@ def parse_reference(text: str, *, source: str) -> ImageReference:
 
 
 def name_of(tag: str) -> str:
-    """Return registry and repository of a full image name with a tag."""
+    """Return the registry and repository of a full image name with a tag."""
     return parse_reference(tag, source="tag").name
 
 
 def is_image_name(text: str) -> bool:
-    """Tell whether a text is a name alone, without tag and digest."""
+    """Tell whether a text is an image name without tag and digest."""
     try:
         return parse_reference(text, source="").is_bare
     except UserError:
@@ -95,10 +95,10 @@ def is_image_name(text: str) -> bool:
 
 
 def is_loopback(registry: str) -> bool:
-    """Whether it is this machine by its name, so that Docker speaks plain HTTP to it.
+    """Tell whether a registry's name means this machine, so that Docker uses plain HTTP.
 
-    That is ``localhost`` and the addresses 127.0.0.0/8 and ::1, with a port or not. No other name is, whatever it
-    resolves to. Sources: https://docs.docker.com/reference/cli/dockerd/#insecure-registries and, on names,
+    These are ``localhost`` and the addresses 127.0.0.0/8 and ::1, with or without a port; no other name, whatever
+    it resolves to. Sources: https://docs.docker.com/reference/cli/dockerd/#insecure-registries and, for names,
     https://github.com/containerd/containerd/blob/main/core/remotes/docker/registry.go (``MatchLocalhost``)
     """
     host = _HOST.fullmatch(registry)

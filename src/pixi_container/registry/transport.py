@@ -1,4 +1,4 @@
-"""How a registry is asked: who we are to it, how long we wait, what is tried again, and what its refusals mean.
+"""Requests to registries: authentication, time and size limits, retries, and the meaning of refusals.
 
 Sources: https://distribution.github.io/distribution/spec/auth/token/ and, for identity tokens,
 https://distribution.github.io/distribution/spec/auth/oauth/
@@ -43,22 +43,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ANSWER_BYTES = 4 * 1024 * 1024
-"""The most that an answer may hold which is kept in memory; what registries let manifests have:
+"""Maximum size of an answer kept in memory; the limit that registries set for manifests:
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
 """
 
 _ANSWER_PARTS = 100_000
-"""The most pieces that an answer may come in: each costs the same time, however few bytes it has."""
+"""Maximum number of chunks of an answer: each costs the same time, however few bytes it has."""
 
 _HEADER_BYTES = 256 * 1024
-"""The most that may come before an answer's content, with any number of answers like ``100 Continue``."""
+"""Maximum number of bytes before an answer's content, including interim answers such as ``100 Continue``."""
 
 _ATTEMPTS = 4
 _RETRY_AFTER_SECONDS = 30.0
 _TIMEOUT_SECONDS = 20.0
 _UPLOAD_TIMEOUT_SECONDS = 300.0
 _ANSWER_SECONDS = 60.0
-"""The most that one attempt may take in all, redirects and tokens included; what has a size gets more."""
+"""Total time for one attempt, including redirects and tokens; transfers of a known size get more."""
 
 _LEAST_BYTES_PER_SECOND = 32 * 1024
 _CHUNK_BYTES = 1024 * 1024
@@ -73,7 +73,7 @@ https://github.com/docker/docker-credential-helpers/blob/master/README.md
 
 
 class TransientError(Exception):
-    """Trouble of one attempt that may be over at the next; ``wait`` is how many seconds the registry asks for."""
+    """A failure that may not happen again; ``wait`` is the delay in seconds that the registry asked for."""
 
     def __init__(self, registry: str, url: str, trouble: str, wait: float = 0) -> None:
         super().__init__(trouble)
@@ -84,12 +84,12 @@ class TransientError(Exception):
 
 @dataclass(frozen=True)
 class RegistryCall:
-    """One thing to ask of a repository.
+    """One request to a repository.
 
-    ``path`` is below the repository, or a URL that the registry gave. ``push`` asks for the right to push, and
-    ``mount_from`` names another repository of the registry that is to be read too. Answers with a status in
-    ``expected`` are given back like those below 300. ``content`` is bytes, or gives ``size`` bytes in parts, from
-    the start each time that it is called; without it, ``size`` is what the answer may have beyond the usual.
+    ``path`` is below the repository, or a URL from the registry. ``push`` asks for permission to push, and
+    ``mount_from`` names another repository of the registry to read from. Answers with a status in ``expected`` are
+    returned like those below 300. ``content`` is bytes, or a function that yields ``size`` bytes in chunks, from
+    the start on every call; without content, ``size`` is added to the usual size limit of the answer.
     """
 
     method: str
@@ -105,7 +105,7 @@ class RegistryCall:
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """The rights that it needs: https://distribution.github.io/distribution/spec/auth/scope/."""
+        """The permissions that it needs: https://distribution.github.io/distribution/spec/auth/scope/."""
         own = f"repository:{self.reference.repository}:{'pull,push' if self.push else 'pull'}"
         return (own, f"repository:{self.mount_from}:pull") if self.mount_from else (own,)
 
@@ -120,7 +120,7 @@ class RegistryCall:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a registry answered; ``url`` is where the answer came from after all redirects."""
+    """A registry's answer; ``url`` is its address after all redirects."""
 
     status: int
     url: str
@@ -128,19 +128,19 @@ class Answer:
     content: bytes = field(repr=False)
 
     def json(self) -> dict[str, Any]:
-        """Parse the content. Raises ``RegistryUnavailableError`` when it is no JSON object."""
+        """Parse the content. Raises ``RegistryUnavailableError`` if it is not a JSON object."""
         try:
             document = json.loads(self.content.decode(), parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            raise RegistryUnavailableError(f"{_shown_url(self.url)} answers with something else than JSON")
+            raise RegistryUnavailableError(f"{_shown_url(self.url)} did not return a JSON object")
         return document
 
 
 @dataclass
 class _Limit:
-    """What is left of the time and the bytes that one attempt may take of a registry."""
+    """The time and the bytes that one attempt has left."""
 
     registry: str
     seconds: float
@@ -148,25 +148,25 @@ class _Limit:
     bytes_left: int
 
     def left(self, timeout: float | None = None) -> float:
-        """Return the seconds left, at most ``timeout``. Raises ``RegistryUnavailableError`` if none are."""
+        """Return the seconds left, at most ``timeout``. Raises ``RegistryUnavailableError`` if time is up."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise RegistryUnavailableError(
-                f"the registry {self.registry} takes more than {self.seconds:.0f} seconds for one answer"
+                f"the registry {self.registry} took more than {self.seconds:.0f} seconds for one answer"
             )
         return left if timeout is None else min(left, timeout)
 
     def count(self, received: int) -> None:
-        """Take bytes off what may come. Raises ``RegistryUnavailableError`` when they are too many."""
+        """Subtract received bytes from the limit. Raises ``RegistryUnavailableError`` if it is exceeded."""
         self.bytes_left -= received
         if self.bytes_left < 0:
-            raise RegistryUnavailableError(f"the registry {self.registry} answers with more than it may")
+            raise RegistryUnavailableError(f"the registry {self.registry} sent an answer that is too large")
 
 
 class _Stream:
-    """A connection of httpcore, of whose reads and writes the limit says how long each may take.
+    """An httpcore connection whose reads and writes keep to the limit of the whole attempt.
 
-    A time limit of httpx is for one read, and so none for an answer that trickles:
+    A timeout of httpx applies to a single read, so it does not stop an answer that trickles in:
     https://www.python-httpx.org/advanced/timeouts/
     """
 
@@ -198,9 +198,9 @@ class _Stream:
 
 
 class _Connections:
-    """The transport of an ``httpx.Client`` whose connections keep to the limit of the current attempt.
+    """The transport of an ``httpx.Client``; its connections keep to the limit of the current attempt.
 
-    It serves one thread. This machine itself is never asked by way of a proxy, as with Go and so with Docker:
+    It serves one thread. As in Go, and therefore in Docker, requests to this machine never use a proxy:
     https://pkg.go.dev/net/http#ProxyFromEnvironment
     """
 
@@ -210,9 +210,9 @@ class _Connections:
 
     @property
     def limit(self) -> _Limit:
-        """The limit of the current attempt. Raises ``RuntimeError`` when there is none."""
+        """The limit of the current attempt. Raises ``RuntimeError`` outside of an attempt."""
         if self._limit is None:
-            raise RuntimeError("a registry is asked outside of any attempt")
+            raise RuntimeError("a registry request was made outside of an attempt")
         return self._limit
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -260,7 +260,7 @@ class _Connections:
 
     @contextmanager
     def within(self, registry: str, seconds: float) -> Iterator[_Limit]:
-        """Limit an attempt, unless it is part of one that is limited already."""
+        """Limit an attempt; one inside another attempt shares the outer limit."""
         if self._limit:
             yield self._limit
             return
@@ -272,7 +272,7 @@ class _Connections:
 
 
 class Transport:
-    """Calls to registries with the credentials at hand; ``credential_for`` gives them by registry."""
+    """Calls to registries; ``credential_for`` returns the credential for a registry, or None."""
 
     def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
         self._credential_for = credential_for
@@ -281,14 +281,14 @@ class Transport:
 
     @cached_property
     def _client(self) -> httpx.Client:
-        """What makes the calls. Made for the first one, as a run that asks nothing has no use for it."""
+        """The HTTP client, created on first use because importing httpx takes time."""
         import httpx
 
         return httpx.Client(
             timeout=_TIMEOUT_SECONDS,
-            # What is passed on must have the bytes that its digest is of.
+            # A copied blob must keep the exact bytes of its digest.
             headers={"accept-encoding": "identity"},
-            # What one registry gives to keep is sent to no other.
+            # A cookie of one registry must not reach another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             transport=cast("httpx.BaseTransport", self._connections),
         )
@@ -298,33 +298,33 @@ class Transport:
         self._connections.close()
 
     def ask(self, call: RegistryCall) -> Answer:
-        """Make a call, again when the trouble may pass, and give the answer.
+        """Make a call, with retries after transient failures, and return the answer.
 
         Raises ``RegistryRefusedError`` and ``RegistryUnavailableError``.
         """
         return self.ask_again(lambda: self.ask_once(call))
 
     def ask_again(self, attempt: Callable[[], T]) -> T:
-        """Return what ``attempt`` gives, which is called anew after a ``TransientError``, a few times.
+        """Return the result of ``attempt``, with a few retries after ``TransientError``.
 
-        Raises ``RegistryUnavailableError`` when the trouble lasts.
+        Raises ``RegistryUnavailableError`` if every attempt fails.
         """
         try:
             return retry(attempt, on=TransientError, attempts=_ATTEMPTS, least_wait=lambda trouble: trouble.wait)
         except TransientError as trouble:
             raise RegistryUnavailableError(
                 f"the registry {trouble.registry} cannot be used: {trouble}",
-                hint=f"Asked {_ATTEMPTS} times for {trouble.url}. "
-                "Is the name right, and the registry up and reachable?",
+                hint=f"All {_ATTEMPTS} requests for {trouble.url} failed. "
+                "Check the name, and that the registry is up and reachable.",
             ) from trouble
 
     def ask_once(self, call: RegistryCall) -> Answer:
-        """Make a call one time; raises ``TransientError`` in addition to what ``ask`` raises."""
+        """Make a call once; raises ``TransientError`` in addition to what ``ask`` raises."""
         with self._response(call) as response:
             return _answer(response)
 
     def stream(self, call: RegistryCall) -> Generator[bytes, None, None]:
-        """Make a call one time and yield the answer's content in parts, of any length; raises as ``ask_once``."""
+        """Make a call once and yield the answer's content, of any length, in chunks; raises as ``ask_once``."""
         with self._response(call) as response:
             yield from response.iter_raw(_CHUNK_BYTES)
 
@@ -362,7 +362,7 @@ class Transport:
             headers["authorization"] = self._authorizations[key]
         if isinstance(call.content, bytes):
             request = self._client.build_request(call.method, url, headers=headers, content=call.content)
-            # What has content is sent to no other place than the one that it was meant for.
+            # A request with content must not be redirected elsewhere.
             return self._exchange(call, request, follow=call.redirects and not call.content)
         with closing(call.content()) as content:
             request = self._client.build_request(
@@ -377,9 +377,9 @@ class Transport:
             return self._exchange(call, request, follow=False)
 
     def _exchange(self, call: RegistryCall, request: httpx.Request, *, follow: bool) -> httpx.Response:
-        """Send a request and follow redirects, of which httpx would read any amount of content.
+        """Send a request and follow redirects with a limit on their content, which httpx would not set.
 
-        What authorizes a request goes with it to its own place alone:
+        The authorization header never goes to another host:
         https://github.com/encode/httpx/blob/0.28.1/httpx/_client.py (``_redirect_headers``)
         """
         import httpx
@@ -388,9 +388,9 @@ class Transport:
         for _ in range(_MOST_REDIRECTS + 1):
             _require_encryption(call, request.url)
             limit.bytes_left = _HEADER_BYTES
-            # Without an `auth`, a user and a password in the URL would become one.
+            # Without an explicit `auth`, httpx would use a user name and password in the URL.
             response = self._client.send(request, auth=httpx.Auth(), stream=True, follow_redirects=False)
-            # The framing of parts comes on top.
+            # Chunked encoding adds framing bytes.
             limit.bytes_left = 2 * _ANSWER_BYTES + _HEADER_BYTES + 2 * call.size
             if not follow or response.next_request is None:
                 return response
@@ -398,11 +398,11 @@ class Transport:
                 _content(response)
             request = response.next_request
         raise RegistryUnavailableError(
-            f"the registry {call.reference.registry} answers with more than {_MOST_REDIRECTS} redirects"
+            f"the registry {call.reference.registry} redirected more than {_MOST_REDIRECTS} times"
         )
 
     def _log_in(self, call: RegistryCall, response: httpx.Response) -> bool:
-        """Get what the challenge asks for; whether there is something new to try."""
+        """Get the authorization that the challenge asks for; return whether a retry can succeed."""
         import httpx
 
         if not _is_of(call, response.url):
@@ -460,22 +460,22 @@ class Transport:
         is_immutable = call.push and bool(re.search(IMMUTABLE, said, re.IGNORECASE))
         if status not in {401, 403} or is_immutable:
             raise RegistryUnavailableError(
-                f"the registry {registry} answers {status} to an attempt to {attempt}{reason}",
+                f"the registry {registry} answered {status} to an attempt to {attempt}{reason}",
                 hint=HOW_WITH_IMMUTABLE_TAGS if is_immutable else "",
             )
         credential = self._credential_for(registry)
-        who = f"user '{credential.username}'" if credential else "anonymous access, as no credentials are set"
+        who = f"user '{credential.username}'" if credential else "anonymous access, because no credentials are set"
         challenge = _challenges(response).get("bearer", {})
         missing = challenge.get("scope", "") if challenge.get("error") == "insufficient_scope" else ""
         raise RegistryRefusedError(
-            f"the registry {registry} refuses to let us {attempt}: {who}"
-            + (f"; the permission {self._quoted(call, missing)} is missing" if missing else "")
-            + (f"; it says{reason}" if said else ""),
+            f"the registry {registry} denied permission to {attempt}: {who}"
+            + (f"; missing permission: {self._quoted(call, missing)}" if missing else "")
+            + (f"; the registry said{reason}" if said else ""),
             hint=_permission_hint(registry, push=call.push),
         )
 
     def _quoted(self, call: RegistryCall, text: str) -> str:
-        """Return what others say as one short line; a registry may repeat the secret that it was given."""
+        """Return a registry's words as one short line without secrets, which a registry may repeat."""
         credential = self._credential_for(call.reference.registry)
         authorizations = [*self._authorizations.values(), *([_basic(credential)] if credential else [])]
         secrets = [authorization.partition(" ")[2] for authorization in authorizations]
@@ -487,7 +487,7 @@ class Transport:
 
 
 def joined_url(base: str, reference: str, registry: str) -> str:
-    """Return the URL that a registry means by ``reference``. Raises ``RegistryUnavailableError`` if it is none."""
+    """Return ``reference`` resolved against ``base``. Raises ``RegistryUnavailableError`` if it is not a URL."""
     try:
         return urljoin(base, reference)
     except ValueError:
@@ -495,24 +495,24 @@ def joined_url(base: str, reference: str, registry: str) -> str:
 
 
 def _shown_url(url: str) -> str:
-    """Return a URL without what may be secret: a query may hold a signature, and a host a user's password."""
+    """Return a URL without possible secrets: the query may hold a signature, and the host part a password."""
     try:
         parts = urlsplit(url)
     except ValueError:
-        return "a URL that is none"
+        return "(a malformed URL)"
     host = parts.netloc.rpartition("@")[2]
     return one_line(f"{parts.scheme}://{host}{parts.path}" if host else parts.path)
 
 
 def _no_url(registry: str, url: str) -> RegistryUnavailableError:
     return RegistryUnavailableError(
-        f"the registry {registry} cannot be used: {_shown_url(url)} is no address that can be asked, "
-        "or leads to one that is none"
+        f"the registry {registry} cannot be used: {_shown_url(url)} is not a valid URL, "
+        "or redirects to an invalid one"
     )
 
 
 def _is_of(call: RegistryCall, url: httpx.URL) -> bool:
-    """Whether a URL is the registry's own: nobody else gets its credentials, wherever it sends us."""
+    """Tell whether a URL belongs to the registry itself: no other host gets its credentials."""
     import httpx
 
     own = httpx.URL(call.base)
@@ -520,25 +520,25 @@ def _is_of(call: RegistryCall, url: httpx.URL) -> bool:
 
 
 def _require_encryption(call: RegistryCall, url: httpx.URL) -> None:
-    """Raise ``RegistryUnavailableError`` for all but HTTPS, and HTTP from this machine's registry to itself."""
+    """Raise ``RegistryUnavailableError`` unless it is HTTPS, or HTTP between this machine and its own registry."""
     host = url.netloc.decode("ascii")
     if url.scheme == "https" and url.raw_host:
         return
     if url.scheme != "http":
         raise RegistryUnavailableError(
-            f"the registry {call.reference.registry} sends us to {_shown_url(str(url))}, which is not HTTPS"
+            f"the registry {call.reference.registry} redirects to {_shown_url(str(url))}, which is not HTTPS"
         )
     if not (is_loopback(host) and is_loopback(call.reference.registry)):
         raise RegistryUnavailableError(
-            f"we are sent to http://{one_line(host)}, which is not encrypted: only this machine itself may be "
-            "spoken to so, and only a registry on it may send us there"
+            f"the registry {call.reference.registry} redirects to http://{one_line(host)}, which is not "
+            "encrypted: plain HTTP is accepted only for a registry on this machine"
         )
 
 
 def _realm(call: RegistryCall, text: str) -> httpx.URL:
-    """Return where tokens are to be got. Raises ``RegistryUnavailableError`` where no password may be sent.
+    """Return the URL that issues tokens. Raises ``RegistryUnavailableError`` if no password may be sent there.
 
-    It may be any host, as with Docker: https://distribution.github.io/distribution/spec/auth/token/
+    As in Docker, it may be on any host: https://distribution.github.io/distribution/spec/auth/token/
     """
     import httpx
 
@@ -549,15 +549,15 @@ def _realm(call: RegistryCall, text: str) -> httpx.URL:
         usable = False
     if not usable:
         raise RegistryUnavailableError(
-            f"the registry {call.reference.registry} sends us for a token to '{_shown_url(text)}', "
-            "which is no address"
+            f"the registry {call.reference.registry} names '{_shown_url(text)}' as its token server, "
+            "which is not a valid URL"
         )
     _require_encryption(call, url)
     return url
 
 
 def _proxy(url: httpx.URL) -> str:
-    """Return the proxy that the environment names for a URL, empty for none."""
+    """Return the proxy that the environment sets for a URL; empty for none."""
     host = url.netloc.decode("ascii")
     if is_loopback(host) or proxy_bypass(host):
         return ""
@@ -571,7 +571,7 @@ def _basic(credential: Credential) -> str:
 
 
 def _challenges(response: httpx.Response) -> dict[str, dict[str, str]]:
-    """Return the parameters of each authentication scheme that is offered, by its name in lower case."""
+    """Return the parameters of each offered authentication scheme by its lower-case name."""
     offered = {}
     for challenge in response.headers.get_list("www-authenticate"):
         scheme, _, parameters = challenge.partition(" ")
@@ -585,15 +585,15 @@ def _answer(response: httpx.Response) -> Answer:
 
 
 def _content(response: httpx.Response) -> bytes:
-    """Return the decoded content. Raises ``RegistryUnavailableError`` if it is more than an answer may hold."""
+    """Return the decoded content. Raises ``RegistryUnavailableError`` if it is too large or cannot be decoded."""
     url = _shown_url(str(response.url))
-    too_long = RegistryUnavailableError(f"{url} answers with more than {_ANSWER_BYTES} bytes")
+    too_long = RegistryUnavailableError(f"{url} returned more than {_ANSWER_BYTES} bytes")
     content = bytearray()
     for number, part in enumerate(response.iter_raw()):
         content += part
         if len(content) > _ANSWER_BYTES or number >= _ANSWER_PARTS:
             raise too_long
-    # What httpx decodes may be a thousand times as much in memory, for each encoding in the header.
+    # Decoding in httpx has no limit: each encoding in the header may expand the content a thousand times.
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if not content or encoding in {"", "identity"}:
         return bytes(content)
@@ -605,11 +605,11 @@ def _content(response: httpx.Response) -> bytes:
                 raise too_long
             if decoder.eof:
                 return decoded
-    raise RegistryUnavailableError(f"{url} answers in an encoding that nobody asked for: {one_line(encoding)}")
+    raise RegistryUnavailableError(f"{url} returned content in an unusable encoding: {one_line(encoding)}")
 
 
 def _message(content: bytes) -> str:
-    """Say what an answer gives as its reason.
+    """Return the error messages in an answer, or its whole text if it is not in the registries' format.
 
     Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
@@ -620,12 +620,12 @@ def _message(content: bytes) -> str:
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    """Raise ``ValueError`` for NaN and Infinity, which JSON does not have: https://www.rfc-editor.org/rfc/rfc8259."""
+    """Raise ``ValueError`` for NaN and Infinity, which are not JSON: https://www.rfc-editor.org/rfc/rfc8259."""
     raise ValueError(constant)
 
 
 def _seconds(retry_after: str) -> float:
-    """Read a Retry-After header: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after."""
+    """Return the seconds of a Retry-After header: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after."""
     if re.fullmatch(r"[0-9]{1,9}", retry_after):
         seconds = float(retry_after)
     else:
@@ -644,6 +644,6 @@ def _permission_hint(registry: str, *, push: bool) -> str:
             f"role '{role}' in the package's settings under 'Manage Actions access'."
         )
     return (
-        "Check 'username' and 'password', or 'registry-auth', and that the user may "
-        f"{'push to' if push else 'read'} this name."
+        "Check 'username' and 'password', or 'registry-auth', and that the user has permission to "
+        f"{'push to' if push else 'read'} this repository."
     )

@@ -151,8 +151,8 @@ REASON = (
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (OUTDATED, "it does not fit the manifest"),
-        ("  × lock-file not up-to-date with the project", "it does not fit the manifest"),
+        (OUTDATED, "it does not match the manifest"),
+        ("  × lock-file not up-to-date with the project", "it does not match the manifest"),
         (f"{OUTDATED}\n INFO pixi_core::lock_file::outdated: {REASON}\n{OUTDATED}", REASON),
         (f"{OUTDATED}\n INFO pixi::lock_file::outdated: {REASON}\n INFO next: what\n{OUTDATED}", REASON),
         (f" INFO verify{{environment=default}}: pixi_core::lock_file::outdated: {REASON}\n{OUTDATED}", REASON),
@@ -239,7 +239,7 @@ HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/lo
             "the disk is full",
             "Free space",
         ),
-        (BACKEND.replace("(exit status: 1)", "(signal: 9 (SIGKILL))"), "memory runs out", "more memory"),
+        (BACKEND.replace("(exit status: 1)", "(signal: 9 (SIGKILL))"), "memory ran out", "more memory"),
         (
             "Error:   × this project requires pixi '>=0.99', but you have pixi 0.77.0",
             "requires pixi >=0.99",
@@ -265,7 +265,7 @@ HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/lo
                 "  help: Mock the missing virtual packages via the environment, e.g.:\n"
                 "          CONDA_OVERRIDE_CUDA=12"
             ),
-            "asks for __cuda >= 12, which",
+            "requires __cuda >= 12, which",
             "'cuda-version'",
         ),
         (
@@ -296,7 +296,7 @@ def test_what_pixi_says_is_mended_where_pixi_gets_it(text: str, message: str, hi
 @pytest.mark.parametrize(
     ("text", "code", "message", "hint"),
     [
-        ("pixi installed 0 conda packages, the lock has 26", 1, "installed 0 conda packages", "not whole"),
+        ("pixi installed 0 conda packages, the lock has 26", 1, "installed 0 conda packages", "incomplete"),
         (
             "the runtime image has no /bin/bash, which the entrypoint needs",
             1,
@@ -312,17 +312,17 @@ def test_what_pixi_says_is_mended_where_pixi_gets_it(text: str, message: str, hi
             "has no /bin/sh",
             "'runtime-image'",
         ),
-        ("exec /bin/sh: exec format error", 255, "programs of the platform", "the builder's own architecture"),
+        ("exec /bin/sh: exec format error", 255, "programs for this platform", "the builder's own architecture"),
         (
             "standard_init_linux.go:228: exec user process caused: exec format error",
             1,
-            "programs of the platform",
+            "programs for this platform",
             "the builder's own architecture",
         ),
         ("/bin/bash: line 12: ./setup.sh: Permission denied", 126, "./setup.sh", "executable bit"),
         ("/bin/sh: 1: ./setup.sh: Permission denied", 126, "./setup.sh", "executable bit"),
         ("cp: error writing '/x': No space left on device", 1, "the disk is full", "Free space"),
-        ("Killed", 137, "memory runs out", "more memory"),
+        ("Killed", 137, "memory ran out", "more memory"),
     ],
 )
 def test_what_a_step_says_without_pixi(text: str, code: int, message: str, hint: str) -> None:
@@ -367,40 +367,40 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
                 f"{PUSH}unexpected status from POST request to https://ghcr.io/v2/lab/study/blobs/uploads/: 403 "
                 f"Forbidden"
             ),
-            "refuses the push of ghcr.io/lab/study:v1",
+            "denied the push of ghcr.io/lab/study:v1",
             "packages: write",
         ),
         (
             f"{PUSH}denied: installation not allowed to Create organization package",
-            "refuses the push",
+            "denied the push",
             "'password'",
         ),
-        (f"{PUSH}unauthorized: authentication required", "refuses the push", "'password'"),
+        (f"{PUSH}unauthorized: authentication required", "denied the push", "'password'"),
         (
             (
                 f"{PUSH}push access denied, repository does not exist or may require authorization: server "
                 f"message: "
                 "insufficient_scope: authorization failed"
             ),
-            "refuses the push",
+            "denied the push",
             "'password'",
         ),
         (
             f"{PUSH}tag invalid: The image tag 'v1' already exists and cannot be moved: it is immutable",
-            "lets nobody move the tag ghcr.io/lab/study:v1",
+            "does not allow moving the tag ghcr.io/lab/study:v1",
             "'reuse-environment'",
         ),
-        (f"{PUSH}denied: tag v1 is immutable", "lets nobody move the tag", "`type=sha`"),
+        (f"{PUSH}denied: tag v1 is immutable", "does not allow moving the tag", "`type=sha`"),
         (
             f"{PUSH.replace('study', 'immutable')}denied: requested access to the resource is denied",
-            "refuses the push",
+            "denied the push",
             "'password'",
         ),
         (f"{PUSH}name unknown: The repository does not exist in the registry", "no repository", "Amazon ECR"),
-        ("unexpected status: 403 Forbidden", "refuses access", "packages: write"),
+        ("unexpected status: 403 Forbidden", "denied access", "packages: write"),
         (
             f"{BASE}pull access denied, repository does not exist or may require authorization",
-            "refuses the image docker.io/library/debian:trixie",
+            "denied access to the image docker.io/library/debian:trixie",
             "docker/login-action",
         ),
         (
@@ -409,7 +409,7 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
                 f"https://registry-1.docker.io/v2/library/debian/manifests/t: "
                 "429 Too Many Requests"
             ),
-            "limits how much",
+            "rate limit was exceeded",
             "docker/login-action",
         ),
         (
@@ -420,28 +420,28 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
                 "pull rate "
                 "limit. https://www.docker.com/increase-rate-limit"
             ),
-            "limits how much",
+            "rate limit was exceeded",
             "docker/login-action",
         ),
         (f"{BASE}docker.io/library/debian:trixie: not found", "an image was not found", "'runtime-image'"),
         (
             f"{BASE}no match for platform in manifest: not found",
-            "not there for a platform",
+            "does not exist for a platform",
             "the builder's platform",
         ),
         (
             "failed to finalize parent during merge: failed to commit a: snapshot wm42 does not exist: not found",
-            "has lost a layer",
+            "lost a layer",
             "docker buildx prune",
         ),
         (
             f'{PUSH}failed to do request: Head "https://r": tls: first record does not look like a TLS handshake',
-            "speaks plain HTTP",
+            "uses plain HTTP",
             "insecure-registries",
         ),
         (
             f'{BASE}failed to do request: Head "https://r/v2/": http: server gave HTTP response to HTTPS client',
-            "speaks plain HTTP",
+            "uses plain HTTP",
             "insecure-registries",
         ),
         (
@@ -450,17 +450,17 @@ BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/d
                 f"verify "
                 "certificate: x509: certificate signed by unknown authority"
             ),
-            "not trusted by the builder",
+            "does not trust a registry's certificate",
             "docs.docker.com",
         ),
         (
             f'{PUSH}failed to do request: Head "https://r/v2/": dial tcp: lookup r on 10.0.2.3:53: no such host',
-            "could not be reached",
+            "could not reach a registry",
             "run the job again",
         ),
         (
             f'{PUSH}failed to do request: Head "https://r/v2/": dial tcp 127.0.0.1:1: connect: connection refused',
-            "could not be reached",
+            "could not reach a registry",
             "run the job again",
         ),
         (
@@ -515,8 +515,8 @@ def test_what_the_builder_says_is_about_registries(text: str, message: str, hint
                 f"{STEPS}ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading "
                 f"from server: EOF"
             ),
-            "the builder went away",
-            "memory or disk",
+            "the connection to the builder was lost",
+            "memory or disk space",
         ),
         (
             (
@@ -526,7 +526,7 @@ def test_what_the_builder_says_is_about_registries(text: str, message: str, hint
                 " > [internal] booting buildkit:\n------\n"
                 "ERROR: Error response from daemon: toomanyrequests: You have reached your pull rate limit."
             ),
-            "limits how much",
+            "rate limit was exceeded",
             "docker/login-action",
         ),
     ],
@@ -575,7 +575,7 @@ def test_what_goes_wrong_after_a_report_of_pixi_counts() -> None:
 def test_a_step_that_had_no_memory_need_not_know_it() -> None:
     output = of_step(BACKEND).replace("successfully: exit code: 1", "successfully: cannot allocate memory")
     error = explained(output.replace("solve: process", "solve: ResourceExhausted: process"))
-    assert error.message.startswith("the builder has not enough memory")
+    assert error.message.startswith("the builder ran out of memory")
     assert "padding" not in str(error)
 
 
