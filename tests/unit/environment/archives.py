@@ -1,0 +1,139 @@
+"""Conda packages and wheels as small archives, sound ones and odd ones."""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import io
+import json
+import tarfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+PLACEHOLDER = "/opt/placehold_" + "placehold_" * 20
+BUILT = 1_736_899_200
+
+
+@dataclass(frozen=True)
+class Item:
+    """A member of a package's tar, and its row in ``paths.json``, which ``row`` amends; None has no row."""
+
+    path: str
+    content: bytes = b""
+    kind: bytes = tarfile.REGTYPE
+    mode: int = 0o644
+    mtime: int = BUILT
+    target: str = ""
+    row: dict[str, Any] | None = field(default_factory=dict)
+    size: int | None = None
+
+
+def text(path: str, content: str, mode: int = 0o644, **more: Any) -> Item:
+    """A text in which the environment's path stands."""
+    row = {"prefix_placeholder": PLACEHOLDER, "file_mode": "text"}
+    return Item(path, content.encode(), mode=mode, row=row, **more)
+
+
+def binary(path: str, content: bytes, mode: int = 0o755) -> Item:
+    """A binary in which the environment's path stands."""
+    return Item(path, content, mode=mode, row={"prefix_placeholder": PLACEHOLDER, "file_mode": "binary"})
+
+
+def link(path: str, target: str, **more: Any) -> Item:
+    return Item(path, kind=tarfile.SYMTYPE, target=target, mode=0o777, **more)
+
+
+def hard(path: str, target: str, content: bytes, **more: Any) -> Item:
+    """A second name of an earlier member, whose content is given for the row alone."""
+    return Item(path, content, kind=tarfile.LNKTYPE, target=target, **more)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A package as an archive, with its ``index.json`` beside it."""
+
+    archive: Path
+    index: Path
+    name: str
+
+
+def package(folder: Path, name: str, items: list[Item], *, suffix: str = ".conda", **index: Any) -> Made:
+    """Write a package; what is given beyond its files amends ``index.json``."""
+    extra = {key: index.pop(key) for key in ("entry_points", "info", "about_mtime") if key in index}
+    table = {
+        "name": name,
+        "version": "1.0",
+        "build": "0",
+        "build_number": 0,
+        "depends": [],
+        "subdir": "linux-64",
+        "timestamp": BUILT * 1000,
+        **index,
+    }
+    documents: dict[str, object] = {
+        "index.json": table,
+        "paths.json": {"paths": [_row(item) for item in items if item.row is not None], "paths_version": 1},
+        "about.json": {"summary": "made for a test"},
+    }
+    if table.get("noarch") == "python":
+        documents["link.json"] = {
+            "noarch": {"type": "python", "entry_points": extra.get("entry_points", [])},
+            "package_metadata_version": 1,
+        }
+    documents |= extra.get("info", {})
+    info = [
+        Item(
+            f"info/{file}",
+            content if isinstance(content, bytes) else json.dumps(content).encode(),
+            mtime=extra.get("about_mtime", BUILT) if file == "about.json" else BUILT,
+        )
+        for file, content in documents.items()
+        if content is not None
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{name}-{table['version']}-{table['build']}"
+    archive = folder / f"{stem}{suffix}"
+    if suffix == ".conda":
+        write_conda(archive, tar(info), tar(items))
+    else:
+        archive.write_bytes(bz2.compress(tar([*items, *info])))
+    index_file = folder / f"{stem}.index.json"
+    index_file.write_text(json.dumps(table), "utf-8")
+    return Made(archive, index_file, name)
+
+
+def write_conda(archive: Path, info: bytes, payload: bytes) -> None:
+    stem = archive.name.removesuffix(".conda")
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        file.writestr("metadata.json", '{"conda_pkg_format_version": 2}')
+        file.writestr(f"pkg-{stem}.tar.zst", zstandard.compress(payload))
+        file.writestr(f"info-{stem}.tar.zst", zstandard.compress(info))
+
+
+def tar(items: list[Item]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as file:
+        for item in items:
+            info = tarfile.TarInfo(item.path)
+            info.type, info.mode, info.mtime, info.linkname = item.kind, item.mode, item.mtime, item.target
+            info.size = len(item.content) if item.kind == tarfile.REGTYPE else 0
+            if item.size is not None:
+                info.size = item.size
+            file.addfile(info, io.BytesIO(item.content))
+    return out.getvalue()
+
+
+def _row(item: Item) -> dict[str, Any]:
+    kind = {tarfile.SYMTYPE: "softlink", tarfile.DIRTYPE: "directory"}.get(item.kind, "hardlink")
+    row = {
+        "_path": item.path,
+        "path_type": kind,
+        "sha256": hashlib.sha256(item.content).hexdigest(),
+        "size_in_bytes": len(item.content),
+        **(item.row or {}),
+    }
+    return {name: value for name, value in row.items() if value is not None}
