@@ -160,4 +160,4 @@ def _header(path: str, entry: Entry, target: str) -> bytes:
 
 
 # The standard library takes ten times as long for this form, and writes the same bytes.
-_REST = (b"ustar\x0000" + bytes(64) + b"0000000\x000000000\0").ljust(255, b"\0")
+_REST = b"ustar\x0000".ljust(255, b"\0")

@@ -8,7 +8,7 @@ import io
 import json
 import tarfile
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,10 @@ class Item:
     size: int | None = None
 
 
-def text(path: str, content: str, mode: int = 0o644, **more: Any) -> Item:
+def text(path: str, content: str, mode: int = 0o644) -> Item:
     """A text in which the environment's path stands."""
     row = {"prefix_placeholder": PLACEHOLDER, "file_mode": "text"}
-    return Item(path, content.encode(), mode=mode, row=row, **more)
+    return Item(path, content.encode(), mode=mode, row=row)
 
 
 def binary(path: str, content: bytes, mode: int = 0o755) -> Item:
@@ -43,13 +43,14 @@ def binary(path: str, content: bytes, mode: int = 0o755) -> Item:
     return Item(path, content, mode=mode, row={"prefix_placeholder": PLACEHOLDER, "file_mode": "binary"})
 
 
-def link(path: str, target: str, **more: Any) -> Item:
-    return Item(path, kind=tarfile.SYMTYPE, target=target, mode=0o777, **more)
+def soft(path: str, target: str, row: dict[str, Any] | None = None) -> Item:
+    """A symbolic link."""
+    return Item(path, kind=tarfile.SYMTYPE, target=target, mode=0o777, row=row or {})
 
 
-def hard(path: str, target: str, content: bytes, **more: Any) -> Item:
-    """A second name of an earlier member, whose content is given for the row alone."""
-    return Item(path, content, kind=tarfile.LNKTYPE, target=target, **more)
+def hard(path: str, first: Item) -> Item:
+    """A second name of an earlier member."""
+    return replace(first, path=path, kind=tarfile.LNKTYPE, target=first.path)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Made:
     name: str
 
 
-def package(folder: Path, name: str, items: list[Item], *, suffix: str = ".conda", **index: Any) -> Made:
+def package(folder: Path, name: str, items: list[Item], *, suffix: str = ".conda", **index: Any) -> Made:  # noqa: ANN401
     """Write a package; what is given beyond its files amends ``index.json``."""
     extra = {key: index.pop(key) for key in ("entry_points", "info", "about_mtime") if key in index}
     table = {
