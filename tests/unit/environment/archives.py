@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
+import csv
 import hashlib
 import io
 import json
@@ -138,3 +140,35 @@ def _row(item: Item) -> dict[str, Any]:
         **(item.row or {}),
     }
     return {name: value for name, value in row.items() if value is not None}
+
+
+def wheel(folder: Path, name: str, files: dict[str, bytes | str], **more: Any) -> Path:  # noqa: ANN401
+    """Write a wheel; ``record`` replaces its RECORD, ``programs`` are the files that may be started."""
+    metadata, project = more.get("metadata", f"{name}-1.0.dist-info"), more.get("project", name)
+    contents = {path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()}
+    contents |= {
+        f"{metadata}/METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n".encode(),
+        f"{metadata}/WHEEL": more.get(
+            "wheel_file", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ).encode(),
+    }
+    rows = io.StringIO()
+    csv.writer(rows, lineterminator="\n").writerows(
+        [
+            *((path, _wheel_digest(text), len(text)) for path, text in contents.items()),
+            (f"{metadata}/RECORD", "", ""),
+        ]
+    )
+    contents[f"{metadata}/RECORD"] = more.get("record", rows.getvalue()).encode()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for member, text in contents.items():
+            info = zipfile.ZipInfo(member)
+            info.external_attr = (0o100755 if member in more.get("programs", ()) else 0o100644) << 16
+            file.writestr(info, text)
+    return path
+
+
+def _wheel_digest(content: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

@@ -1,0 +1,157 @@
+"""Wheels are installed as uv does it for pixi: file by file, with every launcher and RECORD to the byte."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixi_container.environment.entries import EARLIEST
+from pixi_container.environment.package_metadata import Python
+from pixi_container.environment.wheels import open_wheel
+from tests.unit.environment import trees
+from tests.unit.environment.archives import wheel
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHON = Python(VERSION, f"lib/python{VERSION}/site-packages")
+PREFIX = "/app/.pixi/envs/default"
+ENTRY_POINTS = """\
+# a comment
+[other.group]
+x = y
+
+[console_scripts]
+tool = tool.cli:main
+tool-Dotted = tool.cli : Main.run [extra, more]
+; another
+tool.py=tool.cli:main [extra]
+[gui_scripts]
+tool-gui = tool.gui:main
+"""
+
+SOUND: dict[str, tuple[dict[str, bytes | str], dict[str, Any]]] = {
+    "plain": ({"plain/__init__.py": "x = 1\n", "plain/data.bin": bytes(range(256)), "plain.py": ""}, {}),
+    "empty": ({}, {}),
+    "programs": ({"programs/run": "#!/bin/sh\n", "programs/not": "x"}, {"programs": ("programs/run",)}),
+    "commands": ({"tool/__init__.py": "", "commands-1.0.dist-info/entry_points.txt": ENTRY_POINTS}, {}),
+    "windows": (
+        {"windows-1.0.dist-info/entry_points.txt": ENTRY_POINTS.replace("tool", "win").replace("\n", "\r\n")},
+        {},
+    ),
+    "schemes": (
+        {
+            "schemes-1.0.data/scripts/python-script": "#!python\nprint(1)\n",
+            "schemes-1.0.data/scripts/gui-script": "#!pythonw -x\r\nprint(1)\r\n",
+            "schemes-1.0.data/scripts/shell": "#!/bin/sh\necho\n",
+            "schemes-1.0.data/scripts/short": "#!py",
+            "schemes-1.0.data/scripts/no-newline": "#!python",
+            "schemes-1.0.data/scripts/binary": b"\x7fELF" + bytes(3_000_000),
+            "schemes-1.0.data/data/share/schemes/x.txt": "data",
+            "schemes-1.0.data/data/etc/top": "data",
+            "schemes-1.0.data/purelib/pure_part/__init__.py": "pure",
+            "schemes-1.0.data/platlib/plat_part.py": "plat",
+            "schemes/__init__.py": "",
+        },
+        {"programs": ("schemes-1.0.data/scripts/binary", "schemes-1.0.data/data/etc/top")},
+    ),
+    "replaced": (
+        {
+            "replaced-1.0.data/scripts/replaced": "#!python\nold launcher\n",
+            "replaced-1.0.data/scripts/replaced.exe": b"MZ",
+            "replaced-1.0.data/scripts/replaced-script.py": "old",
+            "replaced-1.0.data/scripts/kept": "#!/bin/sh\n",
+            "replaced-1.0.dist-info/entry_points.txt": "[console_scripts]\nreplaced = a:b\n",
+        },
+        {},
+    ),
+    "odd": (
+        {
+            'odd/with "quotes".txt': "1",
+            "odd/with, comma.txt": "2",
+            "odd/ä \U0001f40d.txt": "3",
+            "odd/'single' #.txt": "4",
+            "odd/" + "deep/" * 40 + "x": "5",
+        },
+        {},
+    ),
+    "Mixed_Case.Name": (
+        {"mixed.py": "", "Mixed_Case.Name-1.0.data/scripts/mixed": "#!python\n"},
+        {"project": "Mixed_Case.Name"},
+    ),
+    "pip": (
+        {
+            "pip-1.0.dist-info/entry_points.txt": "[console_scripts]\npip = p:m\npip3 = p:m3\n"
+            "pip3.7 = p:m\npip3.x = p:x\n"
+        },
+        {},
+    ),
+    "unsigned": (
+        {"unsigned/a.py": "a", "unsigned-1.0.dist-info/RECORD.jws": "x", "unsigned-1.0.data/data/share/u": "u"},
+        {"record": "unsigned/a.py,,\n/unsigned-1.0.dist-info/WHEEL,,\ngone.py,sha256=x,1\n"},
+    ),
+    "twice": (
+        {"twice/a.py": "a", "twice/b.py": "b"},
+        {"record": "./twice/a.py,sha256=x,1\n\ntwice/a.py,sha256=y,2\ntwice/b.py,sha256=z,\n"},
+    ),
+    "none": ({"none/a.py": "a"}, {"record": ""}),
+    "platform": ({"plat.so": b"\x7fELF"}, {"wheel_file": "Wheel-Version: 1.9\nRoot-Is-Purelib: false\n"}),
+}
+
+
+_OF_LOCAL_FILES = (".lock", "uv_cache.json")
+"""What uv notes of wheels that are files on this machine, as only those of a test are."""
+
+
+def _without_local(node: trees.Node) -> trees.Node:
+    lines = node.content.splitlines(keepends=True) if b"/uv_cache.json," in node.content else [node.content]
+    return replace(node, content=b"".join(line for line in lines if b"/uv_cache.json," not in line))
+
+
+@pytest.fixture(scope="session")
+def by_uv(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path], dict[str, trees.Node]]:
+    """Return a virtual environment, the wheels by name, and all that uv has put there."""
+    folder = tmp_path_factory.mktemp("wheels")
+    made = {name: wheel(folder / "wheels", name, files, **more) for name, (files, more) in SOUND.items()}
+    prefix = folder / "environment"
+    _uv("venv", "--python", sys.executable, str(prefix), folder=folder)
+    empty = set(trees.of_folder(prefix))
+    options = ("--no-deps", "--find-links", str(folder / "wheels"), "--python", str(prefix / PYTHON.program))
+    _uv("pip", "install", *options, *made, folder=folder)
+    nodes = trees.of_folder(prefix)
+    kept = {path: node for path, node in nodes.items() if path not in empty and not path.endswith(_OF_LOCAL_FILES)}
+    return prefix, made, {path: _without_local(node) for path, node in kept.items()}
+
+
+def _uv(*arguments: str, folder: Path) -> None:
+    program = Path(sys.executable).with_name("uv")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "UV_OFFLINE": "1", "UV_NO_INDEX": "1"}
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def installed(path: Path, prefix: str, **more: str) -> dict[str, trees.Node]:
+    with open_wheel(path, PYTHON) as opened:
+        nodes = trees.of_entries(opened.entries(prefix, **more))
+        assert set(nodes) == set(opened.paths("x").files) | {
+            path for path in nodes if path.endswith("direct_url.json")
+        }
+    return nodes
+
+
+def test_wheels_are_installed_as_uv_does(by_uv: tuple[Path, dict[str, Path], dict[str, trees.Node]]) -> None:
+    prefix, made, theirs = by_uv
+    ours: dict[str, trees.Node] = {}
+    for each in made.values():
+        nodes = installed(each, str(prefix), installer="uv")
+        assert not ours.keys() & nodes.keys()
+        ours |= nodes
+    assert set(ours) ^ set(theirs) == set()
+    assert {node.mtime for node in ours.values()} == {EARLIEST}
+    for path, node in theirs.items():
+        assert ours[path].content.decode("latin-1") == node.content.decode("latin-1"), path
+        assert ours[path] == replace(node, mtime=EARLIEST), path
