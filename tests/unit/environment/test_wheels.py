@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pixi_container.environment.clobbers import PathTable, lost_paths
 from pixi_container.environment.entries import EARLIEST
 from pixi_container.environment.package_metadata import Python
+from pixi_container.environment.refusals import BrokenPackageError, NotDirectError
 from pixi_container.environment.wheels import open_wheel
 from tests.unit.environment import trees
 from tests.unit.environment.archives import wheel
@@ -155,3 +158,122 @@ def test_wheels_are_installed_as_uv_does(by_uv: tuple[Path, dict[str, Path], dic
     for path, node in theirs.items():
         assert ours[path].content.decode("latin-1") == node.content.decode("latin-1"), path
         assert ours[path] == replace(node, mtime=EARLIEST), path
+
+
+SPACED = "/my app/it's"
+LAUNCHERS = [
+    # The prefix, and the first line of a launcher.
+    (PREFIX, f"#!{PREFIX}/bin/python{VERSION}\n"),
+    ("/" + "p" * 108, f"#!/{'p' * 108}/bin/python{VERSION}\n"),
+    (
+        "/" + "p" * 109,
+        f"#!/bin/sh\n'''exec' '/{'p' * 109}/bin/python{VERSION}' \"$0\" \"$@\"\n' '''\n",
+    ),
+    (SPACED, f"#!/bin/sh\n'''exec' '/my app/it'\"'\"'s/bin/python{VERSION}' \"$0\" \"$@\"\n' '''\n"),
+]
+
+
+@pytest.mark.parametrize(("prefix", "first"), LAUNCHERS)
+def test_a_launcher_finds_python_below_any_prefix(tmp_path: Path, prefix: str, first: str) -> None:
+    files: dict[str, bytes | str] = {
+        "a-1.0.dist-info/entry_points.txt": "[console_scripts]\na = a:b\n",
+        "a-1.0.data/scripts/b": "#!python -s\n",
+    }
+    nodes = installed(wheel(tmp_path, "a", files), prefix)
+    assert (
+        nodes["bin/a"]
+        .content.decode()
+        .startswith(f"{first}# -*- coding: utf-8 -*-\nimport sys\nfrom a import b\n")
+    )
+    assert nodes["bin/b"].content.decode() == first
+
+
+def test_headers_go_where_python_has_its_own(tmp_path: Path) -> None:
+    path = wheel(tmp_path, "a_B", {"a_B-1.0.data/headers/x/y.h": "h"}, project="a_B.c")
+    assert f"include/python{VERSION}/a-b-c/x/y.h" in installed(path, PREFIX)
+    threaded = Python("3.13", "lib/python3.13t/site-packages")
+    with open_wheel(path, threaded) as opened:
+        assert "include/python3.13t/a-b-c/x/y.h" in opened.paths("a").files
+
+
+def test_what_pixi_notes_of_a_wheel(tmp_path: Path) -> None:
+    url = "https://example.org/ä/a-1.0-py3-none-any.whl"
+    nodes = installed(wheel(tmp_path, "a", {}), PREFIX, direct_url=url)
+    place = f"{PYTHON.site_packages}/a-1.0.dist-info"
+    assert nodes[f"{place}/INSTALLER"].content == b"uv-pixi"
+    assert nodes[f"{place}/REQUESTED"].content == b""
+    assert nodes[f"{place}/direct_url.json"].content.decode() == f'{{"url":"{url}","archive_info":{{}}}}'
+    lines = nodes[f"{place}/RECORD"].content.decode().splitlines()
+    assert lines == sorted(lines)
+    assert [line.partition(",")[0].rpartition("/")[2] for line in lines] == [
+        "INSTALLER", "METADATA", "RECORD", "REQUESTED", "WHEEL", "direct_url.json",
+    ]  # fmt: skip
+
+
+def test_wheels_share_what_is_the_same_in_both(tmp_path: Path) -> None:
+    def table(name: str, text: str) -> PathTable:
+        made = wheel(tmp_path, name, {"space/__init__.py": text, f"space/{name}.py": name})
+        with open_wheel(made, PYTHON) as opened:
+            return opened.paths(name)
+
+    assert lost_paths([table("a", ""), table("b", "")]) == {}
+    with pytest.raises(NotDirectError, match=r"'b' has lib/.*/space/__init__.py, as has package 'a'"):
+        lost_paths([table("a", ""), table("b", "other")])
+
+
+REFUSED = [
+    # What a wheel has, and what is said of it.
+    ({"../x": "x"}, {}, BrokenPackageError, "leads out of the environment"),
+    ({"/etc/passwd": "x"}, {}, BrokenPackageError, "leads out of the environment"),
+    ({"a//b": "x"}, {}, BrokenPackageError, "leads out of the environment"),
+    ({"a-1.0.data/data/../../x": "x"}, {}, BrokenPackageError, "leads out of the environment"),
+    ({"a-1.0.data/scripts/x/y": "x"}, {}, BrokenPackageError, "which goes nowhere"),
+    ({"a-1.0.data/other/x": "x"}, {}, BrokenPackageError, "which goes nowhere"),
+    ({"a-1.0.data/scripts": "x"}, {}, BrokenPackageError, "which goes nowhere"),
+    ({"a-1.0.data/scripts/python": "x"}, {}, BrokenPackageError, "the command python, which is Python's own"),
+    ({"a-1.0.data/data/bin/Python3.11": "x"}, {}, BrokenPackageError, "the command Python3.11, which is"),
+    ({"a-1.0.data/data/conda-meta/history": "x"}, {}, NotDirectError, "pixi's own to write"),
+    ({"a-1.0.data/data/bin/x": "1", "a-1.0.data/scripts/x": "2"}, {}, NotDirectError, "two files for one place"),
+    ({"a.py": "1", "a-1.0.data/purelib/a.py": "2"}, {}, NotDirectError, "two files for one place"),
+    ({"a-1.0.dist-info/INSTALLER": "pip"}, {}, NotDirectError, "two files for one place"),
+    ({"b-1.0.dist-info/x": "x"}, {}, BrokenPackageError, "2 folders of metadata"),
+    ({}, {"wheel_file": "Wheel-Version: 2.0\n"}, BrokenPackageError, "its form has version '2.0'"),
+    ({}, {"wheel_file": "nothing"}, BrokenPackageError, "its form has version ''"),
+    ({}, {"record": "a,b\n"}, BrokenPackageError, "its RECORD has the line"),
+    ({}, {"record": "a,b,-1\n"}, BrokenPackageError, "its RECORD has the line"),
+]
+COMMANDS = ["x = a", "../x = a:b", "x = a:b; import os", "x : a:b", "x = a:b\n  y = c:d", "x = os:system('rm')"]
+
+
+@pytest.mark.parametrize(("files", "more", "error", "message"), REFUSED)
+def test_an_odd_wheel_is_refused(
+    tmp_path: Path, files: dict[str, bytes | str], more: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as raised:
+        installed(wheel(tmp_path, "a", files, **more), PREFIX)
+    assert str(raised.value).startswith("package 'a-1.0-py3-none-any.whl' ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_is_not_understood_is_left_to_pixi(tmp_path: Path, command: str) -> None:
+    path = wheel(tmp_path, "a", {"a-1.0.dist-info/entry_points.txt": f"[console_scripts]\n{command}\n"})
+    with pytest.raises(NotDirectError, match="has the command"):
+        installed(path, PREFIX)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("damage", ["empty", "no zip", "cut", "changed", "no metadata", "twice"])
+def test_a_damaged_wheel_is_named(tmp_path: Path, damage: str) -> None:
+    path = wheel(tmp_path, "a", {"a.py": "x = 1\n" * 500})
+    content = path.read_bytes()
+    if damage == "twice":
+        with zipfile.ZipFile(path, "a") as file:
+            file.writestr("a.py", "again")
+    elif damage == "no metadata":
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("a-1.0.dist-info/RECORD", "")
+    else:
+        changed = content[:40] + b"????" + content[44:]
+        path.write_bytes({"empty": b"", "no zip": b"no zip", "cut": content[:200], "changed": changed}[damage])
+    with pytest.raises(BrokenPackageError, match=r"package 'a-1\.0-py3-none-any\.whl' is broken"):
+        installed(path, PREFIX)
