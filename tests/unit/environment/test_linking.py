@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -154,7 +155,53 @@ def test_a_package_is_linked_as_rattler_installs_it(cases: dict[str, tuple[Case,
     trees.assert_same(linked(case.made, case.prefix, case.python), trees.of_folder(folder))
 
 
-PYTHON_ROW = {"_path": "site-packages/a.py", "path_type": "hardlink"}
+def random_package(folder: Path, number: int) -> tuple[Made, str]:
+    """Return a package of files of all kinds, with odd names and modes, and a prefix of any length for it."""
+    chance = random.Random(number)  # noqa: S311
+    content = [OLD, b"\0", b"\n", b"#!" + OLD + b"/bin/python3\n", b"x" * 300, b"\xff", b":", b"/lib"]
+        OLD,
+        b"\0",
+        b"\n",
+        b"#!" + OLD + b"/bin/python3\n",
+        b"x" * 300,
+        b"\xff",
+        b":",
+        b"/lib",
+        b"#!/bin/sh\n",
+    ]
+    items: list[Item] = []
+    for index in range(chance.randint(0, 25)):
+        folders = "".join(f"{chance.choice(['a', 'ä b', 'c' * 60])}/" for _ in range(chance.randint(0, 4)))
+        path = f"{folders}{chance.choice(['file', 'with space', 'ß', '.hidden'])}-{index}"
+        text = b"".join(chance.choices(content, k=chance.randint(0, 12)))
+        if text.startswith(b"#!") and b"\n" not in text:
+            text += b"\n"
+        row: dict[str, Any] = {}
+        if chance.random() < 0.5:
+            row = {"prefix_placeholder": PLACEHOLDER, "file_mode": chance.choice(["text", "binary"])}
+        if chance.random() < 0.1:
+            row |= {"sha256": None, "size_in_bytes": None}
+        mode = chance.choice([0o644, 0o755, 0o600, 0o444, 0o555, 0o711, 0o664])
+        item = Item(path, text, mode=mode, mtime=chance.choice([0, BUILT, BUILT + 99]), row=row)
+        plain = [each for each in items if each.kind == tarfile.REGTYPE]
+        if plain and chance.random() < 0.15:
+            item = hard(path, chance.choice(plain))
+        elif chance.random() < 0.15:
+            item = soft(path, f"target/{index}")
+        items.append(item)
+    prefix = "/" + "p" * chance.choice([1, 20, 110, 130, 200]) + chance.choice(["", " q"])
+    suffix = chance.choice([".conda", ".conda", ".tar.bz2"])
+    return package(folder, f"random-{number}", items, suffix=suffix), prefix
+
+
+def test_packages_of_any_kind_are_linked_as_rattler_installs_them(tmp_path: Path) -> None:
+    made = [random_package(tmp_path, number) for number in range(30)]
+    jobs = [Job((each,), prefix, tmp_path / f"{each.name}-installed") for each, prefix in made]
+    assert rattler_install.run(jobs) == {}
+    for (each, prefix), job in zip(made, jobs, strict=True):
+        trees.assert_same(linked(each, prefix), trees.of_folder(job.folder))
+
+
 REFUSED = [
     # What a package has, and why only pixi can install it.
     ([soft("lib/x", "/etc/passwd")], {}, "out of the environment"),

@@ -106,13 +106,15 @@ SOUND: dict[str, tuple[dict[str, bytes | str], dict[str, Any]]] = {
 }
 
 
-_OF_LOCAL_FILES = (".lock", "uv_cache.json")
-"""What uv notes of wheels that are files on this machine, as only those of a test are."""
-
-
-def _without_local(node: trees.Node) -> trees.Node:
-    lines = node.content.splitlines(keepends=True) if b"/uv_cache.json," in node.content else [node.content]
-    return replace(node, content=b"".join(line for line in lines if b"/uv_cache.json," not in line))
+def without_local_files(nodes: dict[str, trees.Node], before: set[str]) -> dict[str, trees.Node]:
+    """Return what is new, without what uv notes of wheels that are files on this machine."""
+    kept = {}
+    for path, node in nodes.items():
+        if path in before or path == ".lock" or path.endswith("/uv_cache.json"):
+            continue
+        lines = node.content.splitlines(keepends=True) if path.endswith("/RECORD") else [node.content]
+        kept[path] = replace(node, content=b"".join(line for line in lines if b"/uv_cache.json," not in line))
+    return kept
 
 
 @pytest.fixture(scope="session")
@@ -125,9 +127,7 @@ def by_uv(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Pat
     empty = set(trees.of_folder(prefix))
     options = ("--no-deps", "--find-links", str(folder / "wheels"), "--python", str(prefix / PYTHON.program))
     _uv("pip", "install", *options, *made, folder=folder)
-    nodes = trees.of_folder(prefix)
-    kept = {path: node for path, node in nodes.items() if path not in empty and not path.endswith(_OF_LOCAL_FILES)}
-    return prefix, made, {path: _without_local(node) for path, node in kept.items()}
+    return prefix, made, without_local_files(trees.of_folder(prefix), empty)
 
 
 def _uv(*arguments: str, folder: Path) -> None:
