@@ -159,16 +159,6 @@ def random_package(folder: Path, number: int) -> tuple[Made, str]:
     """Return a package of files of all kinds, with odd names and modes, and a prefix of any length for it."""
     chance = random.Random(number)  # noqa: S311
     content = [OLD, b"\0", b"\n", b"#!" + OLD + b"/bin/python3\n", b"x" * 300, b"\xff", b":", b"/lib"]
-        OLD,
-        b"\0",
-        b"\n",
-        b"#!" + OLD + b"/bin/python3\n",
-        b"x" * 300,
-        b"\xff",
-        b":",
-        b"/lib",
-        b"#!/bin/sh\n",
-    ]
     items: list[Item] = []
     for index in range(chance.randint(0, 25)):
         folders = "".join(f"{chance.choice(['a', 'ä b', 'c' * 60])}/" for _ in range(chance.randint(0, 4)))
