@@ -23,6 +23,7 @@ from tests.unit.environment.rattler_install import Job, linked
 SHORT = "/app/.pixi/envs/default"
 LONG = "/app/" + "long_" * 30 + "/.pixi/envs/default"
 SPACED = "/my app/.pixi/envs/default"
+LABELS = {"short": SHORT, "long": LONG, "spaced": SPACED}
 PYTHON = Python("3.11", "lib/python3.11/site-packages")
 FREE_THREADED = Python("3.13", "lib/python3.13t/site-packages")
 
@@ -30,7 +31,7 @@ FILES = [
     Item("bin/a", b"x", mode=0o711),
     Item("bin/b", b"x", mode=0o4755),
     Item("lib/c", b"", mode=0o600, mtime=0),
-    Item("lib/d", b"y" * 3_000_000, mode=0o444, mtime=BUILT + 5),
+    Item("lib/d", b"y" * 1_200_000, mode=0o444, mtime=BUILT + 5),
     Item("lib/not listed", b"z", row=None),
     Item("lib/folder", kind=tarfile.DIRTYPE, mode=0o700, row=None),
     Item("./lib/e", b"dotted", row={"_path": "lib/e"}),
@@ -128,7 +129,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Case, Pat
     pythons = {python: python_package(folder / python.version, python) for python in (PYTHON, FREE_THREADED)}
     made, jobs = {}, []
     for sound, python in sound_packages(folder):
-        for label, prefix in (("short", SHORT), ("long", LONG), ("spaced", SPACED)):
+        for label in LABELS if sound.name.partition("-")[0] in {"texts", "module"} else ("short",):
+            prefix = LABELS[label]
             case = Case(f"{sound.archive.name} {label}", sound, prefix, python)
             target = folder / f"{sound.name}-{label}"
             beside = (pythons[python],) if python else ()
@@ -139,14 +141,16 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Case, Pat
 
 
 NAMES = [
-    f"{name} {label}"
-    for name in [
-        *(f"{stem}-1.0-0.conda" for stem in ("files", "texts", "binaries", "links", "meta", "generic", "module")),
-        *(f"{stem}-bz2-1.0-0.tar.bz2" for stem in ("files", "texts", "links", "module")),
-        "_odd.name-x-1.0-h1_0.conda",
-    ]
-    for label in ("short", "long", "spaced")
+    *(f"{name}-1.0-0.conda short" for name in ("files", "binaries", "links", "meta", "generic")),
+    *(f"{name}-bz2-1.0-0.tar.bz2 short" for name in ("files", "links")),
+    *(f"{name}-1.0-0.conda {label}" for name in ("texts", "module") for label in LABELS),
+    *(f"{name}-bz2-1.0-0.tar.bz2 {label}" for name in ("texts", "module") for label in LABELS),
+    "_odd.name-x-1.0-h1_0.conda short",
 ]
+
+
+def test_every_package_is_compared(cases: dict[str, tuple[Case, Path]]) -> None:
+    assert sorted(cases) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
