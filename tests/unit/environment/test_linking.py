@@ -23,7 +23,15 @@ from tests.unit.environment.rattler_install import Job, linked
 SHORT = "/app/.pixi/envs/default"
 LONG = "/app/" + "long_" * 30 + "/.pixi/envs/default"
 SPACED = "/my app/.pixi/envs/default"
-LABELS = {"short": SHORT, "long": LONG, "spaced": SPACED}
+LABELS = {
+    "short": SHORT,
+    "fitting": "/" + "p" * 109,
+    "too long": "/" + "p" * 110,
+    "long": LONG,
+    "spaced": SPACED,
+}
+"""Prefixes: with the one that fits, the path of Python is as long as a first line may have it."""
+
 PYTHON = Python("3.11", "lib/python3.11/site-packages")
 FREE_THREADED = Python("3.13", "lib/python3.13t/site-packages")
 
@@ -31,6 +39,11 @@ FILES = [
     Item("bin/a", b"x", mode=0o711),
     Item("bin/b", b"x", mode=0o4755),
     Item("lib/c", b"", mode=0o600, mtime=0),
+    Item("lib/c-before", b"in order"),
+    Item("lib/c.d/inside", b"in order"),
+    Item("lib/e-f", b"in order"),
+    Item("lib/e.g/inside", b"in order"),
+    Item("lib/e.g-h", b"in order"),
     Item("lib/d", b"y" * 1_200_000, mode=0o444, mtime=BUILT + 5),
     Item("lib/not listed", b"z", row=None),
     Item("lib/folder", kind=tarfile.DIRTYPE, mode=0o700, row=None),
