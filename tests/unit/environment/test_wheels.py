@@ -102,8 +102,22 @@ SOUND: dict[str, tuple[dict[str, bytes | str], dict[str, Any]]] = {
         {"record": "./twice/a.py,sha256=x,1\n\ntwice/a.py,sha256=y,2\ntwice/b.py,sha256=z,\n"},
     ),
     "none": ({"none/a.py": "a"}, {"record": ""}),
+    "folders": (
+        {
+            "folders/empty/": "",
+            "folders-1.0.data/": "",
+            "folders-1.0.data/data/": "",
+            "folders-1.0.data/data/share/empty in data/": "",
+            "folders-1.0.data/scripts/": "",
+            "folders-1.0.data/purelib/empty in purelib/": "",
+        },
+        {"record": "folders-1.0.dist-info/RECORD,,\n"},
+    ),
     "platform": ({"plat.so": b"\x7fELF"}, {"wheel_file": "Wheel-Version: 1.9\nRoot-Is-Purelib: false\n"}),
 }
+
+
+_METADATA = {f"{PYTHON.site_packages}/empty-1.0.dist-info"}
 
 
 def without_local_files(nodes: dict[str, trees.Node], before: set[str]) -> dict[str, trees.Node]:
@@ -154,6 +168,10 @@ def test_wheels_are_installed_as_uv_does(by_uv: tuple[Path, dict[str, Path], dic
         assert not ours.keys() & nodes.keys()
         ours |= nodes
     assert set(ours) ^ set(theirs) == set()
+    empty = {path.relative_to(prefix).as_posix() for path in prefix.rglob("empty*") if path.is_dir()}
+    with open_wheel(made["folders"], PYTHON) as opened:
+        assert {entry.path for entry in opened.entries(PREFIX) if "/empty" in entry.path} == empty - _METADATA
+    assert len(empty - _METADATA) == 3
     assert {node.mtime for node in ours.values()} == {EARLIEST}
     for path, node in theirs.items():
         assert ours[path].content.decode("latin-1") == node.content.decode("latin-1"), path
