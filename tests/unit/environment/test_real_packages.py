@@ -105,8 +105,8 @@ def test_real_wheels_are_installed_as_uv_does(tmp_path: Path, packages: dict[str
     before = set(trees.of_folder(prefix))
     folder = tmp_path / "wheels"
     headers = wheel(folder, "with_headers", {"with_headers-1.0.data/headers/a/b.h": "h", "with_headers.py": ""})
-    found = [path for path in sorted((CACHE / "wheels").glob("*.whl")) if "aarch64" not in path.name]
-    by_name = {path.name.partition("-")[0]: path for path in found}
+    archives = [path for path in sorted((CACHE / "wheels").glob("*.whl")) if "aarch64" not in path.name]
+    by_name = {path.name.partition("-")[0]: path for path in archives}
     wheels = [headers, *by_name.values()]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_OFFLINE": "1", "UV_NO_INDEX": "1"}
     options = ["--no-deps", "--python", str(prefix / PYTHON.program), "--break-system-packages"]
