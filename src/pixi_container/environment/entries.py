@@ -1,0 +1,40 @@
+"""One path of an environment with its content, as packages bring it and a layer holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EARLIEST = 315_532_800
+"""1980-01-01 in seconds since 1970: the time of what no package brings, and the earliest that a file may have."""
+
+PART_BYTES = 1 << 20
+"""The most bytes of a file's content that are in memory at once."""
+
+Kind = Literal["file", "symlink", "hardlink", "directory"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A path below the prefix, as is the ``target`` of a hard link; that of a symbolic link is as written.
+
+    ``content`` gives the ``size`` bytes of a file in parts. It can be read once, and where entries come from an
+    archive, before the next entry is asked for.
+    """
+
+    path: str
+    kind: Kind = "file"
+    mode: int = 0o644
+    mtime: int = EARLIEST
+    size: int = 0
+    target: str = ""
+    content: Iterable[bytes] = ()
+
+
+def text_entry(path: str, text: str, mode: int = 0o644) -> Entry:
+    """Return a file that no package brings."""
+    content = text.encode()
+    return Entry(path, mode=mode, size=len(content), content=(content,))
