@@ -22,7 +22,7 @@ COMMITS = Comparison(head=HEAD, base=BASE)
 
 @pytest.fixture
 def api(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """GitHub's API, which answers 404 until a test says otherwise; the waits between attempts are noted."""
+    """GitHub's API, which answered 404 until a test says otherwise; the waits between attempts are noted."""
     monkeypatch.setattr("urllib3.util.retry.time", SimpleNamespace(sleep=waits.append, time=lambda: 0.0))
     with serving(lambda _: as_json({"message": "Not Found"}, 404)) as server:
         yield server
@@ -115,7 +115,7 @@ def test_a_list_that_may_lack_files_is_no_answer(
 
 def test_a_pull_request_that_has_moved_on_is_no_answer(api: Server) -> None:
     of_pull_request(api, files("a"), count=1, head=OTHER)
-    assert "other commits since this event" in reason(compare(api, PULL_REQUEST))
+    assert "new commits since this event" in reason(compare(api, PULL_REQUEST))
     assert not any("/files" in asked for asked in api.asked)
     unknown = Comparison(head=MERGE, pull_request=7)
     assert compare(api, unknown) == Difference(BASE, MERGE, ("a",)), "the event does not say which commits it has"
@@ -155,14 +155,14 @@ def test_more_files_than_a_comparison_tells_are_no_answer(api: Server, listed: i
 @pytest.mark.parametrize(
     ("reply", "said", "attempts"),
     [
-        (as_json({"message": "Not Found"}, 404), "answers 404: Not Found", 1),
-        (as_json({"message": "Bad credentials"}, 401), "answers 401: Bad credentials", 1),
+        (as_json({"message": "Not Found"}, 404), "answered 404: Not Found", 1),
+        (as_json({"message": "Bad credentials"}, 401), "answered 401: Bad credentials", 1),
         (as_json({"message": "Resource not accessible by integration"}, 403), "403: Resource not accessible", 1),
-        (as_json({"message": "You have exceeded a secondary rate limit"}, 403), "answers 403: ", 1),
+        (as_json({"message": "You have exceeded a secondary rate limit"}, 403), "answered 403: ", 1),
         (as_json({"message": "Slow down"}, 403, retry_after="1"), "cannot be reached: RetryError", 4),
         (as_json({"message": "Server Error"}, 500), "cannot be reached: RetryError", 4),
         (as_json({"message": "slow down"}, 429), "cannot be reached: RetryError", 4),
-        (Reply(404, b"<html>"), "answers 404: ", 1),
+        (Reply(404, b"<html>"), "answered 404: ", 1),
     ],
     ids=lambda value: str(value) if isinstance(value, str) else "",
 )

@@ -79,12 +79,12 @@ def test_without_a_test_no_container_is_named(docker: DockerProgram, work: Path)
 @pytest.mark.parametrize(
     ("does", "message"),
     [
-        ({"no metadata": True}, "left no metadata"),
-        ({"written": "{"}, "left no metadata"),
+        ({"no metadata": True}, "wrote no metadata"),
+        ({"written": "{"}, "wrote no metadata"),
         ({"metadata": {"containerimage.digest": None}}, "did not report containerimage.digest"),
         (
             {"written": "{}"},
-            "did not report containerimage.config.digest and no containerimage.digest",
+            "did not report containerimage.config.digest or containerimage.digest",
         ),
     ],
 )
@@ -101,7 +101,7 @@ def test_what_was_pushed_has_to_be_what_was_tested(engine: Engine, docker: Docke
     assert engine.push(PUSH) == engine.push(PUSH, tested=CONFIG) == Pushed(DIGEST, CONFIG)
     with pytest.raises(BuildFailedError) as caught:
         engine.push(PUSH, tested=DIGEST)
-    assert f"its configuration is {CONFIG}, the tested one's {DIGEST}" in caught.value.message
+    assert f"the pushed configuration is {CONFIG}, the tested one {DIGEST}" in caught.value.message
 
 
 def test_a_failed_build_is_explained_by_its_output(engine: Engine, docker: DockerProgram) -> None:
@@ -228,5 +228,5 @@ def test_no_docker_is_told(work: Path, tmp_path: Path) -> None:
 def test_the_metadata_of_another_build_is_not_taken(engine: Engine, docker: DockerProgram, work: Path) -> None:
     (work / "build.json").write_text(json.dumps({"containerimage.config.digest": CONFIG}))
     docker.behave(push={"no metadata": True})
-    with pytest.raises(BuildFailedError, match="left no metadata"):
+    with pytest.raises(BuildFailedError, match="wrote no metadata"):
         engine.push(PUSH)

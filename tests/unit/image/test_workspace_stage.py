@@ -198,7 +198,7 @@ def test_all_say_the_same_of_what_lies_outside(workspace: Workspace) -> None:
     }
     assert len(hints) == 1
     (hint,) = hints
-    assert "the manifest's folder, which 'context' names" in hint
+    assert "'context', which is the manifest's folder" in hint
     assert "manifest and lock up to a folder that holds both" in hint
 
 

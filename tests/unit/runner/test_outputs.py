@@ -97,7 +97,7 @@ def test_on_a_laptop_nothing_is_written(
 def test_outputs_that_cannot_be_written_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "absent"))
     with pytest.raises(
-        UserError, match=r"outputs could not be written: there is no file '.*absent', which GITHUB_OUTPUT"
+        UserError, match=r"outputs could not be written: there is no file '.*absent' .GITHUB_OUTPUT"
     ):
         write_outputs({"a": "b"})
     assert not (tmp_path / "absent").exists()
@@ -110,7 +110,7 @@ def test_the_summary_is_added_and_its_absence_is_told(monkeypatch: pytest.Monkey
     summary = tmp_path / "summary"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     assert write_summary("text") == (
-        f"the job summary could not be written: there is no file '{summary}', which GITHUB_STEP_SUMMARY names"
+        f"the job summary could not be written: there is no file '{summary}' (GITHUB_STEP_SUMMARY)"
     )
     summary.write_text("before\n")
     assert write_summary("### Image\n| a |\n") == ""
