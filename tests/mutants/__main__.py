@@ -28,7 +28,8 @@ PACKAGE = "src/pixi_container"
 SCRIPTS = f"{PACKAGE}/image/scripts"
 SCRIPT_TESTS = "tests/unit/image/scripts"
 LEAST = 0.85
-_SECONDS = 300
+_TIMES_LONGER = 5
+_LEAST_SECONDS = 60.0
 _PYTEST = ("-x", "-q", "--no-header", "--hypothesis-profile=quick", "-m", "not slow", "-p", "no:cacheprovider")
 
 
@@ -45,6 +46,7 @@ class Copy:
     """A copy of the repository, in which one mutant at a time is tried."""
 
     def __init__(self, path: Path) -> None:
+        self.seconds: float | None = None
         self._path = path
         # Of one second and one size, a mutant's compiled file would pass for the next one's.
         self._time = int(time.time())
@@ -63,10 +65,10 @@ class Copy:
         env["PYTHONPATH"] = str(self._path / "src")
         try:
             done = subprocess.run(
-                command, cwd=self._path, env=env, capture_output=True, text=True, check=False, timeout=_SECONDS
+                command, cwd=self._path, env=env, capture_output=True, text=True, check=False, timeout=self.seconds
             )
         except subprocess.TimeoutExpired:
-            return f"more than {_SECONDS} seconds"
+            return f"more than {self.seconds:.0f} seconds"
         if done.returncode in {0, 5}:
             return ""
         named = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
@@ -129,11 +131,14 @@ def main() -> int:
         copies: SimpleQueue[Copy] = SimpleQueue()
         for number in range(options.at_once):
             copies.put(Copy(Path(folder, str(number), "copy")))
-        sound = copies.get()
-        if broken := sound.noticed(["tests/unit"]):
-            print(f"the tests fail without any mutant: {broken}")
-            return 2
-        copies.put(sound)
+        for _ in range(options.at_once):
+            copy = copies.get()
+            start = time.monotonic()
+            if broken := copy.noticed(["tests/unit"]):
+                print(f"the tests fail without any mutant: {broken}")
+                return 2
+            copy.seconds = max(_LEAST_SECONDS, _TIMES_LONGER * (time.monotonic() - start))
+            copies.put(copy)
 
         def tried(mutant: Mutant) -> Outcome:
             copy = copies.get()

@@ -201,6 +201,17 @@ QUIRKS = [
     ("docs\n!docs/a\n**/a", "docs/a", True),
 ]
 
+# Escapes of Go's expressions: https://github.com/golang/go/blob/go1.23.0/src/regexp/syntax/parse.go (``escape``)
+ESCAPES = [
+    ("app\\144", "appd", True),
+    ("app\\0144", "app\x0c4", True),
+    ("app\\01", "app\x01", True),
+    ("app\\08", "app\x008", True),
+    ("app\\15", "app\r", True),
+    ("app\\x0C", "app\x0c", True),
+    ("app\\a\\f\\n\\r\\t\\v", "app\a\f\n\r\t\v", True),
+]
+
 
 def hides(ignore: DockerIgnore, path: str) -> bool:
     """Return whether the build does not see what is at ``path``, relative to the context."""
@@ -213,7 +224,7 @@ def hides(ignore: DockerIgnore, path: str) -> bool:
     return ignore.below(verdict, name).is_hidden
 
 
-@pytest.mark.parametrize(("text", "path", "hidden"), [*MATCHES, *GLOB_MATCHES, *QUIRKS])
+@pytest.mark.parametrize(("text", "path", "hidden"), [*MATCHES, *GLOB_MATCHES, *QUIRKS, *ESCAPES])
 def test_the_builders_own_answers(text: str, path: str, hidden: bool) -> None:
     assert hides(DockerIgnore.parse(text), path) == hidden
 

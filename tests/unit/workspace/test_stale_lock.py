@@ -166,6 +166,18 @@ def test_a_lock_that_is_up_to_date_is_not_stale(tmp_path: Path) -> None:
             4,
             "with the channel-priority strict; the manifest has disabled",
         ),
+        (
+            'platforms = ["linux-64"]',
+            'platforms = ["linux-64"]\nchannel-priority = "flexible"',
+            4,
+            "with the channel-priority strict; the manifest has flexible",
+        ),
+        (
+            'platforms = ["linux-64"]',
+            'platforms = ["linux-64"]\nsolve-strategy = "lowest-direct"',
+            4,
+            "with the solve-strategy highest; the manifest has lowest-version-direct",
+        ),
         ('["linux-64"]', '["linux-64", "osx-64"]', 3, "environment 'default' on osx-64 is not in it"),
         (
             '["linux-64"]',

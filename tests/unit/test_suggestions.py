@@ -1,0 +1,30 @@
+"""A misspelt name is answered with the one that was meant, and a foreign one with nothing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from pixi_container.suggestions import did_you_mean
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("enviroment", "; did you mean 'environment'?"),
+        ("ENVIRONMENT", "; did you mean 'environment'?"),
+        ("Lables", "; did you mean 'Labels'?"),
+        ("zebra", ""),
+        ("", ""),
+    ],
+)
+def test_the_nearest_name(name: str, answer: str) -> None:
+    assert did_you_mean(name, ["environment", "Labels", "push"]) == answer
+
+
+def test_names_without_end_cost_little() -> None:
+    start = time.process_time()
+    assert did_you_mean("x" * 10**6, ("x" * 10**4 for _ in range(10**6))) == ""
+    assert did_you_mean("push", (["a"] * 1000) + ["push"]) == ""
+    assert time.process_time() - start < 2
