@@ -208,10 +208,10 @@ HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/lo
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        (CHANNEL.format("401 Unauthorized"), "401", "the channel's host in 'conda-auth'"),
-        (CHANNEL.format("403 Forbidden"), "403", "the channel's host in 'conda-auth'"),
-        (CHANNEL.format("401 "), "401", "the channel's host in 'conda-auth'"),
-        (INDEX.format("403 Forbidden"), "403", "the index's host in 'conda-auth'"),
+        (CHANNEL.format("401 Unauthorized"), "401", "the channel's host into 'conda-auth'"),
+        (CHANNEL.format("403 Forbidden"), "403", "the channel's host into 'conda-auth'"),
+        (CHANNEL.format("401 "), "401", "the channel's host into 'conda-auth'"),
+        (INDEX.format("403 Forbidden"), "403", "the index's host into 'conda-auth'"),
         (CHANNEL.format("429 Too Many Requests"), "429", "limits"),
         (INDEX.format("429 Too Many Requests"), "429", "limits"),
         (CHANNEL.format("404 Not Found"), "404", "'conda-auth'"),
