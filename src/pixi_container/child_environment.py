@@ -1,7 +1,7 @@
-"""What a child process gets of our environment: a list by program, so that what is not named does not pass.
+"""The environment variables that each child process gets: an allow list per program.
 
-Ours holds every secret of the step (``INPUT_*``), and whatever a job's earlier steps have set. A program gets what
-it needs to find its files, its servers and its certificates, and nothing else.
+The environment holds every secret of the step (``INPUT_*``), and whatever earlier steps of the job set. A program
+gets only what it needs to find its files, servers and certificates.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ _DOCKER = (
     # Where the builder is: https://docs.docker.com/build/building/variables/#build-tool-configuration-variables
     "BUILDKIT_COLORS", "BUILDKIT_HOST", "BUILDKIT_TTY_LOG_LINES", "BUILDX_BUILDER", "BUILDX_CONFIG",
     "BUILDX_EXPERIMENTAL", "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "KUBECONFIG",
-    # SOURCE_DATE_EPOCH is not among them: of it buildx makes a build argument, on which every step then depends.
-    # An engine by ssh.
+    # SOURCE_DATE_EPOCH is left out: buildx turns it into a build argument, on which every step would depend.
+    # For an engine reached by SSH.
     "SSH_AUTH_SOCK",
 )  # fmt: skip
 
 _GIT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
 
 CREDENTIAL_HELPER = ("AWS_*", "AZURE_*", "CLOUDSDK_*", "GOOGLE_APPLICATION_CREDENTIALS", "PASSWORD_STORE_DIR")
-"""What helpers of clouds' registries are told who they are by; only for a run that may use credentials."""
+"""The identity of cloud registries' credential helpers; only for a run that may use credentials."""
 
 _FIXED = {
-    # It would ask git about the checkout, and git would obey its configuration:
+    # Otherwise buildx calls git in the checkout, and git obeys the checkout's configuration:
     # https://docs.docker.com/build/building/variables/#buildx_git_info
     "docker": {"BUILDX_GIT_INFO": "false"},
-    # What is English can be told apart; nobody is there to answer a prompt.
+    # English messages can be matched, and nobody can answer a prompt.
     "git": {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
 }
 
 
 def child_environment(program: str, env: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of ``env`` that ``program`` gets, with the settings that it always has.
+    """Return the part of ``env`` that ``program`` gets, and its fixed settings.
 
-    ``PATH`` is without relative folders and those of the checkout: no program is looked up there.
+    ``PATH`` loses relative folders and those in the checkout, so that no program is looked up there.
     """
     name = PurePath(program).name
     patterns = _EVERY_PROGRAM
@@ -68,7 +68,7 @@ def child_environment(program: str, env: Mapping[str, str]) -> dict[str, str]:
 
 
 def passing(patterns: tuple[str, ...], env: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables whose name one of ``patterns`` matches; ``*`` stands for any text."""
+    """Return the variables whose name matches one of ``patterns``; ``*`` stands for any text."""
     exact = {pattern for pattern in patterns if "*" not in pattern}
     globs = [pattern for pattern in patterns if "*" in pattern]
     return {
@@ -85,5 +85,5 @@ def _search_path(path: str, checkout: str) -> str:
         for folder in path.split(os.pathsep)
         if Path(folder).is_absolute() and not (forbidden and Path(folder).resolve().is_relative_to(forbidden))
     ]
-    # An empty search path means the working folder to some C libraries.
+    # Some C libraries take an empty search path for the working folder.
     return os.pathsep.join(folders) or os.defpath

@@ -1,4 +1,4 @@
-"""The command line. In a workflow the inputs come from ``INPUT_*`` variables, on a laptop from flags."""
+"""The command line. Inputs come from ``INPUT_*`` variables in a workflow, and from flags on a laptop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
-    """Run one command and return the exit code, see ``EXIT_CODES``; a wrong command line ends the process."""
+    """Run one command and return its exit code, see ``EXIT_CODES``; an invalid command line exits the process."""
     from pixi_container.interrupts import Interrupted, stop_on_signals
 
     env = os.environ if env is None else env
@@ -42,11 +42,11 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         log.error(UserError(f"stopped by {interrupted}; nothing is left on this machine"))
         return 128 + interrupted.number
     except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does; there is nobody left to tell.
+        # The reader of the output, such as `head`, has exited; nobody is left to report to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Exception:  # noqa: BLE001 - whatever it is, it is shown
-        log.error(UserError("this is a bug in pixi-container; please report it with the lines below"))
+        log.error(UserError("this is a bug in pixi-container; please report it and include the lines below"))
         log.say(traceback.format_exc())
         return 1
 
@@ -133,8 +133,8 @@ def _render(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> i
     dockerfile = plan.definition.dockerfile
     if _in_workflow(env) and has_commands(dockerfile):
         raise UserError(
-            "the Dockerfile has text that the runner would take for a command, so it is not printed here",
-            hint="Lines that start with :: and ##[ are read by the runner; `render` prints them on a laptop.",
+            "the Dockerfile contains text that the runner would execute as a command, so it is not printed",
+            hint="The runner reads lines that start with :: or ##[. Run `render` outside of a workflow instead.",
         )
     sys.stdout.write(dockerfile)
     return 0
@@ -152,7 +152,7 @@ def _tags(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
 
 
 class Subcommand(NamedTuple):
-    """One command of the command line: what carries it out, and what it is for."""
+    """A command of the command line: its function and its purpose."""
 
     run: Callable[[argparse.Namespace, Mapping[str, str], Log], int]
     purpose: str
@@ -171,9 +171,9 @@ COMMANDS = {
 
 
 def _inputs(options: argparse.Namespace, env: Mapping[str, str]) -> Inputs:
-    """A flag wins over the ``INPUT_*`` variable of the same input.
+    """Return the inputs; a flag takes precedence over the ``INPUT_*`` variable of the same input.
 
-    Outside of a workflow nothing is pushed unless ``push`` is said: a laptop shares nothing unless told to.
+    Outside of a workflow, nothing is pushed unless ``push`` is set.
     """
     flags = {row.name: getattr(options, row.variable, None) for row in INPUTS}
     given = texts_in(env) | {name: value for name, value in flags.items() if value is not None}
@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pixi-container",
         description="Ship a Pixi environment as a container image.",
-        epilog=f"Secrets are read from variables only: {secrets}.",
+        epilog=f"Secrets are read only from variables: {secrets}.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
@@ -225,11 +225,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_inputs(parser: argparse.ArgumentParser, command: str) -> None:
-    """Add a flag for each input; one that the command does not use is refused, and not listed."""
+    """Add a flag for each input; a flag that the command does not use is hidden and rejected."""
     group = parser.add_argument_group("inputs, as in a workflow")
     for row in INPUTS:
         if row.is_secret:
-            # A secret on a command line can be seen by everybody on the machine.
+            # Every user of the machine can see command lines.
             continue
         flag = f"--{row.name}"
         if command in row.commands:
@@ -242,7 +242,7 @@ def _add_inputs(parser: argparse.ArgumentParser, command: str) -> None:
 
 
 class _UnusedInput(argparse.Action):
-    """The flag of an input that the command does not use; ``const`` are the commands that do."""
+    """The flag of an input that the command does not use; ``const`` lists the commands that do."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        parser.error(f"{self.option_strings[0]} has no effect here; it is for {', '.join(self.const)}")
+        parser.error(f"{self.option_strings[0]} has no effect here; it applies to {', '.join(self.const)}")

@@ -1,4 +1,4 @@
-"""Signals that ask the program to stop, which clean up on the way out."""
+"""Turn the signals that stop the program into an exception, so that every clean-up runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Interrupted(BaseException):
-    """A signal asked the program to stop; no ``Exception``, so that nothing takes it for a failure."""
+    """A signal asked the program to stop; not an ``Exception``, so that no handler takes it for a failure."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -20,7 +20,7 @@ class Interrupted(BaseException):
 
 
 class _Deferral:
-    """Whether interrupts are deferred, and the signal that came meanwhile."""
+    """Whether interrupts are deferred, and the signal that arrived meanwhile."""
 
     active = False
     interrupted = 0
@@ -31,7 +31,7 @@ _deferral = _Deferral()
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Defer ``Interrupted`` to the end of the block, so that what it makes or removes is made or removed whole."""
+    """Defer ``Interrupted`` to the end of the block, so that the block never stops halfway."""
     _deferral.active = True
     try:
         yield
@@ -47,7 +47,7 @@ def stop_on_signals() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into ``Interrupted``, so that every clean-up on the way out runs."""
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        # What cleans up now must not be cut short by the second signal that a runner sends.
+        # The second signal that a runner sends must not cut the clean-up short.
         for other in (signal.SIGINT, signal.SIGTERM):
             signal.signal(other, signal.SIG_IGN)
         if not _deferral.active:

@@ -1,8 +1,8 @@
-"""What a person reads while it runs: grouped steps on a terminal, folded ones in a workflow.
+"""The log of a run: titled steps on a terminal, folded groups in a workflow.
 
-Everything is flushed at once, since child processes write to the same place. In a workflow this is the one
-place that speaks the runner's command language, through actions-toolkit.
-Source of the language: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+Everything is flushed at once, because child processes write to the same stream. In a workflow, only this module
+writes the runner's workflow commands, through actions-toolkit.
+Source of the commands: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
 """
 
 from __future__ import annotations
@@ -27,44 +27,44 @@ _SHORT_LINE = 3
 
 
 class Log(Protocol):
-    """Where the program says what it does."""
+    """Where the program reports what it does."""
 
     def say(self, text: str) -> None:
-        """Print lines of our own."""
+        """Print the program's own lines."""
 
     def step(self, title: str) -> AbstractContextManager[None]:
-        """Open a titled step, which tells its seconds, and whether it failed, when it ends."""
+        """Open a titled step, which reports at its end how many seconds it took and whether it failed."""
 
     def untrusted_output(self) -> AbstractContextManager[Callable[[str], None]]:
-        """Yield a printer for the output of an untrusted child: none of its lines is ever taken for a command."""
+        """Yield a printer for the output of an untrusted child; the runner executes none of its lines."""
 
     def warning(self, text: str) -> None:
         """Print a warning."""
 
     def error(self, error: UserError) -> None:
-        """Print what the user has to mend."""
+        """Print a user error."""
 
     def mask(self, secret: str) -> None:
         """Hide ``secret`` in everything that follows."""
 
 
 class TerminalLog:
-    """On a laptop: plain lines on standard error, so that standard output is free for results."""
+    """The log on a laptop: plain lines on standard error, which leaves standard output to results."""
 
     def say(self, text: str) -> None:
-        """Print the text on standard error, which a runner reads for commands too."""
+        """Print the text on standard error, where a runner also looks for commands."""
         print(without_commands(text), file=sys.stderr, flush=True)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Print the title before, and how it ended after."""
+        """Print the title, and at the end how the step ended."""
         self.say(f"\n== {title}")
         with _timed(lambda ended: self.say(f"   {ended}")):
             yield
 
     @contextmanager
     def untrusted_output(self) -> Iterator[Callable[[str], None]]:
-        """A terminal knows no commands."""
+        """Yield ``say``, because a terminal executes no commands."""
         yield self.say
 
     def warning(self, text: str) -> None:
@@ -76,17 +76,17 @@ class TerminalLog:
         self.say(f"error: {error}")
 
     def mask(self, secret: str) -> None:
-        """No secret is ever printed by us; a terminal cannot hide what others print."""
+        """Do nothing: the program prints no secrets, and a terminal cannot hide what others print."""
 
 
 class WorkflowLog:
-    """In a workflow: groups, annotations and masks."""
+    """The log in a workflow: groups, annotations and masks."""
 
     def __init__(self) -> None:
         self._group_open = False
 
     def say(self, text: str) -> None:
-        """Print lines that the runner does not take for commands."""
+        """Print lines so that the runner executes none of them as a command."""
         print(without_commands(text), flush=True)
 
     @contextmanager
@@ -104,7 +104,7 @@ class WorkflowLog:
 
     @contextmanager
     def untrusted_output(self) -> Iterator[Callable[[str], None]]:
-        """Stop the runner's command parsing, by its own means, while a child process writes."""
+        """Stop the runner's command parsing, with its own ``stop-commands``, while a child process writes."""
         token = uuid4().hex
         self._command("stop-commands", token)
         try:
@@ -113,11 +113,11 @@ class WorkflowLog:
             self._command(token)
 
     def warning(self, text: str) -> None:
-        """Make a warning annotation."""
+        """Create a warning annotation."""
         self._command("warning", text)
 
     def error(self, error: UserError) -> None:
-        """Make one error annotation, at its place in the checkout where that is known."""
+        """Create an error annotation, with the file and line if they are known."""
         self._close_group()
         properties = {"title": "pixi-container"}
         if error.file:
@@ -127,11 +127,11 @@ class WorkflowLog:
         self._command("error", str(error), properties)
 
     def mask(self, secret: str) -> None:
-        """Mask the secret, and each of its lines with more than three characters, as a log is masked by line.
+        """Mask the secret and each of its lines with more than three characters: logs are masked by line.
 
-        The runner itself masks every line of what it is given (``AddMaskCommandExtension`` in
-        https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs). A secret with a
-        line that is a single brace would turn the whole log into ``***``: only its longer lines are given.
+        The runner itself masks every line of a mask (``AddMaskCommandExtension`` in
+        https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs). A line with one
+        brace would turn the whole log into ``***``, so the runner gets only the longer lines of such a secret.
         """
         lines = [line.strip() for line in secret.splitlines() if line.strip()]
         long_lines = [line for line in lines if len(line) > _SHORT_LINE]
@@ -148,7 +148,7 @@ class WorkflowLog:
     def _command(self, name: str, message: str = "", properties: Mapping[str, str] | None = None) -> None:
         from actions_toolkit.command import issue_command
 
-        # A secret is masked as it is; whatever else is said has no control characters.
+        # A secret must be masked unchanged; all other text loses its control characters.
         text = message if name == "add-mask" else without_controls(message)
         issue_command(name, {key: without_controls(value) for key, value in (properties or {}).items()}, text)
         sys.stdout.flush()
@@ -156,7 +156,7 @@ class WorkflowLog:
 
 @contextmanager
 def _timed(tell: Callable[[str], None]) -> Iterator[None]:
-    """Tell how the block ended, and after how many seconds."""
+    """Report how the block ended, and after how many seconds."""
     start = time.monotonic()
     ended = "failed after"
     try:
@@ -170,5 +170,5 @@ def _timed(tell: Callable[[str], None]) -> Iterator[None]:
 
 
 def log_for(env: Mapping[str, str]) -> Log:
-    """Return the log that fits the place where the program runs."""
+    """Return the log for a workflow or a terminal."""
     return WorkflowLog() if env.get("GITHUB_ACTIONS") == "true" else TerminalLog()

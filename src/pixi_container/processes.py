@@ -1,6 +1,6 @@
-"""Child processes: the one place that starts them, from argument lists, and stops them when we are stopped.
+"""Child processes: start them from argument lists, and stop them when this program is stopped.
 
-Each gets the part of the environment that ``child_environment`` lets pass, and what its caller adds.
+Each gets the variables that ``child_environment`` passes on, and those that its caller adds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-# Enough for the report of a package that a compiler of C++ gives up on, which quotes all that was said.
+# Enough for pixi's report of a failed C++ build, which quotes the compiler's whole output.
 _KEPT_LINES = 5000
 _STOP_SECONDS = 10
 _STOP_AGAIN_SECONDS = 0.2
@@ -32,7 +32,7 @@ _STOP_AGAIN_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Finished:
-    """How a process ended: exit code, standard output (or the last lines of all output, when streamed)."""
+    """The result of a process: exit code, and standard output or, if streamed, the last lines of all output."""
 
     code: int
     output: str
@@ -49,11 +49,11 @@ def capture(
     seconds: float | None = None,
     errors: str = "replace",
 ) -> Finished:
-    """Run a short command and return what it printed, to the byte; ``given`` is its standard input.
+    """Run a short command and return its exact output; ``given`` is its standard input.
 
-    Of ``env`` the program gets what it needs, and all of ``added``. ``errors`` says what becomes of bytes that are
-    not UTF-8, as for ``bytes.decode``. Raises ``ToolUnavailableError`` when the program does not exist, or does
-    not end within ``seconds``.
+    The program gets the part of ``env`` that it needs, and all of ``added``. ``errors`` decides what happens to
+    bytes that are not UTF-8, as for ``bytes.decode``. Raises ``ToolUnavailableError`` if the program does not
+    exist, or does not end within ``seconds``.
     """
     try:
         done = subprocess.run(
@@ -81,13 +81,12 @@ def stream(
     group_file: Path | None = None,
     stop: Callable[[], object] | None = None,
 ) -> Finished:
-    """Run a long command, ``show`` each line of its output as it comes, and return the last ones.
+    """Run a long command, ``show`` each line of its output at once, and return the last lines.
 
-    Of ``env`` the program gets what it needs, and all of ``added``.
-    The process has a session of its own: it is stopped by us, in order, when we are; by ``stop``, called until
-    the process ends, where a signal alone would leave something behind. While it runs ``group_file`` holds the
-    id of its process group, for whoever cleans up after us. Raises ``ToolUnavailableError`` when the program does
-    not exist.
+    The program gets the part of ``env`` that it needs, and all of ``added``. It runs in its own session, so this
+    program decides how to stop it: by calling ``stop`` until the process ends, if a signal alone would leave
+    something behind, and then by signals. While the process runs, ``group_file`` holds the ID of its process group
+    for the clean-up step. Raises ``ToolUnavailableError`` if the program does not exist.
     """
     show("+ " + shlex.join(argv))
     last: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -131,7 +130,7 @@ def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]
         )
     except OSError as error:
         raise _not_started(argv, error) from error
-    # A carriage return ends no line, or what a build step prints after it would pass for the builder's own line.
+    # A carriage return must not end a line: text that a build step prints after it would look like the builder's.
     assert isinstance(process.stdout, TextIOWrapper)  # noqa: S101 - a pipe of text was asked for
     process.stdout.reconfigure(newline="\n")
     return process
@@ -142,7 +141,7 @@ def _stop_by(stop: Callable[[], object], process: subprocess.Popen[str]) -> None
     while time.monotonic() < deadline:
         stop()
         with suppress(subprocess.TimeoutExpired):
-            # Reads on, as a process that cannot write does not end.
+            # Keep reading: a process that cannot write does not end.
             process.communicate(timeout=_STOP_AGAIN_SECONDS)
             return
 

@@ -1,4 +1,4 @@
-"""What happened: the outputs, the job summary and the closing lines on a terminal."""
+"""The result of a run: the outputs, the job summary and the closing lines on a terminal."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ OUTPUTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A plan that was carried out.
+    """The result of a plan.
 
-    ``published`` is what the registry has, None when nothing is there of this run. ``labels`` are those of an
-    image that was there before, ``image_size`` is in bytes, ``notes`` are what the build had to say.
+    ``published`` is the image on the registry, None if nothing was pushed or tagged. ``labels`` are those of an
+    existing image, ``image_size`` is in bytes, and ``notes`` are messages from the build.
     """
 
     plan: Plan
@@ -110,6 +110,7 @@ class Report:
         platform = workspace.platform
         environment = markdown_code(workspace.environment)
         packages = f"{platform.conda_packages + platform.pypi_packages} packages"
+        origin = "reused" if plan.reuses_environment else "published"
         built_with = f"pixi {plan.definition.bases.pixi_version}"
         if workspace.cuda:
             built_with += f", CUDA {workspace.cuda}"
@@ -122,9 +123,7 @@ class Report:
             ),
             (
                 "Environment image",
-                f"{markdown_code(str(plan.environment_image))}, {'used' if plan.reuses_environment else 'made'}"
-                if plan.environment_image
-                else "none",
+                f"{markdown_code(str(plan.environment_image))}, {origin}" if plan.environment_image else "none",
             ),
             ("Built with", markdown_text(built_with)),
             (

@@ -1,4 +1,4 @@
-"""What was asked for, and the registry client with the credentials that this run has."""
+"""The request: event, inputs and permissions of a run, and the registry client with its credentials."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked for, and where. ``keep`` leaves the image in the local engine.
+    """What a run is asked to do, and where. ``keep`` leaves the image in the local engine.
 
-    ``withheld`` names the inputs that were given and are not used, as the event's code may be anybody's.
+    ``withheld`` names inputs that are set but not used because the event's code may be untrusted.
     """
 
     event: Event
@@ -47,7 +47,7 @@ class Request:
 
     @property
     def credentials(self) -> tuple[Credential, ...]:
-        """The credentials of this run; one that may not push has none of its own."""
+        """The credentials of this run; empty if it may not push."""
         return push_credentials(self.event, self.inputs, self.names) if self.may_push else ()
 
     @property
@@ -57,7 +57,7 @@ class Request:
 
 
 def request_for(event: Event, inputs: Inputs, env: Mapping[str, str], *, keep: bool = False) -> Request:
-    """Return the request, without the credentials for builds where the event's code must not run beside them."""
+    """Return the request, without build credentials if the event's code may be untrusted."""
     if event.may_use_credentials or not inputs.conda_auth:
         return Request(event=event, inputs=inputs, env=env, keep=keep)
     return Request(
@@ -66,13 +66,13 @@ def request_for(event: Event, inputs: Inputs, env: Mapping[str, str], *, keep: b
 
 
 def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:
-    """Decide whether this run may publish, and say why not. What is not known to be safe may not."""
+    """Return whether this run may push, and if not, why. An event that is not known to be safe may not."""
     if event.is_pull_request:
-        return False, "a pull request is never pushed"
+        return False, "a pull request never pushes"
     if event.is_merge_queue:
-        return False, "what a merge queue tries is never pushed"
+        return False, "a merge queue never pushes"
     if not event.may_push and event.is_known:
-        return False, f"the event '{event.name}' says no branch or tag that it is for"
+        return False, f"the event '{event.name}' does not name a branch or tag"
     if not event.may_push:
         return False, f"the event '{event.name}' is not known to be safe to push from"
     if not inputs.push:
@@ -81,7 +81,11 @@ def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:
 
 
 def push_credentials(event: Event, inputs: Inputs, images: Collection[ImageReference]) -> tuple[Credential, ...]:
-    """Return the credentials for the registries of ``images``: by registry, else the pair, else GitHub's token."""
+    """Return the credentials for the registries of ``images``.
+
+    They come from ``registry-auth``, or else ``username`` and ``password``, or else GitHub's token. Raises
+    ``UserError`` for a password without a user name.
+    """
     by_registry = {credential.registry: credential for credential in inputs.credentials}
     credentials = []
     for registry in dict.fromkeys(image.registry for image in images):
@@ -90,7 +94,7 @@ def push_credentials(event: Event, inputs: Inputs, images: Collection[ImageRefer
         elif inputs.password:
             username = inputs.username or (event.actor if registry == GITHUB_REGISTRY else "")
             if not username:
-                raise UserError(f"there is a password for {registry} but no user name", hint="Set 'username'.")
+                raise UserError(f"a password is set for {registry}, but no user name", hint="Set 'username'.")
             credentials.append(Credential(registry=registry, username=username, password=inputs.password))
         elif registry == GITHUB_REGISTRY and inputs.github_token:
             credentials.append(
@@ -103,7 +107,7 @@ def push_credentials(event: Event, inputs: Inputs, images: Collection[ImageRefer
 
 @contextmanager
 def registry_client(request: Request) -> Iterator[Registry]:
-    """Yield registry calls with the run's credentials, else the machine's own where the event may use them."""
+    """Yield a client with the run's credentials, or else the machine's own if the event may use them."""
     from pixi_container.registry.client import Registry
 
     given = {credential.registry: credential for credential in request.credentials}

@@ -1,4 +1,4 @@
-"""The whole job: from event and inputs to a tested image on a registry, in the order in which it happens."""
+"""The whole job, in order: from event and inputs to a tested image on a registry."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 def ship(request: Request, log: Log) -> Report:
-    """Plan; then build, test and push what was tested, or put tags on what is there already, or do nothing.
+    """Plan, then either build, test and push, or put tags on existing images, or do nothing.
 
-    Raises ``UserError`` for what the user can mend; then nothing was pushed under a tag that was not read back.
+    Raises ``UserError`` for what the user can fix. A push counts as done only after every tag was read back.
     """
     with registry_client(request) as registry:
         with log.step("Plan"):
@@ -70,7 +70,7 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
             with log.step("Push"):
                 pushed = engine.push(commands.push, tested=tested)
                 published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
-                log.say(f"what was built is on the registry under each of its {len(plan.published_tags)} tags")
+                log.say(f"verified: all {len(plan.published_tags)} tags point to the built image")
             return Report(plan=plan, published=published, notes=tuple(engine.notes))
         finally:
             for note in engine.notes:
@@ -79,7 +79,7 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
 
 
 def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
-    """Put the plan's new tags on the image that is there: no builder is started, and no byte of it changes."""
+    """Put the plan's new tags on existing images, without starting a builder or changing a byte."""
     decision = plan.decision
     if not decision.images:
         return Report(plan=plan)
@@ -90,7 +90,7 @@ def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
             for image, tags in decision.tags_to_put:
                 registry.tag(image, tags)
                 for tag in tags:
-                    log.say(f"{tag} is {image.digest}")
+                    log.say(f"{tag} now points to {image.digest}")
     first = decision.images[0]
     return Report(
         plan=plan,
@@ -100,20 +100,21 @@ def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
 
 
 def _check_push(registry: Registry, tags: tuple[ImageReference, ...], log: Log) -> None:
-    """Find out before anything is done that a registry will not take the image."""
+    """Check that every registry accepts pushes before any work is done."""
     for name in dict.fromkeys(tag.tagged("") for tag in tags):
         registry.check_push(name)
-        log.say(f"{name} takes pushes")
+        log.say(f"{name} accepts pushes")
 
 
 def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> PublishedImage:
-    """Ask the registry for every tag, as only what it answers counts as pushed, and give the first one's image.
+    """Read every tag back from the registry, and return the image of the first tag.
 
-    ``config`` is the configuration's digest, ``digest`` the image's as the builder told it.
+    ``config`` is the digest of the configuration, and ``digest`` that of the image as the builder reported it.
+    Raises ``RegistryError`` if the registry has something else.
     """
     images = [_same_content(registry, tag, config) for tag in plan.published_tags]
     if digest not in {image.digest for image in images}:
-        raise RegistryError(f"the builder says that it pushed {digest}, which no tag points to")
+        raise RegistryError(f"the builder reported that it pushed {digest}, but no tag points to it")
     return images[0]
 
 
@@ -126,17 +127,17 @@ def _same_content(registry: Registry, tag: ImageReference, config: str) -> Publi
     image = registry.get_image(tag)
     if image is None or image.config != config:
         raise RegistryError(
-            f"{tag} is {'another image' if image else 'not there'} after the push",
-            hint="Did another run push the same tag meanwhile? A `concurrency` group prevents that.",
+            f"{tag} {'points to a different image' if image else 'does not exist'} after the push",
+            hint="Did another run push the same tag at the same time? A `concurrency` group prevents that.",
         )
     return image
 
 
 @contextmanager
 def _docker_login(request: Request, plan: Plan, work: Path) -> Iterator[Mapping[str, str]]:
-    """Yield the variables that log docker in: with this run's credentials where it pushes, else as the machine is.
+    """Yield the variables for docker's login: this run's credentials if it pushes, else the machine's own.
 
-    Where the code may be anybody's, docker has no credentials at all: a build could use whatever is stored.
+    If the code may be untrusted, docker gets no credentials at all, because a build could use them.
     """
     if plan.push:
         with private_docker_config(request.credentials, request.env, work) as login:

@@ -1,4 +1,4 @@
-"""A private folder in the runner's temp, which the action's clean-up step removes when the program cannot."""
+"""A private temporary folder, which the action's clean-up step removes if the program cannot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def temporary_folder(env: Mapping[str, str]) -> Iterator[Path]:
-    """Yield an empty folder, gone afterwards whatever happens. Raises ``UserError`` when there can be none."""
+    """Yield an empty folder that is always removed afterwards. Raises ``UserError`` if it cannot be created."""
     parent = Path(env.get("RUNNER_TEMP") or tempfile.gettempdir())
     folder: Path | None = None
     try:
@@ -35,4 +35,4 @@ def _made(parent: Path) -> Path:
         parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix="pixi-container-", dir=parent))
     except OSError as error:
-        raise UserError(f"there is no temporary folder: {error}") from error
+        raise UserError(f"cannot create a temporary folder: {error}") from error

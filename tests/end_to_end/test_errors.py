@@ -80,7 +80,7 @@ def test_an_unreachable_registry(step: Step) -> None:
         ({"builder": "absent"}, 5, "the buildx builder 'absent' cannot be used", "`docker buildx ls`"),
         ({"images": "Not An Image"}, 3, "no image name", "registry"),
         ({"tags": "type=semver"}, 3, "line 1: type=semver needs pattern", "Accepted"),
-        ({"tags": "type=semver,pattern={{version}}"}, 3, "no tag results from the input 'tags'", "type=sha"),
+        ({"tags": "type=semver,pattern={{version}}"}, 3, "the input 'tags' gives no tag", "type=sha"),
         ({"include": "../outside"}, 3, "leads out of the context", "relative to 'context'"),
         ({"context": "absent"}, 3, "is not a folder", "'context'"),
         ({"expose": "http"}, 3, "input 'expose' has an invalid value: 'http'", "Accepted"),

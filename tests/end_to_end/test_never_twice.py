@@ -102,7 +102,7 @@ def test_the_first_push_of_all(project: Project) -> None:
 
 def test_a_push_of_nothing_new(project: Project) -> None:
     first = head(project)
-    outcome = decided(project.push(), "skip", "nothing that the image depends on changed")
+    outcome = decided(project.push(), "skip", "no relevant file changed")
     assert outcome.outputs["changed"] == "false"
     assert project.tags() == {
         "main": first,
@@ -129,7 +129,7 @@ def test_a_push_of_nothing_new(project: Project) -> None:
 )
 def test_what_the_image_does_not_depend_on(project: Project, files: dict[str, str | bytes | None]) -> None:
     first = head(project)
-    outcome = decided(project.push(files), "skip", "nothing that the image depends on changed")
+    outcome = decided(project.push(files), "skip", "no relevant file changed")
     assert json.loads(outcome.outputs["changed-files"]) == []
     assert project.tags() == {
         "main": first,
@@ -191,7 +191,7 @@ def test_the_running_workflow_counts(project: Project) -> None:
 
 def test_another_choice_of_the_user_builds_though_no_file_changed(project: Project) -> None:
     first = head(project)
-    decided(project.push(expose="8000"), "build", "nothing changed here", "settings")
+    decided(project.push(expose="8000"), "build", "no relevant file changed", "settings")
     second = head(project)
     assert project.tags()["main"] == second != first
     assert len(project.ours("env")) == 1
@@ -332,7 +332,7 @@ def test_a_pull_request_uses_the_environment_and_pushes_nothing(project: Project
 def test_a_pull_request_that_changes_nothing_that_matters(project: Project) -> None:
     main = project.github.repository.commit_id("refs/heads/main")
     work = project.github.repository.commit({"README.md": "Read me.\n"}, branch="work", parents=[main])
-    outcome = decided(project.requested(work), "skip", "nothing that the image depends on changed")
+    outcome = decided(project.requested(work), "skip", "no relevant file changed")
     assert outcome.outputs["pushed"] == "false"
     decided(project.requested(work, skip_unchanged="false"), "build", "'skip-unchanged' is false")
 
@@ -443,7 +443,7 @@ def test_a_private_repository(project: Project) -> None:
 def test_the_image_was_deleted(project: Project) -> None:
     project.delete("main")
     assert project.tags() == {}
-    outcome = decided(project.push({"README.md": "Read me.\n"}), "build", "no image of it")
+    outcome = decided(project.push({"README.md": "Read me.\n"}), "build", "no image of this state")
     assert "--build-context environment=" in outcome.log
     assert set(project.tags()) == {"main", "latest", f"sha-{head(project)}"}
 
@@ -461,7 +461,9 @@ def test_the_environments_image_was_deleted(project: Project) -> None:
 def test_the_run_before_failed(project: Project) -> None:
     failed = project.push({"study/src/main.sh": "echo goodbye\n"}, test_command="false")
     assert failed.code == 7
-    outcome = decided(project.push({"README.md": "Read me.\n"}), "build", "nothing changed here", "included files")
+    outcome = decided(
+        project.push({"README.md": "Read me.\n"}), "build", "no relevant file changed", "included files"
+    )
     assert outcome.outputs["changed"] == "false"
     assert project.tags()["main"] == head(project)
 
@@ -471,7 +473,7 @@ def test_the_base_image_moved(project: Project, moved_base: Callable[[], None]) 
     moved_base()
     decided(project.push(), "build")
     moved_base()
-    outcome = decided(project.push({"README.md": "Read me.\n"}), "build", "nothing changed here", "builder")
+    outcome = decided(project.push({"README.md": "Read me.\n"}), "build", "no relevant file changed", "builder")
     assert outcome.outputs["changed"] == "false"
     assert project.tags()["main"] == head(project)
     assert len(project.ours("env")) == 3
@@ -551,7 +553,7 @@ def test_a_registry_that_cannot_be_read_is_said_and_nothing_is_reused(project: P
     work = project.github.repository.commit({"study/src/main.sh": "echo work\n"}, branch="work", parents=[main])
     outcome = project.requested(work, images=f"{project.rig.password_registry}/{project.image}")
     decided(outcome, "build")
-    assert "cannot look for an image of the environment" in outcome.log
+    assert "could not look for an environment image" in outcome.log
     assert "--build-context" not in outcome.log
 
 

@@ -1,1 +1,1 @@
-"""All that was read and asked in, one value out that says what will happen and why."""
+"""The plan: what a run will do, and why."""

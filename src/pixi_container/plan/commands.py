@@ -1,4 +1,4 @@
-"""The command lines of a build: what docker and buildx are told, so that nothing is decided while they run."""
+"""The command lines of a build, complete before the first one runs."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
 
-# Annotations have no place in Docker's own media types, which are BuildKit's default.
+# Docker's own media types, BuildKit's default, cannot hold annotations.
 _PUSH = "type=registry,oci-mediatypes=true"
 _LOAD = "type=docker"
 _NOWHERE = "type=cacheonly"
 _CHECK_AS = ("--user", "54321:54321", "--read-only", "--env", "HOME=/nonexistent")
-# An environment belongs to no commit: its date is the one that its files have.
+# An environment belongs to no commit, so its date is that of its files.
 _ENVIRONMENT_EPOCH = 315532800
 _SOURCE = "org.opencontainers.image.source"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildCommands:
-    """The processes of one build in their order; None for what is not needed.
+    """The processes of one build in order; None for a step that is not needed.
 
-    ``build`` makes the image, in the engine where ``test`` runs it there. ``push_environment`` publishes the
-    environment by itself, ``push`` the image.
+    ``build`` makes the image, and loads it into the engine if ``test`` runs it there. ``push_environment``
+    publishes the environment image, and ``push`` the image.
     """
 
     build: Command | None = None
@@ -46,18 +46,18 @@ class BuildCommands:
 
     @property
     def all(self) -> tuple[Command, ...]:
-        """Those that there are."""
+        """The commands that run, in order."""
         steps = (self.build, self.test, self.push_environment, self.push)
         return tuple(command for command in steps if command)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """What is to be built, and where it goes.
+    """What to build, and where to put it.
 
-    ``reuse`` is the image by digest that stands for the environment's stages. ``environment_tags`` are the names
-    under which the environment is published, none where it is not; ``previous_environment`` is an environment's
-    image whose layers are taken where they are the same. ``tags`` are for the registry.
+    ``reuse`` is the environment image, by digest, that replaces the environment's stages. ``environment_tags`` are
+    the tags of the environment image; empty if it is not published. ``previous_environment`` is an environment
+    image whose unchanged layers are reused. ``tags`` are the tags to push.
     """
 
     definition: ImageDefinition
@@ -77,8 +77,8 @@ class BuildOptions:
 def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
     """Return the command lines of one build.
 
-    The image goes into the engine only for what needs it there: a test of the user's own, a Dockerfile that does
-    not check itself, and keeping it. All commands are of one builder, whose cache makes the later ones short.
+    The image goes into the engine only if it is kept or tested there: with a ``test-command``, or with a
+    Dockerfile that does not check itself. All commands use the same builder, whose cache speeds up the later ones.
     """
     definition = options.definition
     tests_itself = "check" in definition.stages and not inputs.test_command
@@ -124,23 +124,23 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
 
 
 def _context(folder: Path) -> str:
-    """Return the folder as buildx takes it, which would read a name with a dash in front as a flag."""
+    """Return the folder as an argument for buildx, which would read a leading dash as a flag."""
     return f"./{folder}" if str(folder).startswith("-") else str(folder)
 
 
 def local_image_name(workspace: Workspace, dockerfile: str) -> str:
-    """Name the image in the engine, so that jobs side by side on one machine do not meet."""
+    """Return the image's name in the engine, which differs between parallel jobs on one machine."""
     key = hashlib.sha256(f"{workspace.context.resolve()}\n{dockerfile}".encode()).hexdigest()
     return f"pixi-container.local/{workspace.environment}:{key[:16]}"
 
 
 def test_container_name(local_image: str) -> str:
-    """Name the container in which the test runs."""
+    """Return the name of the container in which the test runs."""
     return "pixi-container-test-" + re.sub(r"[^a-z0-9]", "-", local_image.rpartition("/")[2])
 
 
 def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, ...]:
-    """Return what all builds of an image share: build and push must not differ but in where the image goes."""
+    """Return the arguments that all builds of an image share: build and push may differ only in the output."""
     definition = options.definition
     own = str(definition.workspace.context / inputs.dockerfile) if inputs.dockerfile else ""
     return (
@@ -163,7 +163,7 @@ def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, .
 
 
 def _arguments(definition: ImageDefinition) -> tuple[str, ...]:
-    """Tell a Dockerfile of the user's own what the plan knows."""
+    """Return the build arguments for a user-supplied Dockerfile."""
     return (
         f"ENVIRONMENT={definition.workspace.environment}",
         f"CUDA_VERSION={definition.workspace.cuda}",
@@ -174,7 +174,7 @@ def _arguments(definition: ImageDefinition) -> tuple[str, ...]:
 
 def _environment_labels(options: BuildOptions) -> tuple[str, ...]:
     labels = fingerprint_labels(options.definition.environment_fingerprint)
-    # The source is what makes ghcr.io show the package with its repository.
+    # With the source label, ghcr.io links the package to its repository.
     if source := dict(options.labels).get(_SOURCE):
         labels[_SOURCE] = source
     return tuple(f"{key}={value}" for key, value in labels.items() if value)
@@ -193,5 +193,5 @@ def _flags(flag: str, values: Iterable[object]) -> tuple[str, ...]:
 
 
 def _for_one_manifest(annotations: tuple[str, ...]) -> tuple[str, ...]:
-    """An image of one platform has no index; buildx refuses what is meant for one."""
+    """Return the annotations of manifests: a single-platform image has no index, so buildx refuses the others."""
     return tuple(annotation for annotation in annotations if annotation.startswith("manifest:"))

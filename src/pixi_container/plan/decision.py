@@ -1,4 +1,4 @@
-"""The decision: skip, promote or build, and why, from what changed and what the registry has."""
+"""Decide between skip, promote and build, from what changed and what the registry has."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _ASKS_FOR_NEWS = frozenset({"schedule", "workflow_dispatch", "repository_dispatc
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """``kind`` is ``skip``, ``promote`` or ``build``; ``reason`` is one sentence.
+    """A decision: ``kind`` is ``skip``, ``promote`` or ``build``; ``reason`` is one sentence.
 
-    ``images`` are what there is already, one for each name, and ``new_tags`` are put on that of their name.
+    ``images`` are the existing images, one per name. Each of ``new_tags`` goes on the image of the same name.
     """
 
     kind: str
@@ -35,31 +35,33 @@ class Decision:
 
     @property
     def tags_to_put(self) -> tuple[tuple[ImageReference, tuple[ImageReference, ...]], ...]:
-        """Each of the images with the new tags of its name."""
+        """Each existing image with the new tags of its name."""
         return tuple(
             (image, tuple(tag for tag in self.new_tags if tag.name == image.name)) for image in self.images
         )
 
 
 def nothing_to_do(event: Event, inputs: Inputs, changes: Changes) -> Decision | None:
-    """Return the decision to skip that needs no look at the registry, if it is one, as nothing would be pushed."""
+    """Return the decision to skip if no registry is needed for it: nothing changed and nothing would be pushed."""
     pushes, _ = may_push(event, inputs)
     if pushes or event.name == LOCAL or not _is_unchanged(inputs, changes):
         return None
-    return Decision(kind=SKIP, reason=f"nothing that the image depends on changed: {changes.reason}")
+    return Decision(kind=SKIP, reason=f"no relevant file changed: {changes.reason}")
 
 
 def decide(event: Event, inputs: Inputs, changes: Changes, existing: ExistingImages) -> Decision:
-    """Decide what happens.
+    """Return the decision.
 
-    On an event that pushes, what the registry has decides, and never the changes alone: the run before may have
-    failed, and its image may be gone.
+    On an event that pushes, the changes alone never decide, but also what the registry has: the previous run may
+    have failed, or its image may be gone.
     """
     pushes, why_not = may_push(event, inputs)
     if not pushes:
         what = _what_changed(changes)
-        return Decision(kind=BUILD, reason=f"{what}: it is built and tested, not pushed, as {why_not}")
-    # What a Dockerfile or template of the user's own fetches may be new although nothing here is.
+        return Decision(
+            kind=BUILD, reason=f"{what}; the image is built and tested but not pushed, because {why_not}"
+        )
+    # A user-supplied Dockerfile or template may fetch something new although no file changed.
     news = bool(inputs.dockerfile or inputs.template) and event.name in _ASKS_FOR_NEWS
     unchanged = _is_unchanged(inputs, changes)
     images = existing.images
@@ -72,18 +74,18 @@ def decide(event: Event, inputs: Inputs, changes: Changes, existing: ExistingIma
         if unchanged:
             return Decision(
                 kind=SKIP,
-                reason=f"nothing that the image depends on changed: the tags are put on {image}",
+                reason=f"no relevant file changed: the tags go on {image}",
                 images=images,
                 new_tags=missing,
             )
         if inputs.promote:
             return Decision(
                 kind=PROMOTE,
-                reason=f"{image} was built and tested from the same inputs: it gets the tags",
+                reason=f"{image} was built and tested from the same inputs: the tags go on it",
                 images=images,
                 new_tags=missing,
             )
-    what = "nothing changed here" if unchanged else _what_changed(changes)
+    what = "no relevant file changed" if unchanged else _what_changed(changes)
     return Decision(kind=BUILD, reason=f"{what}, {_why_not_reused(existing, news=news)}")
 
 
@@ -96,7 +98,7 @@ def _what_changed(changes: Changes) -> str:
     if not changes.consulted:
         return changes.reason
     if not changes.known:
-        return f"everything counts as changed, as {changes.reason}"
+        return f"everything counts as changed, because {changes.reason}"
     if not relevant:
         return "'skip-unchanged' is false"
     more = f" and {len(relevant) - 1} more" if len(relevant) > 1 else ""
@@ -106,9 +108,9 @@ def _what_changed(changes: Changes) -> str:
 
 def _why_not_reused(existing: ExistingImages, *, news: bool) -> str:
     if existing.images and news:
-        return "and a Dockerfile or template of your own may fetch what is new"
+        return "but your own Dockerfile or template may fetch newer content"
     if existing.images:
         return "and 'promote' is false"
     if existing.differences:
         return f"and {existing.compared} differs in: {', '.join(existing.differences)}"
-    return "and the registry has no image of it"
+    return "and the registry has no image of this state"

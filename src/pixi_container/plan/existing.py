@@ -1,4 +1,4 @@
-"""What the registry has already of an image that is to be made, so that nothing is made twice."""
+"""Find what the registry already has of a defined image, so that nothing is built twice."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingImages:
-    """What the registry has, all by digest.
+    """What the registry has; all images are by digest.
 
-    ``images`` have the image's fingerprint, one for each name in their order, or none where a name lacks it.
-    ``environment`` has that of its environment, and ``previous_environment`` is the last image that was made of an
-    environment of this name. ``tags`` are the digests that the planned tags point to, empty for one that does not
-    exist. ``differences`` names, where there is no such image, the parts in which the one under ``compared``
-    differs.
+    ``images`` have the image's fingerprint, one per name in the order of the names; empty if any name lacks it.
+    ``environment`` has the environment's fingerprint, and ``previous_environment`` is the last image of an
+    environment of this name. ``tags`` maps the planned tags to their digests; empty for a tag that does not exist.
+    If no image has the fingerprint, ``differences`` names the parts in which the image ``compared`` differs.
     """
 
     images: tuple[ImageReference, ...] = ()
@@ -43,10 +42,10 @@ def find_images(
     tags: tuple[ImageReference, ...],
     say: Callable[[str], None],
 ) -> ExistingImages:
-    """Look under each name for an image with this fingerprint: by the tag made of it, then by its other ``tags``.
+    """Look under each name for an image with this fingerprint: first under its ``img-*`` tag, then under ``tags``.
 
-    What one name has counts for that name alone: whoever may write to it decides what it is, and must not decide
-    for another. A registry that does not let us look has nothing for us: whoever pushes learns why from the push.
+    An image counts only for its own name, because whoever may write to that name controls it. If a registry denies
+    access, no image is reused; the push then reports the cause.
     """
     existing = ExistingImages()
     try:
@@ -62,7 +61,7 @@ def find_images(
             if not under_name.images:
                 return replace(existing, images=())
     except UserError as error:
-        say(f"cannot look for an image of this state: {error.message}")
+        say(f"could not look for an existing image: {error.message}")
         return replace(existing, images=())
     return existing
 
@@ -100,10 +99,10 @@ def find_environment(
     definition: ImageDefinition,
     say: Callable[[str], None],
 ) -> ExistingImages:
-    """Look for the environment's image, else for the last one of its name, whose layers may be the same.
+    """Look for the environment image, or else for the last one of this environment, which may share layers.
 
-    Both are under the first name, where there is one that we may read. As one build is pushed to every name, every
-    name must have the same content: none of them decides for the others.
+    The first name is used. One build is pushed to every name, so every name must have the same content: none of
+    them may decide for the others.
     """
     try:
         reusable = _same_under(registry, names, definition.environment_tag)
@@ -113,22 +112,22 @@ def find_environment(
             return ExistingImages(environment=reusable)
         if reusable:
             claimed = names[0].tagged(definition.environment_tag)
-            say(f"{claimed} is not the environment that its name says; it is not used")
+            say(f"{claimed} is ignored: its fingerprint does not match its tag")
         return ExistingImages(previous_environment=_same_under(registry, names, definition.moving_environment_tag))
     except UserError as error:
-        say(f"cannot look for an image of the environment: {error.message}")
+        say(f"could not look for an environment image: {error.message}")
         return ExistingImages()
 
 
 def _same_under(registry: Registry, names: tuple[ImageReference, ...], tag: str) -> ImageReference | None:
-    """Return the first name's image of this tag by digest, where every name has the same content under it."""
+    """Return the first name's image of this tag, by digest, if every name has the same content under the tag."""
     first, *others = names
     digest = registry.get_digest(first.tagged(tag))
     if not digest:
         return None
     image = first.pinned(digest)
     if others:
-        # A registry's copy may be compressed in another way; the configuration names the content.
+        # Copies may be compressed differently; the configuration identifies the content.
         config = _config(registry, image)
         if not config or any(_config(registry, name.tagged(tag)) != config for name in others):
             return None
@@ -141,20 +140,21 @@ def _config(registry: Registry, reference: ImageReference) -> str:
 
 
 def compare(registry: Registry, reference: ImageReference, definition: ImageDefinition) -> dict[str, str]:
-    """Return the parts in which an image differs from the defined one, by name, each with what the part is.
+    """Return the names and meanings of the parts in which an image differs from the defined one.
 
-    Raises ``UserError`` when there is no such image, or when it has no fingerprint.
+    Raises ``UserError`` if the image does not exist or has no fingerprint.
     """
     digest = reference.digest or registry.get_digest(reference if reference.tag else reference.tagged("latest"))
     labels = registry.get_labels(reference.pinned(digest)) if digest else None
     if labels is None:
-        raise UserError(f"there is no image {reference}")
+        raise UserError(f"the image {reference} does not exist")
     theirs = fingerprint_labels.parts_in(labels)
     if not theirs:
-        raise UserError(f"{reference} says nothing of its fingerprint", hint="Was it built by pixi-container?")
+        raise UserError(f"the image {reference} has no fingerprint labels", hint="Was it built by pixi-container?")
     meanings = {**ENVIRONMENT_PARTS, **IMAGE_PARTS}
     return {
-        name: meanings.get(name, "a part of another version") for name in differing(_parts_of(definition), theirs)
+        name: meanings.get(name, "a part that another version of pixi-container defines")
+        for name in differing(_parts_of(definition), theirs)
     }
 
 

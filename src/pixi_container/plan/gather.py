@@ -1,4 +1,4 @@
-"""Making the plan: read the workspace, find what changed, define the image, look it up, and decide."""
+"""Make the plan: read the workspace, find what changed, define the image, look it up, and decide."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 
 def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant: bool = False) -> Plan:
-    """Read the workspace, look up what the plan needs, and make it. Without a ``registry`` nobody is asked.
+    """Return the plan. Without a ``registry``, neither a registry nor the engine is asked.
 
-    A ``tolerant`` plan only warns of what would keep the build from starting; else that is a ``UserError``.
+    Raises ``UserError`` for problems that keep the build from starting; if ``tolerant``, they are only warnings.
     """
     request, differs = _with_checked_out_commit(request, log, tolerant=tolerant)
     _warn_of_limits(request, log)
     workspace = _read_workspace(request, log, asks=registry is not None, tolerant=tolerant)
-    changes = _find_changes(request, workspace, log, differs) if registry else not_consulted("nobody was asked")
+    changes = _find_changes(request, workspace, log, differs) if registry else not_consulted("the plan is offline")
     skip = nothing_to_do(request.event, request.inputs, changes)
     if skip:
         registry = None
     with ThreadPoolExecutor(1) as aside:
-        # It takes as long as the registry's answers, so it is asked before these tell whether anything is built.
+        # This takes as long as the registry's answers, so it starts before they tell whether a build is needed.
         kind = aside.submit(builder_kind, request.inputs.builder, request.env) if registry else None
         definition = _define_image(request, workspace, registry, log)
         existing = _look_up(request, definition, registry, log) if registry else ExistingImages()
@@ -62,18 +62,18 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
 
 
 def changes_of(request: Request, log: Log) -> Changes:
-    """Return what the event changed, with the files of it that the image depends on."""
+    """Return what the event changed, including the relevant files."""
     return _find_changes(request, read_workspace(request.inputs), log)
 
 
 def changes_between(request: Request, base: str, head: str) -> Changes:
-    """Return the same for two revisions of the checkout. Raises ``UserError`` for an unknown one."""
+    """Return what changed between two revisions of the checkout. Raises ``UserError`` for an unknown revision."""
     changes = known(compare_revisions(request.context, base, head, request.env), "git")
     return _with_relevance(request, read_workspace(request.inputs), changes)
 
 
 def _with_checked_out_commit(request: Request, log: Log, *, tolerant: bool) -> tuple[Request, str]:
-    """Return the request for the commit that is checked out, and how it differs from the event's, if it does."""
+    """Return the request for the checked-out commit, and a note if it is not the event's commit."""
     checkout = what_is_checked_out(request.context, request.event, request.env)
     spoken = event_to_speak_of(request.event, checkout, may_push=request.may_push)
     if spoken.problem and not tolerant:
@@ -90,8 +90,8 @@ def _warn_of_limits(request: Request, log: Log) -> None:
         log.warning(f"{may_push(event, request.inputs)[1]}: the image is built and tested only")
     for name in request.withheld:
         log.warning(
-            f"'{name}' is not used: on the event '{event.name}' the checked-out code may be anybody's, and it "
-            "would run beside the credentials"
+            f"'{name}' is withheld: on the event '{event.name}', the checked-out code may be untrusted, and the "
+            "build would expose the credentials to it"
         )
 
 
@@ -107,7 +107,7 @@ def _read_workspace(request: Request, log: Log, *, asks: bool, tolerant: bool) -
 
 
 def _find_changes(request: Request, workspace: Workspace, log: Log, differs: str = "") -> Changes:
-    """Ask what the event changed, which is not the answer where the checkout ``differs`` from the event."""
+    """Return what the event changed; everything counts as changed if the checkout ``differs`` from the event."""
     asks = not isinstance(comparison_for(request.event), Changes)
     if asks and workspace_prefix(request.context) is None:
         return assumed(f"'{request.context}' is not in a Git checkout; changes cannot be determined")
@@ -156,7 +156,7 @@ def _choose_bases(request: Request, workspace: Workspace, registry: Registry | N
 
 
 def _look_up(request: Request, definition: ImageDefinition, registry: Registry, log: Log) -> ExistingImages:
-    """Look for the image where the run may push, and where there is none for its environment."""
+    """Look for the image if the run may push, and for its environment if no image can be promoted."""
     inputs, names = request.inputs, request.names
     existing = ExistingImages()
     if request.may_push and definition.is_pinned and not request.keep:
@@ -174,7 +174,7 @@ def _look_up(request: Request, definition: ImageDefinition, registry: Registry, 
 
 
 def _pinned(reference: ImageReference, registry: Registry, log: Log) -> ImageReference:
-    """Pin a base to what its tag points to now, so that plan and build mean the same image."""
+    """Return a base image pinned to the current digest of its tag, so that plan and build use the same image."""
     from pixi_container.errors import RegistryUnavailableError
 
     if reference.digest:
@@ -182,19 +182,19 @@ def _pinned(reference: ImageReference, registry: Registry, log: Log) -> ImageRef
     try:
         digest = registry.get_digest(reference if reference.tag else reference.tagged("latest"))
     except RegistryUnavailableError as error:
-        # The builder may know a way that we do not: a mirror, or its cache.
-        log.warning(f"{reference} is not pinned by digest, so nothing is reused: {error.message}")
+        # The builder may still reach it through a mirror or its cache.
+        log.warning(f"{reference} could not be pinned by digest, so nothing is reused: {error.message}")
         return reference
     if digest is None:
         raise UserError(
-            f"there is no image {reference}",
+            f"the image {reference} does not exist",
             hint="Check 'pixi-version', 'pixi-image' and 'runtime-image'.",
         )
     return reference.pinned(digest)
 
 
 def _version_tags(request: Request, registry: Registry | None) -> tuple[str, ...] | None:
-    """Ask what versions the registry has, only where the answer can matter: on a tag that may push."""
+    """Return the tags in the registry if they can matter, which is on a Git tag that may push; else None."""
     if not registry or not request.event.tag or not request.may_push:
         return None
     return tuple(dict.fromkeys(tag for name in request.names for tag in registry.get_tags(name)))

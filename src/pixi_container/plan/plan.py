@@ -1,4 +1,4 @@
-"""The plan: from event, inputs, workspace and a few look-ups to one value that says all that will happen."""
+"""The plan: one value that describes everything that will happen."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything that will happen, and why. No secret is part of it.
+    """Everything that will happen, and why. It contains no secret.
 
-    ``published_tags`` are those that the registry has in the end: the user's, and ours by which an image is found
-    again. ``environment_image`` is the environment's own image, to be used when ``reuses_environment`` and else to
-    be made, None where there is none. ``leftover_images`` are the names under which the engine has images in the
-    end that nobody asked for. ``notes`` tell of what gave nothing although it was meant to.
+    ``published_tags`` are the tags that the push creates: the user's, and the ``img-*`` tags for finding the image
+    again. ``environment_image`` is the environment image, reused if ``reuses_environment`` and otherwise to be
+    built; None without one. ``leftover_images`` are the names of images to remove from the engine at the end.
+    ``notes`` are warnings, such as about an entry that has no effect.
     """
 
     decision: Decision
@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The user's tags: full image names, or bare tags where no image name is known."""
+        """The user's tags: full image names, or bare tags if no image name is known."""
         return self.definition.metadata.tags
 
     def as_json(self) -> dict[str, Any]:
@@ -116,11 +116,11 @@ class Plan:
         }
 
     def metadata_json(self) -> str:
-        """Return tags, labels and annotations as JSON, in the form of docker/metadata-action."""
+        """Return tags, labels and annotations as JSON, in docker/metadata-action's format."""
         return json.dumps(self.definition.metadata.as_json()["json"])
 
     def as_text(self) -> str:
-        """Return the plan for a person, a fact per line."""
+        """Return the plan as readable text, one fact per line."""
         definition = self.definition
         workspace, bases = definition.workspace, definition.bases
         size = workspace.platform.download_size / 1e6
@@ -139,7 +139,7 @@ class Plan:
             f"pixi         {bases.pixi_version} ({bases.pixi_reason})",
             f"builder      {bases.builder}",
             f"runtime      {bases.runtime}",
-            f"fingerprint  {definition.fingerprint.short}, of the environment {environment_fingerprint}",
+            f"fingerprint  {definition.fingerprint.short}, environment {environment_fingerprint}",
             f"version      {definition.metadata.version or 'none'}",
             *(f"tag          {tag}" for tag in self.tags),
             *(f"put tag      {tag} on {image}" for image, tags in self.decision.tags_to_put for tag in tags),
@@ -153,7 +153,7 @@ def _texts(references: Iterable[ImageReference]) -> tuple[str, ...]:
 
 
 def tags_to_publish(names: tuple[ImageReference, ...], definition: ImageDefinition) -> tuple[ImageReference, ...]:
-    """Return every tag that a pushed image gets: the user's, and one for each name by which it is found again."""
+    """Return every tag of a pushed image: the user's, and an ``img-*`` tag per name for finding it again."""
     if not names:
         return ()
     users = (parse_reference(tag, source="tag") for tag in definition.metadata.tags)
@@ -169,9 +169,9 @@ def make_plan(
     decision: Decision,
     builder: BuilderKind,
 ) -> Plan:
-    """Put a decision into all that will happen.
+    """Return the plan for a decision.
 
-    Raises ``UserError`` where nothing could be pushed: no image name, or no tag.
+    Raises ``UserError`` if the run should push but has no image name or no tag.
     """
     inputs, names, metadata, push = request.inputs, request.names, definition.metadata, request.may_push
     if push:
@@ -217,12 +217,12 @@ def make_plan(
 
 
 def _notes_on_command(inputs: Inputs, definition: ImageDefinition) -> tuple[str, ...]:
-    """Tell of files in the command that are there only for who starts in the working folder."""
+    """Return a note for each relative path in the command, which works only from the working folder."""
     workspace = definition.workspace
     copied = (*workspace.include, *workspace.install_files, *workspace.activation_scripts)
     return tuple(
-        f"input 'command': '{shortened(word)}' is relative to {inputs.workdir}, and Apptainer starts elsewhere; "
-        f"write '{inputs.workdir}/{shortened(posixpath.normpath(word))}'"
+        f"input 'command': '{shortened(word)}' is relative to {inputs.workdir}, but Apptainer starts in another "
+        f"folder; write '{inputs.workdir}/{shortened(posixpath.normpath(word))}'"
         for word in inputs.command
         if not word.startswith(("/", "-")) and is_below(posixpath.normpath(word), copied)
     )
@@ -241,25 +241,25 @@ def _notes_on_pointers(definition: ImageDefinition) -> tuple[str, ...]:
 
 
 def may_reuse_environment(inputs: Inputs, definition: ImageDefinition) -> bool:
-    """Whether the environment can be an image of its own: a stage, all of whose inputs the fingerprint names."""
+    """Tell whether the environment can be its own image: a stage whose inputs are all in the fingerprint."""
     return inputs.reuse_environment and definition.is_pinned and "environment" in definition.stages
 
 
 def _environment_tags(
     names: tuple[ImageReference, ...], definition: ImageDefinition
 ) -> tuple[ImageReference, ...]:
-    """The environment is published under every name, so that each has its own to go by."""
+    """Return the environment image's tags under every name, so that no name depends on another."""
     tags = (definition.environment_tag, definition.moving_environment_tag)
     return tuple(name.tagged(tag) for tag in tags for name in names)
 
 
 def _leftover_images(options: BuildOptions, commands: BuildCommands) -> tuple[str, ...]:
-    # An image that is kept and has no tag of the user's has this name alone.
+    # A kept image without user tags has only this name.
     is_last_name = options.keep and not options.definition.metadata.tags
     loaded = (options.local_image,) if (commands.test or options.keep) and not is_last_name else ()
     if options.builder.driver != "docker":
         return loaded
-    # What the engine's own builder pushes stays in the engine under every tag.
+    # Images that the engine's own builder pushes stay in the engine under every tag.
     pushed = () if options.keep or not commands.push else options.tags
     return (*loaded, *_texts(pushed), *(_texts(options.environment_tags) if commands.push_environment else ()))
 
@@ -267,12 +267,12 @@ def _leftover_images(options: BuildOptions, commands: BuildCommands) -> tuple[st
 def _check_names(event: Event, names: tuple[ImageReference, ...], tags: tuple[str, ...]) -> None:
     if not names:
         raise UserError(
-            "there is no image name",
-            hint="Set 'images', such as ghcr.io/owner/name; no repository is known.",
+            "no image name is set, and none follows from the repository",
+            hint="Set 'images', for example to ghcr.io/owner/name.",
         )
     if not tags:
         raise UserError(
-            f"no tag results from the input 'tags' for {event.name} on {event.ref or 'no ref'}",
-            hint="An image without a tag cannot be pulled by name. Add a rule that fits this event, such as "
+            f"the input 'tags' gives no tag for the event '{event.name}' on {event.ref or 'no ref'}",
+            hint="An image without a tag cannot be pulled by name. Add a rule that applies to this event, such as "
             "'type=sha', or set 'push' to false.",
         )

@@ -1,4 +1,4 @@
-"""What keeps a workspace from becoming an image although its manifest and lock can be read."""
+"""Problems of a workspace with a readable manifest and lock that would still make the build fail."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 def problems_of(workspace: Workspace) -> tuple[UserError, ...]:
-    """Return an error for each file and package that the build would miss; none when it can start.
+    """Return an error for each file or package that would make the build fail; empty if it can start.
 
-    Of very many there are the first, and one that says so.
+    The number is limited; a last error says if there are more.
     """
     first = tuple(islice(_problems(workspace), MOST_PROBLEMS + 1))
     return (
         first
         if len(first) <= MOST_PROBLEMS
-        else (*first[:MOST_PROBLEMS], UserError("there are more problems of this kind"))
+        else (*first[:MOST_PROBLEMS], UserError("there are more problems like these"))
     )
 
 
@@ -46,9 +46,9 @@ def _problems(workspace: Workspace) -> Iterator[UserError]:
     manifest = str(workspace.context / workspace.manifest.file)
     for path in workspace.missing_files:
         yield UserError(
-            f"the manifest names '{shortened(path)}', which does not exist: Pixi refuses the manifest without it",
+            f"the manifest names '{shortened(path)}', which does not exist; Pixi rejects the manifest without it",
             file=manifest,
-            hint="Is it in the checkout? Otherwise take its name out of the manifest.",
+            hint="Add the file to the checkout, or remove its name from the manifest.",
         )
     for path in workspace.find_links:
         if not is_inside(path):
@@ -62,7 +62,7 @@ def _problems(workspace: Workspace) -> Iterator[UserError]:
                 f"the environment's packages are in '{shortened(path)}', "
                 f"which does not exist in '{workspace.context}'",
                 file=manifest,
-                hint="It must be in the checkout before this step.",
+                hint="Put it into the checkout before this step.",
             )
     for script in workspace.activation_scripts:
         if problem := _of_script(script, workspace):
@@ -73,13 +73,13 @@ def _problems(workspace: Workspace) -> Iterator[UserError]:
 
 
 def _of_script(script: str, workspace: Workspace) -> UserError | None:
-    """Find what keeps bash from reading a script: an image is active by its scripts, and they fail in silence."""
+    """Return an error if bash cannot read an activation script, which would fail without a message; else None."""
     problem = hint = ""
     if is_lfs_pointer(workspace.context, script):
         problem, hint = "is a Git LFS pointer, not the script itself", HOW_TO_FETCH_LFS
     elif "\r\n" in read_text(workspace.context, script, what="the activation script", errors="replace"):
-        problem = "has Windows' line ends, which bash takes for part of its commands"
-        hint = "Add a line such as '*.sh text eol=lf' to .gitattributes, and check the file out again."
+        problem = "has Windows line endings, which bash reads as part of the commands"
+        hint = "Add a line such as '*.sh text eol=lf' to .gitattributes, and check out the file again."
     place = str(workspace.context / script)
     return (
         UserError(f"the activation script '{shortened(script)}' {problem}", file=place, hint=hint)
@@ -96,10 +96,10 @@ def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
         problem, hint = f"comes from '{shortened(outside)}', outside of the context", HOW_TO_BE_INSIDE
     elif not exists(workspace.context, package.path):
         problem = f"{place}, which does not exist"
-        hint = "Is it a Git submodule, or generated? It must be in the checkout before this step."
+        hint = "If it is a Git submodule or generated, put it into the checkout before this step."
     elif is_empty_folder(workspace.context, package.path):
         problem = f"{place}, an empty folder"
-        hint = "A Git submodule is empty until it is checked out: give actions/checkout `submodules: true`."
+        hint = "A Git submodule is empty until it is checked out: set `submodules: true` for actions/checkout."
     elif is_lfs_pointer(workspace.context, package.path):
         problem, hint = f"{place}, which is a Git LFS pointer, not the file itself", HOW_TO_FETCH_LFS
     elif not can_be_mounted(package.path):
@@ -108,8 +108,8 @@ def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
     elif not is_name(package.name):
         problem, hint = "has an invalid name", "Run `pixi lock` and commit the result."
     elif package.kind == "conda-source" and workspace.lock_version < 7:
-        problem = f"is built by conda, for which version {workspace.lock_version} of the lock is too old"
-        hint = f"Run `pixi lock` with pixi 0.68 or newer and commit {LOCK_NAME}."
+        problem = f"is a conda package from source, but version {workspace.lock_version} of the lock is too old"
+        hint = f"Run `pixi lock` with pixi 0.68 or newer, and commit {LOCK_NAME}."
     if not problem:
         return None
     return UserError(

@@ -171,7 +171,7 @@ def test_what_cannot_be_built_is_said_and_never_rendered(
     [
         (b"export A=1\nexport B='a\rb'\n", ""),
         (b"export NAME=caf\xe9\n", ""),
-        (b"export A=1\r\n", "has Windows' line ends"),
+        (b"export A=1\r\n", "has Windows line endings"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "is a Git LFS pointer"),
     ],
 )

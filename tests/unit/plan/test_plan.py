@@ -201,14 +201,14 @@ def test_expressions_of_the_workspace_are_known(folder: Folder) -> None:
 
 
 def test_no_tag_on_a_pushing_event_is_an_error(folder: Folder) -> None:
-    with pytest.raises(UserError, match="no tag results") as caught:
+    with pytest.raises(UserError, match="gives no tag") as caught:
         plan_of(folder, PUSH, tags="type=semver,pattern={{version}}")
     assert "type=sha" in caught.value.hint
     assert plan_of(folder, PULL_REQUEST, tags="type=semver,pattern={{version}}").tags == ()
 
 
 def test_without_a_repository_an_image_name_is_needed_to_push(folder: Folder) -> None:
-    with pytest.raises(UserError, match="there is no image name"):
+    with pytest.raises(UserError, match="no image name is set"):
         plan_of(folder, replace(PUSH, repository=""))
 
 
@@ -306,7 +306,7 @@ def test_credentials_go_to_the_registry_they_are_for() -> None:
         Credential(registry="ghcr.io", username="u", password="p"),
         Credential(registry="quay.io", username="q", password="r"),
     )
-    with pytest.raises(UserError, match="no user name"):
+    with pytest.raises(UserError, match="but no user name"):
         push_credentials(PUSH, Inputs(password="p"), images)
 
 
@@ -337,5 +337,9 @@ def test_the_report_names_what_was_pushed(folder: Folder) -> None:
     ],
 )
 def test_a_file_of_the_command_is_named_from_the_root(folder: Folder, command: str, file: str) -> None:
-    notes = [note for note in plan_of(folder, PUSH, command=command).notes if "Apptainer starts elsewhere" in note]
+    notes = [
+        note
+        for note in plan_of(folder, PUSH, command=command).notes
+        if "Apptainer starts in another folder" in note
+    ]
     assert [f"write '{file}'" in note for note in notes] == ([True] if file else [])
