@@ -64,7 +64,7 @@ TEXTS = [
     text("bin/no program", f"#!relative {PLACEHOLDER}\n"),
     text("lib/nothing", "no path here\n"),
     text("lib/empty", ""),
-    text("lib/large", f"{PLACEHOLDER}/lib:" * 12_000),
+    text("lib/large", f"{PLACEHOLDER}/lib:" * 5_200),
     replace(text("lib/latin", ""), content=b"#!/bin/\xe4\xff\xc3( " + PLACEHOLDER.encode() + b"\n\xe4"),
     replace(text("lib/one field", ""), content=PLACEHOLDER.encode(), row={"prefix_placeholder": PLACEHOLDER}),
 ]
