@@ -125,7 +125,7 @@ def is_too_long(path: str) -> bool:
 
 
 def check_possible(path: str, *, source: str, file: str = "") -> None:
-    """Raise ``UserError`` for an impossible path; ``source`` says whose it is, ``file`` where it is set."""
+    """Raise ``UserError`` for an impossible path; ``source`` names it in messages, ``file`` contains it."""
     if not is_possible(path):
         problem = "contains a NUL character" if "\0" in path else "is too long for a file system"
         raise UserError(f"{source}: the path {shortened(path)!r} {problem}", file=file)

@@ -112,12 +112,12 @@ FILES = {
     "lock: loop": (link("pixi.lock", "pixi.lock"), "leads out of the context"),
     "lock: Git's": (git_configuration, "leads out of the context"),
     "lock: pipe": (pipe("pixi.lock"), "not a regular file"),
-    "lock: large": (sparse("pixi.lock"), "larger than the 16777216 bytes"),
+    "lock: large": (sparse("pixi.lock"), "larger than the limit of 16777216 bytes"),
     "lock: nothing": (link("pixi.lock", "nothing"), "there is no pixi.lock"),
     "manifest: foreign file": (link("pixi.toml", "{outside}"), "is a link that leads out of the context"),
     "manifest: endless file": (link("pixi.toml", "/dev/zero"), "is a link that leads out of the context"),
     "manifest: pipe": (pipe("pixi.toml"), "not a regular file"),
-    "manifest: large": (sparse("pixi.toml"), "larger than the 524288 bytes"),
+    "manifest: large": (sparse("pixi.toml"), "larger than the limit of 524288 bytes"),
     "manifest: loop": (link("pixi.toml", "pixi.toml"), "no Pixi workspace"),
     "package: everything": (package(link("a", "/")), "outside of the context"),
     "package: pipe": (package(pipe("a/pyproject.toml")), ""),
@@ -164,7 +164,7 @@ def test_a_path_or_file_is_one_clear_error_or_left_out(ended: Mapping[str, Outco
         ("/etc/passwd", "not directly in"),
         ("../pixi.toml", "not directly in"),
         ("sub/pixi.toml", "not directly in"),
-        ("pipe.toml", "is no manifest of Pixi"),
+        ("pipe.toml", "is not the name of a Pixi manifest"),
         ("pyproject.toml", "not a regular file"),
         ("mojoproject.toml", "leads out of the context"),
         (LONG_NAME, "there is no manifest"),
@@ -229,7 +229,7 @@ class TestPaths:
     def test_a_file_is_read_up_to_its_limit(self, tmp_path: Path) -> None:
         (tmp_path / "a").write_bytes(b"12345")
         assert read_bytes(tmp_path, "a", what="test", limit=5) == b"12345"
-        with pytest.raises(UserError, match="larger than the 4 bytes"):
+        with pytest.raises(UserError, match="larger than the limit of 4 bytes"):
             read_bytes(tmp_path, "a", what="test", limit=4)
 
     def test_the_line_of_what_is_not_text_is_told(self, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_what_is_built_is_tested_then_pushed_and_read_back(job: Job) -> None:
 def test_the_registry_is_tried_before_anything_is_built(job: Job) -> None:
     job.server.logs_in = job.server.only_pull = True
     error = job.fails(RegistryRefusedError, test_command=TEST)
-    assert "refuses to let us push" in error.message
+    assert "denied permission to push" in error.message
     assert job.docker.purposes == []
 
 
@@ -177,20 +177,22 @@ def test_an_environment_that_cannot_be_pushed_ends_the_job(job: Job) -> None:
 
 def test_an_image_that_was_not_tested_is_an_error(job: Job) -> None:
     job.docker.behave(push={"another": True})
-    assert "another image than the one that was tested" in job.fails(BuildFailedError, test_command=TEST).message
+    assert (
+        "a different image from the one that was tested" in job.fails(BuildFailedError, test_command=TEST).message
+    )
     assert job.docker.purposes[-2:] == CLEANED
 
 
 @pytest.mark.parametrize(
     ("does", "message"),
     [
-        ({"tags": 0}, "main is not there after the push"),
-        ({"tags": 1}, "is not there after the push"),
+        ({"tags": 0}, "main does not exist after the push"),
+        ({"tags": 1}, "does not exist after the push"),
         (
             {"metadata": {"containerimage.config.digest": f"sha256:{'0' * 64}"}},
-            "main is another image after the push",
+            "main points to a different image after the push",
         ),
-        ({"metadata": {"containerimage.digest": f"sha256:{'0' * 64}"}}, "000, which no tag points to"),
+        ({"metadata": {"containerimage.digest": f"sha256:{'0' * 64}"}}, "000, but no tag points to it"),
     ],
 )
 def test_only_what_the_registry_has_counts_as_pushed(job: Job, does: dict[str, Any], message: str) -> None:
@@ -202,7 +204,7 @@ def test_only_what_the_registry_has_counts_as_pushed(job: Job, does: dict[str, A
 @pytest.mark.parametrize("tags", [0, 1])
 def test_an_environment_that_is_not_there_ends_the_job(job: Job, tags: int) -> None:
     job.docker.behave(**{"push-environment": {"tags": tags}})
-    assert "is not there after the push" in job.fails(RegistryError).message
+    assert "does not exist after the push" in job.fails(RegistryError).message
     assert "push" not in job.docker.purposes
 
 

@@ -1,1 +1,1 @@
-"""Manifest, lock and files of a folder in, one environment's packages and needs out."""
+"""Read manifest, lock and files of a folder, and return one environment's packages and requirements."""

@@ -1,4 +1,4 @@
-"""The files of the build context: which of them a build sees, and digests of their content."""
+"""The files of the build context: which ones a build sees, and digests of their content."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _COUNTED_BITS = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IXUSR
 
 
 def read_docker_ignore(context: Path, dockerfile: str = "") -> tuple[DockerIgnore, str]:
-    """Return what hides files from the build, and the text that says so; a Dockerfile's own file comes first.
+    """Return the patterns that exclude files from the build, and their text.
 
-    The Dockerfile's own file counts also when it is empty. Raises ``UserError`` for a file that cannot be read or
-    leads out of its folder, which is all that the builder has of a Dockerfile, and for patterns that the builder
-    refuses.
+    A Dockerfile's own ``.dockerignore`` takes precedence, even if it is empty. Raises ``UserError`` for a file
+    that cannot be read or leads out of its folder, as the builder only gets that folder, and for patterns that the
+    builder refuses.
     Source: ``ReadEntrypoint`` in https://github.com/moby/buildkit/blob/master/frontend/dockerui/config.go
     """
     own = PurePosixPath(dockerfile)
@@ -36,7 +36,7 @@ def read_docker_ignore(context: Path, dockerfile: str = "") -> tuple[DockerIgnor
     for parent, name in [*places, (PurePosixPath(), ".dockerignore")]:
         folder = context / parent
         if leads_out(context, str(parent)):
-            raise UserError(f"'{parent}' is not read, as it leads out of the context", file=str(folder))
+            raise UserError(f"'{parent}' leads out of the context, so it is not read", file=str(folder))
         try:
             text = read_text(folder, name, what=f"'{parent / name}'", errors="surrogateescape")
         except FileNotFoundError:
@@ -48,26 +48,26 @@ def read_docker_ignore(context: Path, dockerfile: str = "") -> tuple[DockerIgnor
 def digest_of(
     context: Path, paths: Iterable[str], ignore: DockerIgnore, *, with_never_copied: bool = False
 ) -> str:
-    """Return one SHA-256 over all that the build sees at or below ``paths``: its path, kind, content and mode.
+    """Return one SHA-256 of all files that the build sees at or below ``paths``: path, kind, content and mode.
 
-    The same on any machine, whatever the order, dates, owners, umask and extended attributes: of the mode counts
-    whether a file is executable, and what no umask changes. Folders count, as COPY makes also those that are
-    empty. A symbolic link counts by what it says, a path that is one itself by what it leads to, as COPY takes it.
-    ``with_never_copied`` counts ``.git`` and ``.pixi`` of the context as well. A path that does not exist counts
-    as nothing; one that leads out of the context raises ``UserError``, as does what cannot be read.
+    It is the same on every machine: order, dates, owners, umask and extended attributes do not count. Of the mode,
+    only the owner's executable bit and the bits that no umask changes count. Folders count, as COPY also creates
+    empty ones. A symbolic link counts by its target's name; if one of ``paths`` is itself a link, its target
+    counts, as COPY follows it. ``with_never_copied`` includes ``.git`` and ``.pixi`` of the context. A path that
+    does not exist is ignored. Raises ``UserError`` for one that leads out of the context or cannot be read.
     """
     total = hashlib.sha256()
     sent = [sent_paths(context, path, ignore, with_never_copied=with_never_copied) for path in paths]
     for name, place in sorted({name: place for places in sent for name, place in places.items()}.items()):
-        # Neither a path nor a link has a NUL, while both may have line breaks.
+        # Paths and links may contain line breaks, but never a NUL.
         total.update(os.fsencode(f"{name}\0{_record(place)}\0"))
     return total.hexdigest()
 
 
 def lfs_pointers(context: Path, paths: Iterable[str], ignore: DockerIgnore) -> Iterator[str]:
-    """Yield those files at or below ``paths`` of which the build sees no more than a pointer of Git LFS.
+    """Yield the files at or below ``paths`` that are only Git LFS pointers.
 
-    Raises ``UserError``, see ``digest_of``.
+    Raises ``UserError`` like ``digest_of``.
     """
     for path in paths:
         sent = sorted(sent_paths(context, path, ignore).items())
@@ -77,14 +77,14 @@ def lfs_pointers(context: Path, paths: Iterable[str], ignore: DockerIgnore) -> I
 def sent_paths(
     context: Path, path: str, ignore: DockerIgnore, *, with_never_copied: bool = False
 ) -> dict[str, str]:
-    """Return what the build sees at or below ``path``, by its path, with its place on this machine.
+    """Return what the build sees at or below ``path``: paths in the context, with their places on this machine.
 
-    A hidden folder in which something is seen is not among it. Raises ``UserError``, see ``digest_of``.
+    An excluded folder is left out even if something in it is included. Raises ``UserError`` like ``digest_of``.
     """
     if PurePosixPath(path).is_absolute() or leads_out(context, path):
         raise UserError(
-            f"'{printable(shortened(path))}' is not read, as it leads out of the context",
-            hint=f"Paths are relative to '{context}', and all that an image has comes from there.",
+            f"'{printable(shortened(path))}' leads out of the context, so it is not read",
+            hint=f"Paths are relative to '{context}'; a build cannot use files outside it.",
         )
     root = context.resolve()
     top = (context / path).resolve()
@@ -104,7 +104,7 @@ def sent_paths(
 def _below(
     top: str, name: str, verdict: Verdict, ignore: DockerIgnore, left_out: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield a folder and what is in it, in no order; links are not followed, ``left_out`` is not at its top."""
+    """Yield a folder and everything below it, unordered, without ``left_out`` at its top or following links."""
     folders = [(top, name, verdict)]
     while folders:
         folder, name, verdict = folders.pop()
@@ -125,7 +125,7 @@ def _below(
 
 
 def _entries(folder: str, *, is_hidden: bool) -> list[tuple[str, bool]]:
-    """Return the names in a folder, and which are folders; of one that is hidden and may not be read nothing.
+    """Return the names in a folder, and which are folders; nothing for an excluded folder without permission.
 
     Source: ``Walk`` in https://github.com/tonistiigi/fsutil/blob/master/filter.go
     """
@@ -148,10 +148,9 @@ def _mode(place: str) -> int:
 
 
 def _record(place: str) -> str:
-    """Return what counts of a file, a link, a folder or something else, without its path.
+    """Return what the digest covers for a file, link, folder or special file, without its path.
 
-    Every folder above was checked or is no link, so that a file is not searched for again: it is only opened when
-    it is itself.
+    The folders above are already checked or not links, so it is enough not to follow a link at ``place`` itself.
     """
     try:
         status = os.lstat(place)

@@ -1,9 +1,9 @@
-"""``.dockerignore`` as the builder has it: its lines, what a pattern matches, and which folders are not walked.
+r"""``.dockerignore`` as the builder reads it: its lines, what a pattern matches, and which folders are not walked.
 
-BuildKit makes a regular expression of most patterns, with consequences that no documentation tells: ``[^a]``
-matches a slash, and a backslash before a ``d`` makes a digit of it. Go matches it in linear time and
-Python's ``re`` does not, so that all patterns together become one automaton here, whose set of active places is
-the bits of one integer. What a folder's name led to is kept for what lies in it.
+BuildKit turns most patterns into regular expressions, with undocumented consequences: ``[^a]`` matches a slash,
+and ``\d`` matches a digit. Go matches them in linear time, but Python's ``re`` does not. Therefore, all patterns
+together become one automaton here, whose set of active places is the bits of one integer. The state after a
+folder's name is kept for everything in the folder.
 
 Sources: https://github.com/moby/patternmatcher, https://github.com/tonistiigi/fsutil/blob/master/filter.go
 """
@@ -88,7 +88,7 @@ class MatchKind(Enum):
 
 
 class _Assertion(Enum):
-    """What a regular expression demands between two characters."""
+    """A condition of a regular expression between two characters."""
 
     BEGIN = auto()
     END = auto()
@@ -98,9 +98,10 @@ class _Assertion(Enum):
 
 @dataclass(frozen=True)
 class _Step:
-    """One place of an automaton: on which characters the next place becomes active, and this one remains so.
+    """One place of an automaton: the characters that activate the next place, and those that keep this one active.
 
-    The place after an ``optional`` one becomes active together with it, after an ``assertion`` where that holds.
+    The place after an ``optional`` one becomes active together with it, the place after an ``assertion`` if it
+    holds.
     """
 
     advances: _Ranges = _NOTHING
@@ -111,7 +112,7 @@ class _Step:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A pattern in the form that is compared, its exclamation mark apart, and the line that has it."""
+    """A pattern in the form in which it is compared, without its exclamation mark, and its line number."""
 
     text: str
     is_exception: bool = False
@@ -120,7 +121,7 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the patterns make of one path; the rest is what is needed for paths below it.
+    """Whether the patterns exclude a path; the other fields are the state for paths below it.
 
     ``matched`` has a bit for each group of patterns that matched this path or one above it.
     """
@@ -133,7 +134,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class DockerIgnore:
-    """What a ``.dockerignore`` keeps out of the build; ``patterns`` are in the file's order."""
+    """What a ``.dockerignore`` excludes from the build; ``patterns`` are in the file's order."""
 
     patterns: tuple[Pattern, ...] = ()
     _matcher: _Matcher = field(init=False, repr=False, compare=False)
@@ -150,8 +151,8 @@ class DockerIgnore:
     def parse(cls, text: str, file: str = "") -> DockerIgnore:
         """Return the patterns of the file's text; ``file`` names it in errors.
 
-        Raises ``UserError`` for a pattern that would stop the build, and for more or longer ones than are
-        accepted. Source of the rules for lines:
+        Raises ``UserError`` for a pattern that would stop the build, and for too many or too long patterns. Source
+        of the rules for lines:
         https://github.com/moby/patternmatcher/blob/main/ignorefile/ignorefile.go
         """
         patterns = []
@@ -172,21 +173,21 @@ class DockerIgnore:
             patterns.append(pattern)
             if len(patterns) > _MOST_PATTERNS or places > _MOST_PLACES:
                 raise UserError(
-                    f"more than {_MOST_PATTERNS} patterns, or {_MOST_PLACES} characters of them, are not accepted",
+                    f"there are more than {_MOST_PATTERNS} patterns or {_MOST_PLACES} pattern characters",
                     file=file,
                     line=number,
                 )
         return cls(tuple(patterns))
 
     def top(self) -> Verdict:
-        """Return what holds for the context itself, where every path begins."""
+        """Return the verdict on the context itself, where every path begins."""
         return Verdict("", is_hidden=False, matched=0, active=self._matcher.start)
 
     def below(self, folder: Verdict, name: str) -> Verdict:
-        """Return what holds for ``name`` in a folder.
+        """Return the verdict on ``name`` in a folder.
 
-        A pattern that matched the folder also matches what lies in it; one that did not have to be asked there
-        did not match. Source: ``MatchesUsingParentResults`` in
+        A pattern that matched the folder also matches everything in it; a pattern that was not evaluated for the
+        folder did not match. Source: ``MatchesUsingParentResults`` in
         https://github.com/moby/patternmatcher/blob/main/patternmatcher.go
         """
         path = f"{folder.path}/{name}" if folder.path else name
@@ -197,7 +198,7 @@ class DockerIgnore:
         return Verdict(path, is_hidden=is_hidden, matched=matched, active=active)
 
     def is_skipped(self, folder: Verdict) -> bool:
-        """Return whether the builder does not even look into a hidden folder, as no exception can be in it.
+        """Return whether the builder skips an excluded folder because no exception can apply inside it.
 
         Source: ``Walk`` in https://github.com/tonistiigi/fsutil/blob/master/filter.go
         """
@@ -209,7 +210,7 @@ class DockerIgnore:
 
 
 def printable(text: str) -> str:
-    """Return the text as the builder passes it on: each byte that is not UTF-8 became U+FFFD.
+    """Return the text as the builder passes it on: with U+FFFD for each byte that is not UTF-8.
 
     Source: https://pkg.go.dev/encoding/json#Marshal
     """
@@ -217,13 +218,13 @@ def printable(text: str) -> str:
 
 
 def expression_of(pattern: str) -> tuple[MatchKind, str]:
-    """Return how a pattern is compared, and the regular expression of one that is compared by one.
+    """Return how a pattern is compared, and its regular expression, empty if it does not need one.
 
     Source: ``compile`` in https://github.com/moby/patternmatcher/blob/main/patternmatcher.go
     """
     kind = MatchKind.EXACT
     expression = ["^"]
-    # Go's scanner drops the mark, but comparing without an expression does not.
+    # Go's scanner drops the byte order mark, but a comparison without an expression does not.
     rest = pattern.removeprefix(_BYTE_ORDER_MARK)
     is_first = True
     while rest:
@@ -245,7 +246,7 @@ def expression_of(pattern: str) -> tuple[MatchKind, str]:
         if character in "*?":
             expression.append("[^/]*" if character == "*" else "[^/]")
         elif character in ".+()$":
-            # The builder means to do so with { | } as well, but its table of them has no room for these.
+            # The builder is meant to escape { | } as well, but a bug in its table leaves them out.
             expression.append(f"\\{character}")
             continue
         elif character == "\\":
@@ -265,8 +266,8 @@ def expression_of(pattern: str) -> tuple[MatchKind, str]:
 class _Matcher:
     """One automaton for all patterns, with a place for each character and an end for each pattern.
 
-    ``groups`` are the patterns that follow each other and are all exceptions, or all none: of these, whichever
-    matches decides the same. Each has the ends of its patterns.
+    ``groups`` are runs of consecutive patterns that are all exceptions or all not, so it does not matter which of
+    them matches. Each group has the ends of its patterns.
     """
 
     groups: tuple[tuple[bool, int], ...]
@@ -341,20 +342,20 @@ class _Matcher:
         return active
 
     def ended(self, active: int, path: str) -> int:
-        """Return the ends that are active when the path ends here."""
+        """Return the ends that are active if the path ends here."""
         if self.assertions:
             active = self._past_assertions(active, path[-1:], "")
         return active & self.ends
 
     def decision(self, ends: int, above: int) -> tuple[bool, int]:
-        """Return whether the path is hidden, and which groups matched it or, as in ``above``, its folder."""
+        """Return whether the path is excluded, and which groups matched it or, as in ``above``, its folder."""
         key = (ends, above)
         decision = self._decisions.get(key)
         if decision is None:
             is_hidden = False
             matched = 0
             for index, (is_exception, ends_of_group) in enumerate(self.groups):
-                # What cannot change the decision is not compared, and counts as no match for what lies below.
+                # Like the builder, skip a group that cannot change the decision: below, it counts as no match.
                 if above >> index & 1 or (is_exception == is_hidden and ends & ends_of_group):
                     matched |= 1 << index
                     is_hidden = not is_exception
@@ -363,7 +364,7 @@ class _Matcher:
         return decision
 
     def _past_assertions(self, active: int, before: str, after: str) -> int:
-        """Return the places that are active where these characters follow each other; empty is no character."""
+        """Return the places that are active between these characters; empty means the path's begin or end."""
         boundary = (before in _WORD) != (after in _WORD)
         holds = {
             _Assertion.BEGIN: not before,
@@ -375,7 +376,7 @@ class _Matcher:
         for assertion, places in self.assertions.items():
             if holds[assertion]:
                 passable |= places
-        # Folders that were begun have to end; for those that were not, the next place is active already.
+        # A folder that has begun must end; for one that has not, the next place is already active.
         return active | _closure(active & ~self.folders, passable)
 
     def _masks_of(self, character: str) -> tuple[int, int]:
@@ -398,15 +399,15 @@ def _remember(cache: dict[_Key, _Value], key: _Key, value: _Value) -> None:
 
 
 def _closure(active: int, passable: int) -> int:
-    """Return the active places and those behind them that are reached over passable ones only.
+    """Return the active places and those after them that only passable places separate from them.
 
-    The carry of an addition runs through a row of passable places up to the first that is not.
+    The carry of an addition runs through consecutive passable places up to the first that is not passable.
     """
     return active | ((passable + (active & passable)) ^ passable)
 
 
 def _bits(places: list[int], size: int) -> int:
-    # An integer that is built bit by bit is copied for each of them.
+    # Setting bits in an integer one by one would copy it for each bit.
     content = bytearray(size // 8 + 1)
     for place in places:
         content[place >> 3] |= 1 << (place & 7)
@@ -414,13 +415,13 @@ def _bits(places: list[int], size: int) -> int:
 
 
 def _pattern_of(line: str, number: int) -> Pattern | None:
-    """Return the pattern that a line has, or nothing; raises ``_BadPatternError``.
+    """Return the pattern in a line, or None. Raises ``_BadPatternError``.
 
-    The builder cleans a pattern twice, when it reads the file and when it compiles, so that a leading slash also
-    protects no exclamation mark.
+    The builder cleans a pattern twice, when it reads the file and when it compiles the pattern. Therefore a
+    leading slash does not protect an exclamation mark.
     """
     if len(line.encode()) > _LONGEST_LINE_BYTES:
-        raise _BadPatternError("is in a line that is longer than the builder reads")
+        raise _BadPatternError("is in a line that is too long for the builder")
     text = "" if line.startswith("#") else line.strip(_SPACE)
     if not text:
         return None
@@ -436,16 +437,16 @@ def _pattern_of(line: str, number: int) -> Pattern | None:
     if text == "!":
         raise _BadPatternError("has nothing after the exclamation mark")
     if len(text) > _LONGEST_PATTERN:
-        raise _BadPatternError(f"is longer than the {_LONGEST_PATTERN} characters that are accepted")
+        raise _BadPatternError(f"is longer than the limit of {_LONGEST_PATTERN} characters")
     pattern = Pattern(text.removeprefix("!"), is_exception=text.startswith("!"), line=number)
     _check_glob(pattern.text)
     return pattern
 
 
 def _clean(path: str) -> str:
-    """Return a path without what leads nowhere: https://pkg.go.dev/path#Clean.
+    """Return the path as Go cleans it: https://pkg.go.dev/path#Clean.
 
-    ``posixpath.normpath`` keeps two slashes at the beginning.
+    ``posixpath.normpath`` differs: it keeps two leading slashes.
     """
     names: list[str] = []
     for name in path.split("/"):
@@ -461,9 +462,9 @@ def _without_glob(text: str) -> str:
 
 
 def _check_glob(pattern: str) -> None:
-    """Raise ``_BadPatternError`` when Go's ``filepath.Match`` refuses to compare the pattern with a dot.
+    """Raise ``_BadPatternError`` if Go's ``filepath.Match`` refuses to compare the pattern with a dot.
 
-    It reads no further than it has to: up to the second star, or the third behind what matches a dot.
+    Go reads no further than necessary: up to the second star, or the third after a part that matches a dot.
     Source: https://cs.opensource.google/go/go/+/master:src/path/filepath/match.go
     """
     chunk, rest = _chunk(pattern.lstrip("*"))
@@ -472,7 +473,7 @@ def _check_glob(pattern: str) -> None:
 
 
 def _chunk(pattern: str) -> tuple[str, str]:
-    """Return what stands before the first star that is in no brackets, and the rest."""
+    """Return the part before the first star outside of brackets, and the rest."""
     in_brackets = False
     at = 0
     while at < len(pattern):
@@ -487,7 +488,7 @@ def _chunk(pattern: str) -> tuple[str, str]:
 
 
 def _check_chunk(chunk: str) -> bool:
-    """Return whether the chunk, without stars, matches one dot; raises ``_BadPatternError``."""
+    """Return whether the chunk, which has no stars, matches one dot. Raises ``_BadPatternError``."""
     matches = True
     length = 0
     at = 0
@@ -519,7 +520,7 @@ def _check_chunk(chunk: str) -> bool:
 
 
 def _character(chunk: str, at: int) -> tuple[str, int]:
-    """Return a character in brackets and where the next one is; there has to be a next one."""
+    """Return a character in brackets and the position of the next one, which must exist."""
     if chunk[at : at + 1] in ("-", "]"):
         raise _BadPatternError(f"has '{chunk[at]}' in brackets where a character is expected; put '\\' before it")
     at += chunk.startswith("\\", at)
@@ -529,7 +530,7 @@ def _character(chunk: str, at: int) -> tuple[str, int]:
 
 
 def _chains(pattern: str) -> list[list[_Step]]:
-    """Return a pattern's automaton: rows of places, each without its end, one for each alternative.
+    """Return a pattern's automaton: one row of places, without its end, for each alternative.
 
     Raises ``_BadPatternError``.
     """
@@ -540,7 +541,7 @@ def _chains(pattern: str) -> list[list[_Step]]:
         return [_literally(pattern)]
     if kind is MatchKind.PREFIX:
         return [[*_literally(pattern[:-2]), _many(_ANY)]]
-    # The builder cuts two bytes off, which are no stars behind a byte order mark.
+    # The builder cuts off two bytes, which are not the stars if a byte order mark precedes them.
     suffix = pattern.encode()[2:].decode(errors="surrogateescape")
     if suffix.startswith("/"):
         return [[_folders(_ANY), *_literally(suffix[1:])]]
@@ -560,12 +561,12 @@ def _many(ranges: _Ranges) -> _Step:
 
 
 def _folders(ranges: _Ranges) -> _Step:
-    """Return the place for nothing, or for characters of which the last is a slash."""
+    """Return the place that matches nothing, or characters that end in a slash."""
     return _Step(advances=_SLASH, stays=ranges, optional=True)
 
 
 def _anchored(steps: list[_Step]) -> list[_Step]:
-    """Return the places that match a whole path, for those of an expression that may match a part of it."""
+    """Return places that match a whole path, made from those of an expression that may match a part."""
     from_begin = bool(steps) and steps[0].assertion is _Assertion.BEGIN
     to_end = bool(steps) and steps[-1].assertion is _Assertion.END
     inner = steps[1 if from_begin else 0 : -1 if to_end else None]
@@ -573,9 +574,9 @@ def _anchored(steps: list[_Step]) -> list[_Step]:
 
 
 def _alternatives(expression: str) -> list[list[_Step]]:
-    """Return the places for what ``expression_of`` makes: https://pkg.go.dev/regexp/syntax.
+    r"""Return the places for an expression from ``expression_of``: https://pkg.go.dev/regexp/syntax.
 
-    The ends count: a backslash at a pattern's end takes the meaning from the dollar sign, a quotation its place.
+    The final dollar sign may lose its meaning: after a backslash at the pattern's end, or inside ``\Q``.
     """
     steps: list[_Step] = []
     alternatives = [steps]
@@ -585,7 +586,7 @@ def _alternatives(expression: str) -> list[list[_Step]]:
         repetition = _REPETITION.match(expression, at)
         if repetition:
             if not is_repeatable:
-                raise _BadPatternError(f"has nothing before '{repetition[0]}' that can be repeated")
+                raise _BadPatternError(f"has nothing to repeat before '{repetition[0]}'")
             steps += _repeated(steps.pop(), repetition)
             is_repeatable = False
             at = repetition.end()
@@ -620,7 +621,7 @@ def _repeated(step: _Step, repetition: re.Match[str]) -> list[_Step]:
     least = int(repetition["least"])
     most = int(repetition["most"]) if repetition["most"] else None if repetition["open"] else least
     if max(least, most or 0) > _MOST_REPETITIONS or (most is not None and most < least):
-        raise _BadPatternError(f"has '{repetition[0]}', which is no number of repetitions")
+        raise _BadPatternError(f"has the invalid repetition '{repetition[0]}'")
     if step.assertion:
         return [step] if least else []
     more = [_many(step.advances)] if most is None else [replace(step, optional=True)] * (most - least)
@@ -639,7 +640,7 @@ def _assertion(expression: str, at: int) -> _Assertion | None:
 
 
 def _atom(expression: str, at: int) -> tuple[_Ranges, int]:
-    """Return the characters that match one place, and where the next begins."""
+    """Return the characters that match one place, and the position of the next."""
     if expression[at] == "[":
         return _class(expression, at + 1)
     if expression[at] == ".":
@@ -677,7 +678,7 @@ def _class(expression: str, at: int) -> tuple[_Ranges, int]:
             ):
                 last, at = _code(expression, at + 1)
             if last < first:
-                raise _BadPatternError(f"has brackets in which '{chr(first)}-{chr(last)}' is no range")
+                raise _BadPatternError(f"has the invalid range '{chr(first)}-{chr(last)}' in brackets")
             ranges.append((first, last))
     return (_others(ranges) if is_negated else tuple(ranges)), at + 1
 
@@ -685,7 +686,7 @@ def _class(expression: str, at: int) -> tuple[_Ranges, int]:
 def _named_class(name: str) -> _Ranges:
     letters = _NAMED_CLASSES.get(name.removeprefix("^"))
     if letters is None:
-        raise _BadPatternError(f"has no class of characters '[:{name}:]'")
+        raise _BadPatternError(f"has the unknown character class '[:{name}:]'")
     return _others(_pairs(letters)) if name.startswith("^") else _pairs(letters)
 
 
@@ -712,7 +713,7 @@ def _others(ranges: _Ranges | list[tuple[int, int]]) -> _Ranges:
 
 
 def _code(expression: str, at: int) -> tuple[int, int]:
-    """Return the character at a place of an expression, and where the next begins."""
+    """Return the character at a position of an expression, and the position of the next."""
     if at >= len(expression):
         raise _BadPatternError("has a '[' without a ']'")
     if expression[at] != "\\":
@@ -727,4 +728,4 @@ def _code(expression: str, at: int) -> tuple[int, int]:
         return int(octal[0], 8), octal.end()
     if hexadecimal := _HEXADECIMAL.match(expression, at):
         return int(hexadecimal[1], 16), hexadecimal.end()
-    raise _BadPatternError(f"has '\\' before '{letter}'; folders are separated by '/'")
+    raise _BadPatternError(f"has the unknown escape '\\{letter}'; use '/' between folders")

@@ -1,4 +1,4 @@
-"""A feature of the manifest: its targets, the platforms it is for, and its legacy system requirements."""
+"""A feature of the manifest: its targets, its platforms and its legacy system requirements."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from pixi_container.workspace.toml_table import TomlTable
 
 DEFAULT = "default"
-"""The feature that is the root of the manifest, and the environment that always exists."""
+"""The name of the feature at the manifest's root, and of the environment that always exists."""
 
 _REQUIREMENTS = {"linux": "__linux", "cuda": "__cuda", "macos": "__osx"}
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature: its ``name``, empty for the content that stands in an environment, and its ``table``."""
+    """A feature: its ``name``, empty for the inline content of an environment, and its ``table``."""
 
     name: str
     table: TomlTable
@@ -29,14 +29,14 @@ class Feature:
 
     @property
     def platforms(self) -> tuple[str, ...] | None:
-        """The platforms it is for, None for all of the workspace's."""
+        """The platforms that it supports, None for all of the workspace's."""
         if self.name == DEFAULT or "platforms" not in self.table:
             return None
         return tuple(dict.fromkeys(self.table.strings("platforms")))
 
     @property
     def system_requirements(self) -> dict[str, str]:
-        """The virtual packages that ``[system-requirements]`` asks for, with their versions.
+        """The virtual packages that ``[system-requirements]`` requires, with their versions.
 
         ``archspec`` is no longer used by Pixi; ``libc`` without a family is glibc
         (crates/pixi_manifest/src/system_requirements.rs).
@@ -51,9 +51,10 @@ class Feature:
         return versions
 
     def targets(self, names: tuple[str, ...]) -> list[TomlTable]:
-        """Return the feature's tables that hold on a platform of these names, conda's one last, best one first.
+        """Return the feature's tables that apply to a platform, the one with precedence first.
 
-        The later of two matching targets in the document wins, the feature's own table comes last
+        ``names`` are the platform's names, conda's last. The later of two matching targets in the document wins;
+        the feature's own table comes last
         (crates/pixi_manifest/src/target.rs, ``resolve_for_platform``).
         """
         targets = self.table.table("target")
@@ -62,7 +63,7 @@ class Feature:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """Tell whether ``*`` can stand for parts of the name; a regular expression would try every way."""
+    """Return whether a pattern with ``*`` matches the name; a regular expression could take exponential time."""
     first, *between, last = pattern.split("*")
     if not name.startswith(first) or not name.endswith(last) or len(first) + len(last) > len(name):
         return False
@@ -76,7 +77,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _selects(selector: str, names: tuple[str, ...]) -> bool:
-    """Tell whether a target's selector means a platform: by name, conda's name, family, or ``*`` pattern."""
+    """Return whether a target's selector matches a platform by its name, conda's name, family or ``*`` pattern."""
     system = names[-1].partition("-")[0]
     families = {"linux": {"linux"}, "osx": {"osx", "macos"}, "win": {"win"}}.get(system, set())
     if system != "win":

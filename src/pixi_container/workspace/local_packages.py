@@ -1,4 +1,4 @@
-"""Which locked packages are made from the workspace's own files, and which need Git."""
+"""Which locked packages are built from the workspace's own files, and which need Git."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _MOST_STEPS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class OwnSource:
-    """A package that is made from files of the workspace.
+    """A package that is built from files of the workspace.
 
     ``kind`` is ``pypi-path``, ``pypi-editable``, ``wheel``, ``sdist``, ``conda-source`` or ``conda-file``.
-    ``path`` is relative to the workspace folder and in its normal form; it starts with ``..``, or is absolute,
-    when it lies outside, also by a link. ``inputs`` are further folders that building the package reads. ``name``
-    is spelled as the lock does.
+    ``path`` is normalised and relative to the workspace folder; it starts with ``..``, or is absolute, if it is
+    outside, also through a link. ``inputs`` are further folders that the package's build reads. ``name`` is
+    spelled as in the lock.
     """
 
     name: str
@@ -51,13 +51,13 @@ class OwnSource:
 
     @property
     def is_inside(self) -> bool:
-        """Whether the image build can have all of it from the workspace folder."""
+        """Whether everything that its build needs is in the workspace folder."""
         return all(is_inside(path) for path in (self.path, *self.inputs))
 
 
 @dataclass(frozen=True, order=True)
 class SourcePlace:
-    """A place of the lock that is no index and no channel: ``path`` as ``OwnSource`` has it.
+    """A package location in the lock other than an index or channel: ``path`` as in ``OwnSource``.
 
     ``kind`` is ``pypi-folder``, ``pypi-file``, ``conda-source`` or ``conda-file``, or ``conda-git``, whose
     ``path`` is a URL.
@@ -69,7 +69,7 @@ class SourcePlace:
 
 @dataclass(frozen=True)
 class GitSource:
-    """A package whose source the builder fetches with Git, with the place that the lock has for it."""
+    """A package whose source the builder fetches with Git, with its ``location`` in the lock."""
 
     name: str
     location: str
@@ -78,9 +78,9 @@ class GitSource:
 def own_source(
     platform: LockedPlatform, lock: Lock, environment: Environment, names: tuple[str, ...], root: Path
 ) -> tuple[OwnSource, ...]:
-    """Return the packages of a platform, called ``names``, that are made from the workspace's own files.
+    """Return the packages of a platform, known as ``names``, that are built from the workspace's own files.
 
-    Raises ``UserError`` for a place that no file system can have, and when their inputs are too many to follow.
+    Raises ``UserError`` for an impossible path, and if the packages read too many folders.
     """
     local = [package for package in platform.packages if is_local(package.location)]
     _check_count(len(local), lock)
@@ -97,9 +97,7 @@ def own_source(
         kind, reason = _kind(package, lock, entries)
         needed, left = _all_inputs(path, inputs, left)
         if left < 0:
-            raise UserError(
-                "the lock's local packages are built from too many folders of each other to follow", file=lock.file
-            )
+            raise UserError("the lock's local packages depend on too many other local folders", file=lock.file)
         packages.append(
             OwnSource(
                 name=package.name, kind=kind, path=path, reason=reason, inputs=tuple(sorted(needed - {path}))
@@ -109,7 +107,7 @@ def own_source(
 
 
 def git_source(platform: LockedPlatform, lock: Lock) -> tuple[GitSource, ...]:
-    """Return the packages whose own place, or the place of their source, is a Git repository."""
+    """Return the packages whose location, or whose source's location, is a Git repository."""
     repositories: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for record in lock.source_records:
         if record.git and record.subdir in {"", platform.subdir}:
@@ -142,12 +140,12 @@ def source_places(lock: Lock, root: Path) -> tuple[SourcePlace, ...]:
 
 
 def is_local(location: str) -> bool:
-    """Tell a path, or a ``file`` URL, from what is fetched."""
+    """Return whether a location is a path or a ``file`` URL."""
     return not _URL_SCHEME.match(location) or location.startswith("file://")
 
 
 def is_inside(path: str) -> bool:
-    """Tell whether a path in its normal form stays in the workspace folder."""
+    """Return whether a normalised path stays in the workspace folder."""
     return (
         not PurePosixPath(path).is_absolute()
         and not PureWindowsPath(path).drive
@@ -156,12 +154,12 @@ def is_inside(path: str) -> bool:
 
 
 def local_path(location: str, root: Path) -> str:
-    """Return the normal form of a path of the lock, relative to the workspace folder where it lies inside."""
+    """Return a path of the lock, normalised and, if inside the workspace folder, relative to it."""
     return _relative_to(_workspace_folder(root), location)
 
 
 def place_of(path: str, root: Path) -> str:
-    """Return the path in its normal form, or where it leads when that is out of the workspace folder by a link."""
+    """Return the normalised path, or the target of the link by which it leaves the workspace folder."""
     if is_inside(path) and exists(root, path) and leads_out(root, path):
         return (root / path).resolve().as_posix()
     return path
@@ -169,7 +167,7 @@ def place_of(path: str, root: Path) -> str:
 
 def _check_count(packages: int, lock: Lock) -> None:
     if packages > _MOST_PACKAGES:
-        raise UserError(f"the lock has {packages} local packages; {_MOST_PACKAGES} are accepted", file=lock.file)
+        raise UserError(f"the lock has {packages} local packages; the limit is {_MOST_PACKAGES}", file=lock.file)
 
 
 def _workspace_folder(root: Path) -> PurePosixPath:
@@ -187,7 +185,7 @@ def _relative_to(folder: PurePosixPath, location: str) -> str:
 
 
 def _inputs_by_folder(lock: Lock, subdir: str, folder: PurePosixPath, root: Path) -> dict[str, set[str]]:
-    """Give, for each folder with a package of the lock, the folders that building this package reads."""
+    """Return, for each folder with a locked package, the folders that this package's build reads."""
     inputs: defaultdict[str, set[str]] = defaultdict(set)
     for record in lock.source_records:
         if record.subdir in {"", subdir} and is_local(record.location):
@@ -200,9 +198,9 @@ def _inputs_by_folder(lock: Lock, subdir: str, folder: PurePosixPath, root: Path
 
 
 def _all_inputs(path: str, inputs: Mapping[str, set[str]], steps: int) -> tuple[set[str], int]:
-    """Return what building the package in ``path`` reads, and building these, and what is left of ``steps``.
+    """Return every folder that the build of the package in ``path`` reads, and the remaining steps.
 
-    It ends, without having all of them, where less than none is left.
+    The result is incomplete if the remaining steps are negative.
     """
     reached: set[str] = set()
     todo = [path]
@@ -240,7 +238,7 @@ _Entry = tuple["TomlTable", str, "Feature"]
 
 
 def _pypi_entries(environment: Environment, names: tuple[str, ...]) -> dict[str, list[_Entry]]:
-    """Return the environment's entries by the normal form of the name, the one that wins first."""
+    """Return the environment's entries by normalised name, the one with precedence first."""
     entries: defaultdict[str, list[_Entry]] = defaultdict(list)
     for feature in environment.features:
         for target in feature.targets(names):
@@ -251,9 +249,10 @@ def _pypi_entries(environment: Environment, names: tuple[str, ...]) -> dict[str,
 
 
 def _editable(name: str, lock: Lock, entries: list[_Entry]) -> tuple[bool, str]:
-    """Decide as pixi 0.63 and newer does: the first entry of the manifest that says so, a path without it is not.
+    """Return whether a package is editable, and why, as Pixi 0.63 and newer decides.
 
-    The lock's own mark counts for what the manifest does not name (crates/pixi_core/src/lock_file/update.rs).
+    The manifest's first entry with ``editable`` decides; a path without it is not editable. Packages that the
+    manifest does not name follow the lock (crates/pixi_core/src/lock_file/update.rs).
     """
     for dependencies, key, feature in entries:
         value = dependencies.values[key]

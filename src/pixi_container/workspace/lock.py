@@ -1,4 +1,4 @@
-"""The lock: for one environment and platform its packages, and what those need of a machine."""
+"""The lock: the packages of an environment on a platform, and what they require of a machine."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 LOCK_NAME = "pixi.lock"
 
 NEWEST_VERSION = 7
-"""The newest version of the lock that is understood."""
+"""The newest supported version of the lock."""
 
 DOCKER_PLATFORMS = {
     "linux-64": "linux/amd64",
     "linux-aarch64": "linux/arm64",
     "linux-ppc64le": "linux/ppc64le",
 }
-"""Conda's name of a platform to Docker's."""
+"""Docker's names of platforms, by conda's."""
 
 _CONFLICT = re.compile(r"^(?:<{7} |={7}$|>{7} )", re.MULTILINE)
 
@@ -44,9 +44,9 @@ _CONFLICT = re.compile(r"^(?:<{7} |={7}$|>{7} )", re.MULTILINE)
 class LockedPackage:
     """One package of the lock. ``kind`` is ``conda`` or ``pypi``.
 
-    ``size`` is that of the compressed file in bytes, None where the lock has none, as for every PyPI package.
-    The digests are hexadecimal, empty where the lock has none. ``version`` is empty or ``<dynamic>`` where it is
-    known only when the package is built. ``from_source`` holds for a conda package that is built, not downloaded.
+    ``size`` is that of the compressed file in bytes, or None if the lock has none, as for every PyPI package. The
+    digests are hexadecimal, and empty if the lock has none. ``version`` is empty or ``<dynamic>`` if only the
+    package's build determines it. ``from_source`` is true for a conda package that is built, not downloaded.
     ``asks`` are its dependencies on virtual packages, such as ``__glibc >=2.17,<3.0.a0``.
     """
 
@@ -64,11 +64,10 @@ class LockedPackage:
 
 @dataclass(frozen=True, kw_only=True)
 class LockedPlatform:
-    """What the lock holds of one environment on one platform, packages in order of kind and name.
+    """One environment on one platform as locked, with its packages sorted by kind and name.
 
-    ``name`` is the lock's own name of the platform (an alias such as ``p1`` from version 7 on), ``subdir``
-    is conda's. ``download_size`` counts the compressed bytes of conda packages; a lock has no sizes of PyPI
-    packages.
+    ``name`` is the lock's own name of the platform (since version 7 an alias such as ``p1``), ``subdir`` is
+    conda's.
     """
 
     name: str
@@ -77,28 +76,28 @@ class LockedPlatform:
 
     @property
     def docker(self) -> str:
-        """Docker's name of the platform, empty when images cannot have it."""
+        """Docker's name of the platform, empty if images do not support it."""
         return DOCKER_PLATFORMS.get(self.subdir, "")
 
     @cached_property
     def conda_packages(self) -> int:
-        """How many records ``conda-meta`` has once everything is installed."""
+        """The number of conda packages, each of which has a record in ``conda-meta`` once it is installed."""
         return sum(package.kind == "conda" for package in self.packages)
 
     @property
     def pypi_packages(self) -> int:
-        """How many packages are PyPI's."""
+        """The number of PyPI packages."""
         return len(self.packages) - self.conda_packages
 
     @cached_property
     def download_size(self) -> int:
-        """The compressed bytes of all packages whose size is known."""
+        """The compressed size of all conda packages in bytes; a lock has no sizes of PyPI packages."""
         return sum(package.size or 0 for package in self.packages)
 
 
 @dataclass(frozen=True)
 class LockRow:
-    """A platform of an environment in the lock. ``rattler`` is what its packages are asked with."""
+    """A platform of an environment in the lock. ``rattler`` is py-rattler's key to its packages."""
 
     name: str
     subdir: str
@@ -107,16 +106,17 @@ class LockRow:
 
     @cached_property
     def promises(self) -> frozenset[Promise]:
-        """What it asks of a machine, to be compared with ``Platform.promises``."""
+        """The virtual packages that it requires, comparable with ``Platform.promises``."""
         packages = parse_virtual_packages(self.virtual_packages, self.subdir)
         return Platform(self.name, self.subdir, packages).promises
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock of any version from 1 to 7, with its ``text``, and what its parser does not tell of it.
+    """A lock of any version from 1 to 7, with its ``text``.
 
-    That are the ``source_records``, and the names of the packages that are ``editable``.
+    py-rattler does not expose ``source_records`` and the names of ``editable`` packages, so these are read from
+    it.
     """
 
     file: str
@@ -128,7 +128,7 @@ class Lock:
 
     @cached_property
     def environment_names(self) -> tuple[str, ...]:
-        """Every environment that is locked."""
+        """The names of all locked environments."""
         return tuple(sorted(name for name, _ in self.rattler.environments()))
 
     def rows(self, environment: str) -> tuple[LockRow, ...]:
@@ -139,11 +139,11 @@ class Lock:
         )
 
     def row(self, environment: str, rows: Sequence[LockRow], platform: Platform) -> LockRow | None:
-        """Find, among the environment's ``rows``, what is locked for a platform; None when nothing is.
+        """Return the one of the environment's ``rows`` that is locked for a platform, or None.
 
-        A row of the same subdir is the platform's by its name, else by what it promises, whatever its name, else,
-        as before version 7, by being named after the subdir, when it promises as much or nothing is known of it
-        (crates/pixi_core/src/lock_file: platform_rename.rs, and satisfiability/platform.rs,
+        A row of the same subdir matches by name; else by equal virtual packages, whatever its name; else, as
+        before version 7, by having the subdir as its name, if its virtual packages cover the platform's or are
+        unknown (crates/pixi_core/src/lock_file: platform_rename.rs, and satisfiability/platform.rs,
         ``resolve_lock_platform_for``).
         """
         locked = self._environment(environment)
@@ -172,13 +172,13 @@ class Lock:
         )
 
     def is_empty(self, environment: str) -> bool:
-        """Tell whether the environment has no package on any platform."""
+        """Return whether the environment has no packages on any platform."""
         return not any(self._environment(environment).packages_by_platform().values())
 
     def check_environment(self, environment: str) -> None:
-        """Raise ``UserError`` when the lock does not have the environment."""
+        """Raise ``UserError`` if the lock does not have the environment."""
         if environment not in self.environment_names:
-            old = f" (lock version {self.version} knows no environments)" if self.version < 4 else ""
+            old = f" (lock version {self.version} has no environments)" if self.version < 4 else ""
             raise UserError(
                 f"the lock has no environment '{shortened(environment)}'; it has "
                 f"{listed(self.environment_names)}{old}",
@@ -194,10 +194,10 @@ class Lock:
 
 
 def read_lock(context: Path) -> Lock:
-    """Read the lock in ``context``.
+    """Return the lock in ``context``.
 
-    Raises ``UserError`` when it is missing, leads out of the context, is a Git LFS pointer, is newer than known,
-    is nothing that pixi writes, or cannot be parsed.
+    Raises ``UserError`` if it is missing, leads out of the context, is a Git LFS pointer, has an unsupported
+    version, has text that Pixi would not write, or cannot be parsed.
     """
     path = context / LOCK_NAME
     text = _text(context)
@@ -207,7 +207,7 @@ def read_lock(context: Path) -> Lock:
             f"the lock has version {version}; versions up to {NEWEST_VERSION} are supported",
             file=str(path),
             line=_line(text, "version:"),
-            hint="Use a newer release of this action, or write the lock with an older pixi.",
+            hint="Use a newer release of this action, or write the lock with an older version of Pixi.",
         )
     if conflict := _CONFLICT.search(text):
         raise UserError(
@@ -224,10 +224,10 @@ def read_lock(context: Path) -> Lock:
 
 
 def _parsed(path: Path) -> LockFile:
-    """Parse what was just read and checked.
+    """Return the parsed lock, whose text has been checked.
 
-    The parser takes a path only; from an absolute one it can tell where packages are that require each other by
-    relative paths, and refuses the lock otherwise.
+    The parser only takes a path. It must be absolute: with a relative one, the parser refuses a lock whose
+    packages refer to each other by relative paths.
     """
     from rattler import LockFile
     from rattler.exceptions import ParseCondaLockError
@@ -236,7 +236,7 @@ def _parsed(path: Path) -> LockFile:
         with _quiet_errors():
             return LockFile.from_path(path.absolute())
     except BaseException as error:
-        # That of a panic in Rust has no public name, and is no ``Exception``.
+        # A panic in Rust raises a class that has no public name and is not an ``Exception``.
         if not isinstance(error, ParseCondaLockError) and type(error).__name__ != "PanicException":
             raise
         place = re.search(r"at line (\d{1,9})\b", str(error))
@@ -250,9 +250,9 @@ def _parsed(path: Path) -> LockFile:
 
 @contextmanager
 def _quiet_errors() -> Iterator[None]:
-    """Keep what a panic prints, past ``sys.stderr``, from the log: it quotes the lock."""
+    """Discard what a panic prints directly to standard error: it quotes the lock."""
     with ExitStack() as after:
-        # Without standard error there is nothing to keep.
+        # Standard error may be closed.
         with suppress(OSError):
             kept = os.dup(2)
             after.callback(os.close, kept)
@@ -269,7 +269,7 @@ def _text(context: Path) -> str:
     except FileNotFoundError as error:
         raise UserError(
             f"there is no {LOCK_NAME} in '{context}'",
-            hint=f"Run `pixi lock` and commit {LOCK_NAME}: an image is made from exactly what is locked.",
+            hint=f"Run `pixi lock` and commit {LOCK_NAME}: an image contains exactly what is locked.",
         ) from error
     if text.startswith(LFS_POINTER):
         raise UserError(
@@ -277,12 +277,12 @@ def _text(context: Path) -> str:
             file=str(context / LOCK_NAME),
             hint=HOW_TO_FETCH_LFS,
         )
-    # As Git for Windows checks files out.
+    # Git for Windows checks files out with CRLF.
     return text.replace("\r\n", "\n")
 
 
 def _version(text: str) -> int:
-    """Read the version, the first line of a lock from version 4 on and the last one before."""
+    """Return the lock's version, zero if it has none; older locks have it in the last line."""
     version = re.search(r"^version: (\d{1,9})\s*$", text, re.MULTILINE)
     return int(version[1]) if version else 0
 

@@ -1,7 +1,7 @@
-"""Packages of the lock that come from a folder, a local file or Git, with what py-rattler does not tell of them.
+"""Locked packages from a folder, a local file or Git, with the details that py-rattler does not expose.
 
-The lock is written by serde_yaml in one fixed form: two spaces per level, one scalar per line. Only the few
-entries of this kind are read here, as lines; whether the file is a lock at all has been decided by its parser.
+serde_yaml writes the lock in one fixed form: two spaces per level, one scalar per line. This module only reads the
+few entries of this kind, line by line; the parser has already validated the file.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _SOURCE_DEPENDS = re.compile(r"^  (?:source_depends|sources):\n((?:    .*\n?)+)"
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRecord:
-    """One entry; ``kind`` is ``conda`` or ``pypi``. ``subdir`` is empty where it holds for every platform.
+    """One entry; ``kind`` is ``conda`` or ``pypi``. ``subdir`` is empty if the entry is for every platform.
 
-    ``asks`` are its dependencies on virtual packages. ``git`` is where its source comes from when that is not
-    ``location``. ``inputs`` are other local folders that building it reads, as written: relative to the workspace
-    (``from_workspace``) or to its own location (``from_location``).
+    ``asks`` are its dependencies on virtual packages. ``git`` is the repository of its source if that is not
+    ``location``. ``from_workspace`` and ``from_location`` are other local folders that its build reads, as
+    written: relative to the workspace and to its own location.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class SourceRecord:
 
 
 def source_records(text: str) -> tuple[SourceRecord, ...]:
-    """Read them all from the text of a lock of any version; before version 4 there were none."""
+    """Return all such entries in the text of a lock of any version; before version 4 there were none."""
     records = []
     for entry in _ENTRY.finditer(text):
         end = text.find("\n- ", entry.end())
@@ -99,7 +99,7 @@ def _field(body: str, name: str) -> str:
 
 
 def _plain(scalar: str) -> str:
-    """Take the quotes off a scalar of one line."""
+    """Return a one-line scalar without its quotes."""
     scalar = scalar.strip()
     if scalar[:1] == scalar[-1:] == "'" and len(scalar) > 1:
         return scalar[1:-1].replace("''", "'")

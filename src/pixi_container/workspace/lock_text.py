@@ -1,9 +1,9 @@
-"""The text of a lock before a parser has it: what no pixi writes is refused, as it may cost any time and memory.
+"""Check the text of a lock before it is parsed: text that Pixi never writes could cost unlimited time and memory.
 
-Pixi writes a lock with serde_yaml in one fixed form: mappings and lists by indentation, one scalar a line, quoted
-where it would mean something else, text of several lines as a block. A flow collection such as ``[[[[`` costs
-its parser a time that grows with the square of the depth, an alias doubles what it names, and a marker of
-``requires_dist`` may need a memory that grows exponentially (https://docs.rs/pep508_rs, ``marker::algebra``).
+Pixi writes a lock with serde_yaml in one fixed form: indented mappings and lists, one scalar per line, quoted if
+necessary, and multi-line text as a block. With other YAML, the parser's time grows with the square of the depth of
+a flow collection such as ``[[[[``, an alias doubles what it names, and a marker of ``requires_dist`` may need
+memory that grows exponentially (https://docs.rs/pep508_rs, ``marker::algebra``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from pixi_container.errors import UserError
 
 MOST_ENTRIES = 300_000
-"""The most lines, and the most keys, items and commas, of a lock; the largest of public workspaces have half."""
+"""The limit of lines, and of keys, items and commas, in a lock; the largest public ones have half as many."""
 
 _MOST_PACKAGES = 50_000
 _MOST_PLATFORMS = 1000
@@ -29,7 +29,7 @@ _PLAIN = (
 )
 _IN_QUOTES = _BLANK.replace(r"\x20", r"\x1f")
 _SINGLE = rf"'[^'{_IN_QUOTES}]*(?:''[^'{_IN_QUOTES}]*)*'"
-# Nothing that can be printed is written as an escape, which would hide a marker.
+# Printable characters must not be escaped, as that could hide a marker.
 _ESCAPE = rf"\\(?!x[2-7]|u00[2-7]|U000000[2-7])[^{_IN_QUOTES}]"
 _DOUBLE = rf"\"[^\"\\{_IN_QUOTES}]*(?:{_ESCAPE}[^\"\\{_IN_QUOTES}]*)*\""
 _SCALAR = rf"(?:{_PLAIN}|{_SINGLE}|{_DOUBLE})"
@@ -47,13 +47,13 @@ _MARKER_STEP = re.compile(r"\b(?:and|or)\b|\(")
 
 
 def check_lock_text(text: str, file: str) -> None:
-    """Raise ``UserError`` with file and line for a text that pixi does not write, or that is too large to read."""
+    """Raise ``UserError`` with file and line for text that Pixi would not write, or that is too large."""
     _check_size(text, file)
     has_blocks = ": |" in text or ": >" in text
     lines = _BLOCK_TEXT.sub(_without_text, f"{text}\n") if has_blocks else text
     if other := _OTHER_LINE.search(lines):
         raise UserError(
-            "the lock cannot be read: this line is nothing that pixi writes there",
+            "the lock cannot be read: Pixi would not write this line",
             file=file,
             line=lines.count("\n", 0, other.start()) + 1,
             hint="Was it edited or merged by hand? Run `pixi lock` and commit the result.",
@@ -61,7 +61,7 @@ def check_lock_text(text: str, file: str) -> None:
 
 
 def _check_size(text: str, file: str) -> None:
-    """Keep lines, entries and markers within what the largest of real locks have, several times over."""
+    """Raise ``UserError`` if lines, entries or markers exceed several times those of the largest real locks."""
     entries = sum(text.count(sign) for sign in ("- ", ": ", ","))
     if max(entries, text.count("\n")) > MOST_ENTRIES:
         raise UserError(f"the lock has more than {MOST_ENTRIES} lines or entries", file=file)
@@ -69,31 +69,31 @@ def _check_size(text: str, file: str) -> None:
         raise UserError(f"the lock has more than {_MOST_PACKAGES} packages", file=file)
     platforms = _PLATFORMS.search(text)
     if platforms and platforms[0].count("\n- ") > _MOST_PLATFORMS:
-        # Each environment's are looked up one by one in this list.
+        # For each environment, the parser searches this list once per platform.
         raise UserError(f"the lock has more than {_MOST_PLATFORMS} platforms", file=file)
     left = float(_MARKER_BUDGET)
     seen: set[str] = set()
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > _LONGEST_LINE:
             raise UserError(
-                f"the lock cannot be read: a line is {len(line)} characters long, {_LONGEST_LINE} are accepted",
+                f"the lock cannot be read: a line has {len(line)} characters; the limit is {_LONGEST_LINE}",
                 file=file,
                 line=number,
             )
         _, has_marker, marker = line.partition(";")
         if has_marker and marker not in seen:
             seen.add(marker)
-            # Each two comparisons may double what a marker's decision diagram has.
+            # Every two comparisons may double the size of a marker's decision diagram.
             left -= 2 ** (min(len(_MARKER_STEP.findall(marker)), 100) / 2)
         if left < 0:
             raise UserError(
-                "the lock cannot be read: its dependencies have more conditions than can be evaluated",
+                "the lock cannot be read: its dependencies have too many conditions to evaluate",
                 file=file,
                 line=number,
             )
 
 
 def _without_text(block: re.Match[str]) -> str:
-    """Keep the first line of a block of text, and the number of the others."""
+    """Return a block of text with all lines but the first made empty, so line numbers stay the same."""
     first, _, rest = block[0].partition("\n")
     return f"{first}\n" + "\n" * rest.count("\n")

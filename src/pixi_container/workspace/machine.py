@@ -1,4 +1,4 @@
-"""What an environment asks of the machine: the CUDA driver and the C library, each with the reason."""
+"""What an environment requires of the machine: the CUDA driver and the C library, each with the reason."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _MANYLINUX = {"manylinux1": "2.5", "manylinux2010": "2.12", "manylinux2014": "2.
 
 
 class Derived(NamedTuple):
-    """A value, and the one sentence that says where it comes from."""
+    """A value, and a phrase that says where it comes from."""
 
     value: str
     reason: str
 
 
 def cuda(platform: Platform, locked: LockedPlatform) -> Derived:
-    """Return the CUDA version that the environment expects of the driver, empty without CUDA.
+    """Return the CUDA version that the driver must support, empty without CUDA.
 
-    The highest of what the platform declares and its packages ask for; a bare ``__cuda`` says no version, the
-    ``cuda-version`` package then does.
+    It is the highest version that the platform declares or its packages require. If they only require ``__cuda``
+    without a version, the ``cuda-version`` package decides.
     """
     asked = list(_asked("__cuda", locked.packages))
     declared = platform.version("__cuda")
@@ -48,14 +48,15 @@ def cuda(platform: Platform, locked: LockedPlatform) -> Derived:
     source = _source(*asked[0])
     marker = next((package.version for package in locked.packages if package.name == "cuda-version"), "")
     if marker:
-        return Derived(marker, f"cuda-version in {LOCK_NAME}, as {source} says no version")
-    return Derived(_ANY_CUDA, f"assumed, as {source} in {LOCK_NAME} says no version")
+        return Derived(marker, f"cuda-version in {LOCK_NAME}, as {source} names no version")
+    return Derived(_ANY_CUDA, f"assumed, as {source} in {LOCK_NAME} names no version")
 
 
 def glibc(platform: Platform, locked: LockedPlatform) -> Derived:
-    """Return the lowest version of glibc that the environment runs with, empty when nothing asks for one.
+    """Return the lowest version of glibc that the environment runs with, empty if nothing requires one.
 
-    The highest of what the platform declares, conda packages depend on, and wheels are tagged with (PEP 600).
+    It is the highest version that the platform declares, a conda package requires, or a wheel's tag names (PEP
+    600).
     """
     versions = _lowest_versions(_asked("__glibc", locked.packages))
     versions += [
@@ -69,12 +70,12 @@ def glibc(platform: Platform, locked: LockedPlatform) -> Derived:
 
 
 def _highest(versions: Iterable[Derived]) -> Derived:
-    """Return the highest version; of equal ones the first."""
+    """Return the highest version, the first of equal ones."""
     return max(versions, key=lambda derived: version_order(derived.value))
 
 
 def _lowest_versions(asked: Iterable[tuple[str, str]]) -> list[Derived]:
-    """Give, of each package that says a version, the one that it asks for at least."""
+    """Return the lower bound of each specification that has one."""
     return [
         Derived(max(bounds, key=version_order), f"{_source(name, spec)} in {LOCK_NAME}")
         for name, spec in asked
@@ -87,7 +88,7 @@ def _source(name: str, spec: str) -> str:
 
 
 def _asked(virtual: str, packages: Iterable[LockedPackage]) -> Iterator[tuple[str, str]]:
-    """Return each specification once, with the first package that has it."""
+    """Yield each specification of a virtual package once, after the name of the first package that has it."""
     first: dict[str, str] = {}
     for package in packages:
         for spec in package.asks:
@@ -98,13 +99,13 @@ def _asked(virtual: str, packages: Iterable[LockedPackage]) -> Iterator[tuple[st
 
 
 def _bounds(spec: str) -> list[str]:
-    """Return the versions that a match specification such as ``__cuda >=12.4,<13`` asks for at least."""
+    """Return the lower bounds in a match specification such as ``__cuda >=12.4,<13``."""
     versions = re.sub(r"^[\w-]+", "", spec)
     return re.findall(r"(?:^\s*|[|,\s])(?:>=|>|==?|~=)?\s*(\d+(?:\.\d+)*)", versions)
 
 
 def _wheel_glibc(location: str) -> str:
-    """Read the tags of a wheel's name; of several for glibc the lowest, as any one of them is enough."""
+    """Return the lowest glibc version in the tags of a wheel's name, as one matching tag suffices; else empty."""
     versions = []
     for platform in {tag.platform for tag in wheel_tags(location)} if is_wheel(location) else ():
         numbered = re.match(r"manylinux_(\d+)_(\d+)_", platform)

@@ -1,4 +1,4 @@
-"""The workspace's manifest: where it is and what it says about environments, activation and requirements."""
+"""The workspace's manifest: its location, and its environments, activation and requirements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MANIFEST_NAMES = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
-"""The names that Pixi looks for in a folder, first one first (docs/reference/pixi_manifest.md of Pixi)."""
+"""The names that Pixi looks for in a folder, in this order (docs/reference/pixi_manifest.md of Pixi)."""
 
 _MANIFEST_BYTES = 512 * 1024
 _LONGEST_TARGET = 400
@@ -27,7 +27,7 @@ _PATH_AS_TEXT = re.compile(r"[^\s=#\"'\[\]{}]+\.toml")
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment: its ``features`` in the order in which they win, inline content first, default last."""
+    """An environment: its ``features`` in order of precedence, inline content first, default last."""
 
     name: str
     features: tuple[Feature, ...]
@@ -35,7 +35,7 @@ class Environment:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The names of its features, without the content that stands in the environment itself."""
+        """The names of its features, without inline content."""
         return tuple(feature.name for feature in self.features if feature.name)
 
 
@@ -43,10 +43,10 @@ class Environment:
 class Manifest:
     """A manifest: its ``file`` in the workspace folder, the ``pixi`` table, and ``project`` of PEP 621.
 
-    ``document`` is all of the file.
+    ``document`` is the whole file.
 
-    What it has is checked when it is asked for: every property and method raises ``UserError``, with the line
-    where it is known, for a value that Pixi does not accept there either.
+    Values are checked on access: every property and method raises ``UserError``, with the line if known, for a
+    value that Pixi does not accept either.
     """
 
     file: str
@@ -58,17 +58,17 @@ class Manifest:
 
     @property
     def workspace(self) -> TomlTable:
-        """The ``[workspace]`` table, or ``[project]`` as it was called before."""
+        """The ``[workspace]`` table, or its former name ``[project]``."""
         return self.pixi.table("workspace") if "workspace" in self.pixi else self.pixi.table("project")
 
     @property
     def name(self) -> str:
-        """The workspace's name, empty when it has none."""
+        """The workspace's name, empty if it has none."""
         return self._described("name", self.pixi.table("package"))
 
     @property
     def version(self) -> str:
-        """The workspace's version, empty when it has none."""
+        """The workspace's version, empty if it has none."""
         return self._described("version")
 
     @property
@@ -78,17 +78,17 @@ class Manifest:
 
     @property
     def has_rich_platforms(self) -> bool:
-        """Whether a platform is a table, which Pixi reads from version 0.71 on."""
+        """Whether a platform is a table, which Pixi supports since version 0.71."""
         return any(isinstance(platform, dict) for platform in self.workspace.items("platforms"))
 
     @property
     def environment_names(self) -> tuple[str, ...]:
-        """Every environment; ``default`` always exists."""
+        """The names of all environments; ``default`` always exists."""
         return tuple(dict.fromkeys((DEFAULT, *self.pixi.table("environments").values)))
 
     @property
     def parse_time_files(self) -> tuple[str, ...]:
-        """Files whose absence makes Pixi refuse the manifest (crates/pixi_manifest/src/toml/workspace.rs)."""
+        """Files without which Pixi refuses the manifest (crates/pixi_manifest/src/toml/workspace.rs)."""
         tables = [self.workspace, self.pixi.table("package")]
         named = [table.values.get(key) for table in tables for key in ("readme", "license-file")]
         return tuple(
@@ -102,9 +102,9 @@ class Manifest:
 
     @cached_property
     def features(self) -> dict[str, Feature]:
-        """Every feature by name: the root of the document, those declared, and the groups of a pyproject.toml.
+        """All features by name: the root of the document, the declared ones, and the groups of a pyproject.toml.
 
-        Optional dependencies and dependency groups are features of their name unless one is declared
+        Optional dependencies and dependency groups are features unless a feature of that name is declared
         (crates/pixi_manifest/src/pyproject.rs, ``into_workspace_manifest``).
         """
         declared = self.pixi.table("feature")
@@ -122,10 +122,10 @@ class Manifest:
         }
 
     def environment(self, name: str) -> Environment:
-        """Return an environment, which has to exist.
+        """Return an environment, which must exist.
 
-        Raises ``UserError`` for an entry of the wrong type, and for a feature that is not declared or is listed
-        twice (crates/pixi_manifest/src/toml/manifest.rs, ``into_workspace_manifest``).
+        Raises ``UserError`` for an entry of the wrong type, and for a feature that is undeclared or listed twice
+        (crates/pixi_manifest/src/toml/manifest.rs, ``into_workspace_manifest``).
         """
         entries = self.pixi.table("environments")
         entry: Any = entries.values.get(name, [])
@@ -137,9 +137,9 @@ class Manifest:
             names = entries.strings(name)
         else:
             raise entries.error(
-                f"environment '{shortened(name)}' must be a list of features or a table, it is {type_name(entry)}",
+                f"environment '{shortened(name)}' must be a list of features or a table, not {type_name(entry)}",
                 name,
-                hint=f'Such as: {shortened(name)} = ["feature"].',
+                hint=f'For example: {shortened(name)} = ["feature"].',
             )
         seen: set[str] = set()
         for feature in names:
@@ -153,7 +153,7 @@ class Manifest:
                 )
             if feature in seen:
                 raise entries.error(
-                    f"environment '{shortened(name)}' has the feature '{shortened(feature)}' twice", name
+                    f"environment '{shortened(name)}' lists the feature '{shortened(feature)}' twice", name
                 )
             seen.add(feature)
         features = [self.features[feature] for feature in names]
@@ -165,7 +165,7 @@ class Manifest:
 
     @property
     def all_features(self) -> tuple[Feature, ...]:
-        """Every feature in Pixi's order: default, declared, then the content inside of environments."""
+        """All features in Pixi's order: default, declared, then inline content of environments."""
         entries = self.pixi.table("environments")
         inline = (
             Feature("", entries.table(name)) for name, entry in entries.values.items() if isinstance(entry, dict)
@@ -173,10 +173,10 @@ class Manifest:
         return (*self.features.values(), *inline)
 
     def activation_scripts(self, environment: str, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Scripts that the environment's activation sources, in that order, relative to the workspace folder.
+        """Return the scripts that activation sources, in that order, relative to the workspace folder.
 
-        ``names`` are the platform's, conda's one last. Of each feature only the most specific target that has
-        scripts counts (crates/pixi_manifest/src/feature.rs, ``activation_scripts``).
+        ``names`` are the platform's, conda's last. Of each feature, only the most specific target with scripts
+        counts (crates/pixi_manifest/src/feature.rs, ``activation_scripts``).
         """
         scripts: list[str] = []
         for feature in self.environment(environment).features:
@@ -185,7 +185,7 @@ class Manifest:
         return tuple(dict.fromkeys(scripts))
 
     def activation_env(self, environment: str, names: tuple[str, ...]) -> dict[str, str]:
-        """Variables that the environment's activation sets; the earlier feature and the later target win."""
+        """Return the variables that activation sets; the earlier feature and the later target take precedence."""
         merged: dict[str, str] = {}
         for feature in self.environment(environment).features:
             for target in feature.targets(names):
@@ -195,12 +195,12 @@ class Manifest:
         return merged
 
     def find_links(self, environment: str) -> tuple[str, ...]:
-        """Folders of wheels that the environment's PyPI packages may come from, as written."""
+        """Return the folders of wheels for the environment's PyPI packages, as written."""
         return self._find_links(self.environment(environment).features)
 
     @property
     def all_find_links(self) -> tuple[str, ...]:
-        """Those of every environment."""
+        """The folders of wheels of all environments."""
         return self._find_links(self.all_features)
 
     def _find_links(self, features: Iterable[Feature]) -> tuple[str, ...]:
@@ -211,14 +211,14 @@ class Manifest:
 
     @property
     def has_development_packages(self) -> bool:
-        """Whether a feature takes its packages from the source of others (``[dev]`` of Pixi)."""
+        """Whether a feature has Pixi's ``[dev]`` table: the dependencies of packages that are developed here."""
         tables = [feature.table for feature in self.all_features]
         targets = [table.table("target") for table in tables]
         tables += [target.table(selector) for target in targets for selector in target.values]
         return any("dev" in table for table in tables)
 
     def _described(self, key: str, *more: TomlTable) -> str:
-        """Look in Pixi's tables, then in those of other tools, where a value may be inherited or computed."""
+        """Return the text under ``key`` in Pixi's tables, else in other tools'; inherited values are skipped."""
         for table in (self.workspace, *more, self.project, self.poetry):
             value = table.values.get(key)
             if isinstance(value, str):
@@ -227,10 +227,10 @@ class Manifest:
 
 
 def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
-    """Find and parse the manifest of the workspace in ``context``.
+    """Return the manifest of the workspace in ``context``.
 
-    ``manifest_path`` names the file itself, relative to ``context`` or absolute inside of it. Raises
-    ``UserError`` when there is none, it lies elsewhere, or it is no TOML.
+    ``manifest_path`` names the file, relative to ``context`` or as an absolute path inside it. Raises
+    ``UserError`` if there is no manifest, it is not directly in ``context``, or it is not valid TOML.
     """
     if not is_folder(context, "."):
         raise UserError(
@@ -251,7 +251,7 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
             )
         if file.name not in MANIFEST_NAMES:
             raise UserError(
-                f"'{shortened(manifest_path)}' is no manifest of Pixi",
+                f"'{shortened(manifest_path)}' is not the name of a Pixi manifest",
                 hint=f"Accepted: {', '.join(MANIFEST_NAMES)}.",
             )
         manifest = _parse(context, file.name)
@@ -268,7 +268,7 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
                 return manifest
     raise UserError(
         f"no Pixi workspace in '{context}'",
-        hint=f"Looked for {', '.join(MANIFEST_NAMES)} with a workspace table. Set 'context' to its folder.",
+        hint=f"Set 'context' to a folder that has {', '.join(MANIFEST_NAMES)} with a workspace table.",
     )
 
 
@@ -287,13 +287,13 @@ def _parse(context: Path, name: str) -> Manifest:
         raise UserError(
             f"the manifest is a symbolic link to '{target}' that was checked out as text",
             file=file,
-            hint="Check out with `git config core.symlinks true`, or put the manifest itself in its place.",
+            hint="Check out with `git config core.symlinks true`, or replace the link with the manifest itself.",
         ) from error
     return manifest_from(name, document)
 
 
 def manifest_from(name: str, document: TomlTable) -> Manifest:
-    """Return the manifest that a document is, for the file ``name``; ``UserError`` when its tables are none."""
+    """Return the manifest in a document of the file ``name``. Raises ``UserError`` for tables of another type."""
     nothing = TomlTable({}, document.file, document.text)
     if name != "pyproject.toml":
         return Manifest(name, document, nothing, nothing, document=document)

@@ -1,4 +1,4 @@
-"""The workspace's own configuration of Pixi, with mirrors and indexes, which Pixi reads beside the manifest."""
+"""The workspace's own Pixi configuration, such as mirrors and indexes, which Pixi reads beside the manifest."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _ELSEWHERE = "detached-environments"
 
 @dataclass(frozen=True)
 class PixiConfig:
-    """The configuration's ``path`` in the context, empty where the build does without, and why it does."""
+    """The configuration's ``path`` in the context, empty if the build does not use it; ``unused`` says why not."""
 
     path: str = ""
     unused: str = ""
 
 
 def pixi_config(context: Path) -> PixiConfig:
-    """Look for the configuration.
+    """Return the configuration of the workspace in ``context``.
 
-    Raises ``UserError`` for one that is no TOML, as Pixi does.
+    Raises ``UserError`` if it is not valid TOML, which Pixi refuses as well.
     """
     if not is_file(context, PIXI_CONFIG):
         return PixiConfig()
     if leads_out(context, PIXI_CONFIG):
-        return PixiConfig(unused=f"'{PIXI_CONFIG}' is not used, as it leads out of the context")
+        return PixiConfig(unused=f"'{PIXI_CONFIG}' is not used because it leads out of the context")
     table = parse_toml(read_text(context, PIXI_CONFIG, what=f"'{PIXI_CONFIG}'"), str(context / PIXI_CONFIG))
     if table.values.get(_ELSEWHERE):
         return PixiConfig(
@@ -40,7 +40,7 @@ def pixi_config(context: Path) -> PixiConfig:
     ignore, _ = read_docker_ignore(context)
     if not sent_paths(context, PIXI_CONFIG, ignore):
         return PixiConfig(
-            unused=f"'{PIXI_CONFIG}' is not used, as .dockerignore hides it; if the build needs its mirrors, "
-            f"add the line '!{PIXI_CONFIG}' to the end of that file"
+            unused=f"'{PIXI_CONFIG}' is not used because .dockerignore excludes it; if the build needs its "
+            f"mirrors, add the line '!{PIXI_CONFIG}' to the end of that file"
         )
     return PixiConfig(PIXI_CONFIG)

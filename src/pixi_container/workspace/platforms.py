@@ -1,4 +1,4 @@
-"""The platforms that a manifest gives to an environment, with what they promise of the machine.
+"""The platforms that a manifest gives an environment, with the virtual packages that they require of a machine.
 
 Sources, all of Pixi 0.77: crates/pixi_manifest/src/toml/platform.rs (entries and names), toml/manifest.rs
 (system requirements), features_ext.rs and platform_composition.rs (which platforms an environment has).
@@ -55,11 +55,11 @@ _ARCHSPEC = {"64": "x86_64", "32": "x86", "arm64": "m1"}
 
 
 Promise = tuple[str, VersionOrder, str]
-"""A virtual package in a form that can be compared: name, ordered version, build."""
+"""A virtual package in comparable form: name, ordered version, build."""
 
 
 class VirtualPackage(NamedTuple):
-    """What conda counts as a package of the machine itself, such as ``__cuda=12.4``."""
+    """A property of the machine that conda treats as a package, such as ``__cuda=12.4``."""
 
     name: str
     version: str
@@ -71,10 +71,10 @@ class VirtualPackage(NamedTuple):
 
 @dataclass(frozen=True)
 class Platform:
-    """A platform of the workspace: the ``name`` that the manifest gives it, conda's ``subdir``, and why.
+    """A platform of the workspace: its ``name`` in the manifest, conda's ``subdir``, and where it is declared.
 
-    ``virtual_packages`` are those that differ from what Pixi assumes of any machine of that subdir, ordered by
-    name.
+    ``virtual_packages`` are those that differ from Pixi's defaults for that subdir, sorted by name; ``reason``
+    says where they are declared.
     """
 
     name: str
@@ -84,24 +84,24 @@ class Platform:
 
     @property
     def promises(self) -> frozenset[Promise]:
-        """What makes it, with its subdir, the same platform under another name, as in a lock."""
+        """The virtual packages in comparable form: with the subdir, they identify a platform under any name."""
         return frozenset(
             (package.name, version_order(package.version), package.build) for package in self.virtual_packages
         )
 
     def version(self, package: str) -> str:
-        """Return the version of one of its virtual packages, empty when it has none."""
+        """Return the version of one of its virtual packages, empty if it does not have it."""
         return next((virtual.version for virtual in self.virtual_packages if virtual.name == package), "")
 
 
 def parse_virtual_packages(specs: Iterable[str], subdir: str) -> tuple[VirtualPackage, ...]:
-    """Read ``name=version[=build]`` as a lock writes it, without what is assumed of any machine of ``subdir``."""
+    """Parse a lock's ``name=version[=build]`` entries, and leave out Pixi's defaults for ``subdir``."""
     fields = ((*spec.split("=", 2), "") for spec in specs)
     return _customised((VirtualPackage(*parts[:3]) for parts in fields), subdir)
 
 
 def environment_platforms(manifest: Manifest, environment: Environment) -> tuple[Platform, ...]:
-    """Return the platforms that an environment can be installed for, the one that Pixi prefers first.
+    """Return the platforms that an environment supports, in Pixi's order of preference.
 
     Raises ``UserError`` for entries that Pixi does not accept either.
     """
@@ -112,7 +112,10 @@ def environment_platforms(manifest: Manifest, environment: Environment) -> tuple
 
 
 def _by_name(manifest: Manifest, environment: Environment, declared: dict[str, Platform]) -> tuple[Platform, ...]:
-    """Rich platforms: those that every feature supports, by name or by subdir; a pinned name narrows."""
+    """Return the platforms, some given as tables, that every feature supports by name or subdir.
+
+    If a feature names a platform, the others of its subdir are left out.
+    """
     for feature in manifest.all_features:
         if feature.system_requirements:
             raise feature.table.error(
@@ -135,7 +138,7 @@ def _by_name(manifest: Manifest, environment: Environment, declared: dict[str, P
 
 
 def _composed(manifest: Manifest, environment: Environment, declared: dict[str, Platform]) -> tuple[Platform, ...]:
-    """Bare subdirs: those that every feature supports, each with the union of what the features require."""
+    """Return the plain subdirs that every feature supports, each with the union of the features' requirements."""
     originals = dict(declared)
     for feature in manifest.all_features:
         for name in feature.platforms or ():
@@ -159,7 +162,7 @@ def _composed(manifest: Manifest, environment: Environment, declared: dict[str, 
 
 
 def _required(feature: Feature, requirements: dict[str, str], platform: Platform) -> Platform:
-    """Return a platform as a feature's system requirements make it."""
+    """Return a platform with a feature's system requirements added."""
     packages = (VirtualPackage(name, version) for name, version in requirements.items())
     customised = _customised(
         (package for package in packages if _applies(package.name, platform.subdir)), platform.subdir
@@ -182,7 +185,7 @@ def _applies(package: str, subdir: str) -> bool:
 
 
 def _union(subdir: str, pinned: Sequence[Platform], originals: dict[str, Platform]) -> Platform:
-    """Make one platform of those that the features pin: of each virtual package the highest version."""
+    """Return the union of the platforms that features pin, with the highest version of each virtual package."""
     if not pinned:
         return originals[subdir]
     highest: dict[str, tuple[VirtualPackage, str]] = {}
@@ -197,7 +200,7 @@ def _union(subdir: str, pinned: Sequence[Platform], originals: dict[str, Platfor
 
 
 def _check_libc(environment: Environment) -> None:
-    """Refuse system requirements on two families of libc, as Pixi does."""
+    """Raise ``UserError`` for system requirements on two families of libc, which Pixi refuses as well."""
     families: dict[str, Feature] = {}
     for feature in environment.features:
         for package in feature.system_requirements:
@@ -212,11 +215,11 @@ def _check_libc(environment: Environment) -> None:
 
 
 def _declared(manifest: Manifest) -> dict[str, Platform]:
-    """Read the workspace's list of platforms, in its order, which is that of preference."""
+    """Return the workspace's platforms by name, in their order, which is the order of preference."""
     entries = manifest.workspace.items("platforms")
     if len(entries) > _MOST_PLATFORMS:
         raise manifest.workspace.error(
-            f"the workspace has {len(entries)} platforms; {_MOST_PLATFORMS} are accepted", "platforms"
+            f"the workspace has {len(entries)} platforms; the limit is {_MOST_PLATFORMS}", "platforms"
         )
     platforms: dict[str, Platform] = {}
     for entry in entries:
@@ -229,15 +232,15 @@ def _declared(manifest: Manifest) -> dict[str, Platform]:
 
 def _parse(manifest: Manifest, entry: Any) -> Platform:  # noqa: ANN401
     def refuse(message: str) -> UserError:
-        return manifest.workspace.error(message, "platforms", hint='Such as "linux-64".')
+        return manifest.workspace.error(message, "platforms", hint='A platform is, for example, "linux-64".')
 
     reason = f"platforms of {manifest.file}"
     if isinstance(entry, str):
         if entry not in SUBDIRS:
-            raise refuse(f"'{shortened(entry)}' is no platform that conda knows")
+            raise refuse(f"'{shortened(entry)}' is not a platform that conda knows")
         return Platform(entry, entry, reason=reason)
     if not isinstance(entry, dict):
-        raise refuse(f"a platform must be a string or a table, it is {type_name(entry)}")
+        raise refuse(f"a platform must be a string or a table, not {type_name(entry)}")
     name, subdir = entry.get("name", ""), entry.get("platform") or entry.get("name", "")
     if not isinstance(name, str) or not isinstance(subdir, str) or subdir not in SUBDIRS:
         shown = shortened(repr(subdir))
@@ -247,17 +250,17 @@ def _parse(manifest: Manifest, entry: Any) -> Platform:  # noqa: ANN401
         for package in () if key in {"name", "platform"} else _virtual_packages(key, value):
             if not re.fullmatch(r"__[a-z0-9_]+", package.name) or not package.version:
                 shown = f"{shortened(key)} = {shortened(repr(value))}"
-                raise refuse(f"a platform has {shown}, which is no virtual package with its version")
+                raise refuse(f"a platform has {shown}, which is not a virtual package with a version")
             packages[package.name] = package
     customised = _customised(packages.values(), subdir)
     if customised and name == subdir:
         asked = shortened(str(customised[0]))
-        raise refuse(f"the platform '{name}' requires {asked}; such a platform needs a name of its own")
+        raise refuse(f"the platform '{name}' requires {asked}, so it needs a name other than conda's")
     return Platform(name or _synthesised_name(subdir, customised), subdir, customised, reason)
 
 
 def _virtual_packages(key: str, value: Any) -> list[VirtualPackage]:  # noqa: ANN401
-    """Read one entry of a platform's table; what is not valid has no version."""
+    """Return the virtual packages of one entry in a platform's table; an invalid one has an empty version."""
     if key == "cuda" and isinstance(value, dict):
         driver, arch = value.get("driver"), value.get("arch")
         cuda = _virtual_packages(key, driver)
@@ -272,7 +275,7 @@ def _virtual_packages(key: str, value: Any) -> list[VirtualPackage]:  # noqa: AN
 
 
 def _customised(packages: Iterable[VirtualPackage], subdir: str) -> tuple[VirtualPackage, ...]:
-    """Leave out what Pixi assumes of any such machine (platform.rs, ``subdir_default_virtual_packages``)."""
+    """Return the packages that differ from Pixi's defaults (platform.rs, ``subdir_default_virtual_packages``)."""
     system, _, cpu = subdir.partition("-")
     defaults = {name: (version_order(version), "") for name, version in _DEFAULTS.get(system, {}).items()}
     defaults["__unix"] = (version_order("0"), "0")
@@ -290,7 +293,7 @@ def _customised(packages: Iterable[VirtualPackage], subdir: str) -> tuple[Virtua
 
 
 def _synthesised_name(subdir: str, packages: Iterable[VirtualPackage]) -> str:
-    """Name a platform after its virtual packages (toml/platform.rs, ``synthesize_name_string``)."""
+    """Return a platform's name, made from its virtual packages (toml/platform.rs, ``synthesize_name_string``)."""
     order = {package: (position, key) for position, (key, package) in enumerate(_FRIENDLY.items())}
     parts = []
     for package in packages:
@@ -303,7 +306,7 @@ def _synthesised_name(subdir: str, packages: Iterable[VirtualPackage]) -> str:
 
 def _undeclared(feature: Feature, name: str, declared: dict[str, Platform]) -> UserError:
     return feature.table.error(
-        f"{feature} is for the platform '{shortened(name)}', which the workspace does not have",
+        f"{feature} supports the platform '{shortened(name)}', which the workspace does not have",
         "platforms",
         hint=f"Platforms of the workspace: {listed(declared)}.",
     )

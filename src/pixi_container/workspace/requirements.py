@@ -1,4 +1,4 @@
-"""What the manifest requires of an environment: packages of conda and of PyPI, with the place that says so.
+"""The conda and PyPI packages that the manifest requires in an environment, with the place of each requirement.
 
 Sources, all of Pixi 0.77: crates/pixi_manifest/src/target.rs (``combined_dependencies``), feature.rs,
 features_ext.rs and pyproject.rs (``into_workspace_manifest``); crates/pixi_spec/src/toml.rs and
@@ -27,10 +27,10 @@ _LONGEST_VERSION = 300
 _CONDA_FILE = (".conda", ".tar.bz2")
 _CONSTRAINTS = ("constraints",)
 _DEPENDENCIES = ("dependencies", "host-dependencies", "build-dependencies")
-"""The tables of requirements; the later one wins within one target."""
+"""The tables of requirements; within one target, the later one takes precedence."""
 
-# The constraints that every parser of conda's versions reads alike, without what costs it any time and memory: a
-# regular expression, parentheses.
+# The constraints that all parsers of conda versions read alike. Regular expressions and parentheses are left out,
+# as they can cost a parser unlimited time and memory.
 _NUMBER = r"[0-9][A-Za-z0-9_.+!]{0,60}"
 _CONSTRAINT = rf"(?:\*|(?:>=|<=|==|!=|~=|>|<)? ?{_NUMBER}|(?:!=|=)?{_NUMBER}\.\*)"
 _VERSION = re.compile(rf" ?{_CONSTRAINT}(?: ?[,|] ?{_CONSTRAINT})* ?")
@@ -42,9 +42,9 @@ _REQUIREMENT_NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]{0,200}[A-Za-z0
 class CondaRequirement:
     """A requirement on a conda package, by its ``name`` in lower case, at ``key`` of ``table``.
 
-    ``match`` is its specification of version and build, empty where it has none or none that is sure to be read as
-    Pixi does; ``written`` is how a message says it. ``from_source`` tells whether the package is built from
-    source, None where that is not known. ``applies`` is false where only Pixi knows whether it does.
+    ``match`` specifies version and build; it is empty if there is no specification, or Pixi might read it
+    differently. ``written`` is its form in messages. ``from_source`` is true if the package is built from source,
+    and None if that is unknown. ``applies`` is false if only Pixi can tell whether the requirement applies.
     """
 
     name: str
@@ -58,11 +58,11 @@ class CondaRequirement:
 
 @dataclass(frozen=True)
 class PypiRequirement:
-    """A requirement on a package of PyPI, by its normal ``name``, at ``key`` of ``table``.
+    """A requirement on a PyPI package, by its normalised ``name``, at ``key`` of ``table``.
 
-    ``source`` is ``index``, ``git``, ``url`` or ``path``, with its ``location``, which for an index is the
-    version; ``reference`` is Git's, such as ``tag=v1``. ``applies`` is false where only Pixi knows whether it
-    does.
+    ``source`` is ``index``, ``git``, ``url`` or ``path``. ``location`` is that of the source or, for an index, the
+    version. ``reference`` is Git's, such as ``tag=v1``. ``applies`` is false if only Pixi can tell whether the
+    requirement applies.
     """
 
     name: str
@@ -75,23 +75,23 @@ class PypiRequirement:
 
 
 def normal_name(name: str) -> str:
-    """Return the name by which PyPI knows a package, an extra or a group, however it is written."""
+    """Return the normalised name of a PyPI package, extra or group."""
     from packaging.utils import canonicalize_name
 
     return canonicalize_name(name)
 
 
 def requirement_name(requirement: str) -> str:
-    """Return the normal name that a PEP 508 requirement starts with, empty when it has none."""
+    """Return the normalised name that a PEP 508 requirement starts with, empty if it has none."""
     match = _REQUIREMENT_NAME.match(requirement)
     return normal_name(match[1]) if match else ""
 
 
 @dataclass
 class Requirements:
-    """Reads the requirements of a manifest's features, of each feature once.
+    """Reads the requirements of a manifest's features, each feature once.
 
-    ``entries`` is how many it may still read; once it is negative the last answers are not complete.
+    ``entries`` is the remaining budget; once it is negative, the results are incomplete.
     """
 
     manifest: Manifest
@@ -100,15 +100,15 @@ class Requirements:
     pypi_by_feature: dict[tuple[object, ...], list[PypiRequirement]] = field(default_factory=dict)
 
     def conda(self, environment: Environment, names: tuple[str, ...]) -> list[CondaRequirement]:
-        """Return those on conda packages, on a platform of these names, conda's one last."""
+        """Return the requirements on conda packages, for a platform with these names, conda's last."""
         return self._conda(environment, names, _DEPENDENCIES)
 
     def constraints(self, environment: Environment, names: tuple[str, ...]) -> list[CondaRequirement]:
-        """Return those on conda packages that the environment has for other reasons."""
+        """Return the constraints on conda packages, which apply only if something else requires the package."""
         return self._conda(environment, names, _CONSTRAINTS)
 
     def pypi(self, environment: Environment, names: tuple[str, ...] = ()) -> list[PypiRequirement]:
-        """Return those on packages of PyPI, on a platform of these names; without names those of any platform."""
+        """Return the requirements on PyPI packages, for a platform with these names or, without names, for any."""
         return self._of_features(
             environment, names, partial(self._pypi_of_feature, names=names), self.pypi_by_feature
         )
@@ -126,7 +126,7 @@ class Requirements:
         read: Callable[[Feature], list[T]],
         known: dict[tuple[object, ...], list[T]],
     ) -> list[T]:
-        """Return those of each feature, which are read where they are not ``known`` yet."""
+        """Return the requirements of all features, read unless they are ``known`` already."""
         requirements: list[T] = []
         for feature in environment.features:
             key = (feature.name, feature.table.keys, which)
@@ -168,7 +168,7 @@ class Requirements:
         return [requirement for requirements in merged.values() for requirement in requirements]
 
     def _of_project(self, feature: Feature) -> Iterator[PypiRequirement]:
-        """Return the dependencies of PEP 621 and PEP 735 that Pixi counts to a feature."""
+        """Yield the dependencies from PEP 621 and PEP 735 that Pixi adds to a feature."""
         if self.manifest.file != "pyproject.toml":
             return
         project = self.manifest.project
@@ -195,7 +195,7 @@ class Requirements:
                         yield requirement
 
     def _own_extras(self, requirement: PypiRequirement, entry: str) -> list[tuple[TomlTable, str]] | None:
-        """Return the lists that an entry stands for, which names the project itself; None for any other entry."""
+        """Return the lists of the extras in an entry that names the project itself, or None for other entries."""
         is_own = requirement.name == self.manifest.project.string("name")
         if not is_own or requirement.table.keys == self.manifest.project.keys:
             return None
@@ -205,7 +205,7 @@ class Requirements:
 
     @cached_property
     def _lists(self) -> dict[tuple[str, str], list[tuple[TomlTable, str]]]:
-        """The groups and the extras by their normal names."""
+        """The groups and extras by normalised name."""
         lists: dict[tuple[str, str], list[tuple[TomlTable, str]]] = {}
         groups = self.manifest.document.table("dependency-groups")
         for table in (groups, self.manifest.project.table("optional-dependencies")):
@@ -215,7 +215,7 @@ class Requirements:
 
 
 def has_dev_dependencies(environment: Environment, names: tuple[str, ...]) -> bool:
-    """Tell whether the environment has what packages are developed with, which only their backends know."""
+    """Return whether the environment has a ``[dev]`` table, whose dependencies only build backends know."""
     return any("dev" in target for feature in environment.features for target in feature.targets(names))
 
 
@@ -246,7 +246,7 @@ def _conda_requirement(table: TomlTable, key: str) -> CondaRequirement:
 
 
 def _match(name: str, version: str, build: str) -> str:
-    """Write a match specification, empty for what is not sure to be read as Pixi does."""
+    """Return a match specification, empty if Pixi might read it differently."""
     if len(version) > _LONGEST_VERSION or not _VERSION.fullmatch(version) or not re.fullmatch(r"[\w.-]+", name):
         return ""
     if build and not _BUILD.fullmatch(build):
@@ -255,7 +255,7 @@ def _match(name: str, version: str, build: str) -> str:
 
 
 def _python(manifest: Manifest, table: TomlTable) -> dict[str, CondaRequirement]:
-    """Return what Pixi makes of ``requires-python`` where the default feature does not require Python itself."""
+    """Return the Python requirement that Pixi derives from ``requires-python`` if the default feature has none."""
     if manifest.file != "pyproject.toml" or "python" in map(str.lower, table.table("dependencies").values):
         return {}
     key = "requires-python"

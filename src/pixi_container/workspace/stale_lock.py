@@ -1,8 +1,9 @@
-"""Why ``pixi install --locked`` would refuse the lock, as far as manifest and lock alone tell.
+"""Why ``pixi install --locked`` would refuse the lock, determined from manifest and lock alone.
 
 Pixi compares all environments on all of their platforms (crates/pixi_core/src/lock_file of Pixi 0.77: outdated.rs
-and satisfiability/environment.rs). What it learns from build backends, the metadata of local packages, and the
-conditions of requirements is left to it: every reason given here is one that Pixi has as well.
+and satisfiability/environment.rs). Checks that need build backends, the metadata of local packages, or the
+conditions of requirements are left to Pixi: it refuses a lock for every reason given here, and possibly for
+others.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
     from pixi_container.workspace.toml_table import TomlTable
 
 _RICH_PLATFORMS = "0.71"
-"""The version of Pixi from which on environments and platforms are compared as they are here."""
+"""The first version of Pixi that compares environments and platforms as this module does."""
 
 _HINT = f"Run `pixi lock` and commit {LOCK_NAME}."
 _CONDA_ALIAS = "https://conda.anaconda.org/"
 _DEFAULT_INDEX = "https://pypi.org/simple"
 _MOST_STEPS = 2_000_000
-"""Several times what the largest of public workspaces need, which have 200,000."""
+"""Several times the 200,000 that the largest public workspaces need."""
 
 _MOST_REQUIREMENTS = 100_000
 
@@ -58,14 +59,14 @@ _OPTIONS = (
     ("solve-strategy", "strategy", _STRATEGIES, "highest"),
     ("channel-priority", "channel-priority", _PRIORITIES, "strict"),
 )
-"""An option's key in manifest and lock, its values there and there, and the one that is not written."""
+"""An option's key in the manifest and in the lock, the lock's values by the manifest's, and the default."""
 
 
 def stale_reasons(manifest: Manifest, lock: Lock, pixi: str = "") -> Iterator[UserError]:
-    """Return why Pixi would refuse the lock, each reason once, with the manifest's line where there is one.
+    """Yield the reasons why Pixi would refuse the lock, each once and, if possible, with a line of the manifest.
 
-    ``pixi`` is the version that installs, empty for the newest. There are none for the environments that follow
-    one whose part of the manifest cannot be read.
+    ``pixi`` is the version that installs, empty for the newest. The comparison ends without an error at the first
+    environment whose part of the manifest is invalid.
     """
     seen: set[str] = set()
     is_newest = not pixi or version_order(pixi) >= version_order(_RICH_PLATFORMS)
@@ -94,7 +95,7 @@ class _Comparison:
                 yield from self._of_environment(environment)
             else:
                 table = self.manifest.pixi.table("environments")
-                yield self._reason(f"environment '{shortened(name)}' is not in it", table, name)
+                yield self._reason(f"environment '{shortened(name)}' is missing", table, name)
         unknown = [name for name in self.lock.environment_names if name not in self.manifest.environment_names]
         if unknown and self.is_newest:
             yield self._reason(
@@ -111,7 +112,7 @@ class _Comparison:
 
     @cached_property
     def _groups(self) -> dict[str, list[Environment]]:
-        """The environments that are solved together, by the name of the group."""
+        """The environments by solve group."""
         groups: dict[str, list[Environment]] = {}
         for environment in self._environments.values():
             groups.setdefault(environment.solve_group, []).append(environment)
@@ -150,9 +151,9 @@ class _Comparison:
 
     @cached_property
     def _channels(self) -> dict[str, list[str]]:
-        """The channels' URLs by environment, the preferred one first, where they are certain.
+        """The channel URLs of each environment, the preferred one first, without environments that are uncertain.
 
-        Pixi takes those of all environments that are solved together, whose order is its own.
+        Pixi merges the channels of all environments in a solve group, in its own order.
         """
         channels = {name: self._channels_of(environment) for name, environment in self._environments.items()}
         for group, members in self._groups.items():
@@ -217,7 +218,7 @@ class _Comparison:
 
     @cached_property
     def _heads(self) -> dict[str, str]:
-        """What the lock says of each environment before its packages."""
+        """The lock's text about each environment up to its packages."""
         start = self.lock.text.find("\nenvironments:\n")
         if start < 0 or self.lock.version < 4:
             return {}
@@ -260,21 +261,21 @@ class _Comparison:
         target = f"environment '{shortened(environment.name)}' on {platform.name}"
         if not packages:
             if any(requirement.applies and requirement.name[:2] != "__" for requirement in asked.conda):
-                yield self._reason(f"{target} is not in it", self.manifest.workspace, "platforms")
+                yield self._reason(f"{target} is missing", self.manifest.workspace, "platforms")
             return
         for problem in self.packages.problems(asked, packages):
             message, requirement = f"{target}: {problem.message}", problem.requirement
             if requirement is None:
                 yield self._reason(message)
             elif (place := (*requirement.table.keys, requirement.key, requirement.name)) not in self.told:
-                # The same requirement is most often unmet everywhere.
+                # An unmet requirement is usually unmet in every environment.
                 self.told.add(place)
                 yield self._reason(message, requirement.table, requirement.key)
 
     def _of_solve_group(
         self, environment: Environment, platform: Platform, packages: Sequence[RattlerPackage]
     ) -> Iterator[UserError]:
-        """Find a package that an environment of the group has from another place than those before."""
+        """Yield a reason for the first package that another environment of the group has from another location."""
         group = environment.solve_group
         self.packages.steps -= len(packages)
         for package in packages:
@@ -282,7 +283,7 @@ class _Comparison:
             name, location = package.name.lower(), package.location
             if self.locked_by_group.setdefault((group, platform.name, kind, name), location) != location:
                 yield self._reason(
-                    f"the environments of solve group '{shortened(group)}' have different packages "
+                    f"the environments of solve group '{shortened(group)}' have different builds of "
                     f"{shortened(name)} on {platform.name}"
                 )
                 return
@@ -312,9 +313,9 @@ class _Comparison:
 def _row_name(
     platform: Platform, rows: Sequence[LockRow], packages: Mapping[str, Sequence[RattlerPackage]]
 ) -> str | None:
-    """Name the row that is locked for a platform, the empty name when none is, None where that cannot be told.
+    """Return the name of the row that is locked for a platform, empty if there is none, None if that is uncertain.
 
-    By the rules of ``Lock.row``, on packages that have been read.
+    It follows the rules of ``Lock.row``, with the packages already read.
     """
     of_subdir = [row for row in rows if row.subdir == platform.subdir]
     named = [row for row in of_subdir if row.name == platform.name]
@@ -326,12 +327,12 @@ def _row_name(
 
 
 def _index(url: str) -> str:
-    """Write the URL of an index in one spelling; a slash at the end makes it another one, but for a host alone."""
+    """Return an index URL in normalised form; a trailing slash makes a difference unless the path is empty."""
     return f"{url.lower()}/" if url.count("/") == 2 else url.lower()
 
 
 def _channel_url(channel: str) -> str | None:
-    """Return the URL of a channel; None for one that is a path, or has more to it than host and path."""
+    """Return the URL of a channel, or None if it is a path or has more parts than host and path."""
     if _PLAIN_URL.fullmatch(channel):
         return channel.rstrip("/")
     return _CONDA_ALIAS + channel if _CHANNEL_NAME.fullmatch(channel) else None

@@ -1,4 +1,4 @@
-"""Whether what is locked for an environment on a platform is what the manifest requires, no more and no less.
+"""Compare the packages locked for an environment on a platform with those that the manifest requires.
 
 Sources, all of Pixi 0.77: crates/pixi_core/src/lock_file/satisfiability/platform.rs and pypi.rs.
 """
@@ -32,10 +32,11 @@ _PYTHONS = ("python", "pypy", "graalpy")
 
 
 class Package(NamedTuple):
-    """A locked package. ``kind`` is ``conda``, ``source``, which is conda's as well, or ``pypi``.
+    """A locked package. ``kind`` is ``conda``, ``source`` for a conda package built from source, or ``pypi``.
 
-    ``needs`` are the names of its dependencies, with those of its extras and under any condition. ``specs`` are
-    names and specifications of the dependencies that always hold. ``is_readable`` is false where it may need more.
+    ``needs`` are the names of its dependencies, including those of extras and conditional ones. ``specs`` are
+    names and specifications of its unconditional dependencies. ``is_readable`` is false if it may have further
+    ones.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Package(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What is wrong, and with which requirement of the manifest if with one."""
+    """What is wrong, and the manifest's requirement that is not met, if any."""
 
     message: str
     requirement: CondaRequirement | PypiRequirement | None = None
@@ -57,10 +58,10 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the manifest asks for: conda packages, constraints on them, packages of PyPI.
+    """What the manifest requires: conda packages, constraints on them, and PyPI packages.
 
-    ``has_more`` holds for conda packages, and ``has_overrides`` for versions of PyPI, that cannot be told from it.
-    ``is_alone`` holds for an environment that is not solved together with others.
+    ``has_more`` is true if it requires further conda packages that only build backends know, ``has_overrides`` if
+    it overrides versions of PyPI packages. ``is_alone`` is true if no other environment is in the solve group.
     """
 
     conda: Sequence[CondaRequirement] = ()
@@ -73,9 +74,9 @@ class Asked:
 
 @dataclass
 class PackageComparison:
-    """Compares packages with requirements, and keeps what it learns of a package for other environments.
+    """Compares packages with requirements, and caches what it learns of a package for other environments.
 
-    ``steps`` is how much it may still look at; when that is used up it finds nothing more.
+    ``steps`` is the remaining budget; once it is used up, no further problems are reported.
     """
 
     steps: int
@@ -86,7 +87,7 @@ class PackageComparison:
     purls: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
     def problems(self, asked: Asked, locked: Iterable[RattlerPackage]) -> Iterator[Problem]:
-        """Return what is wrong with the packages that are locked for an environment on a platform."""
+        """Yield the problems of the packages that are locked for an environment on a platform."""
         packages = [self._package(package) for package in locked]
         conda = {package.name: package for package in packages if package.kind != "pypi"}
         pypi = {package.name: package for package in packages if package.kind == "pypi"}
@@ -94,7 +95,7 @@ class PackageComparison:
         if self.steps < 0:
             return
         if len(conda) + len(pypi) < len(packages):
-            yield Problem("it has a package twice")
+            yield Problem("a package is locked twice")
             return
         yield from self._conda_problems(asked, conda)
         yield from self._pypi_problems(asked, pypi, conda)
@@ -124,14 +125,14 @@ class PackageComparison:
         left = dict(pypi)
         self._take(left, [requirement.name for requirement in asked.pypi])
         if left and self.steps >= 0:
-            yield Problem(f"it has PyPI packages that nothing requires: {listed(left)}")
+            yield Problem(f"nothing requires these locked PyPI packages: {listed(left)}")
         binary = [package for package in conda.values() if package.kind == "conda"]
         if asked.pypi and not pypi and self.steps > len(binary) and not any(map(self._has_purls, binary)):
             yield Problem(
-                "it does not have PyPI's names of its conda packages, as the manifest required none of PyPI"
+                "it was written without PyPI dependencies, so it lacks the PyPI names of its conda packages"
             )
         if pypi and asked.pypi and not any(name.startswith(_PYTHONS) for name in conda):
-            yield Problem("it has PyPI packages and no Python")
+            yield Problem("PyPI packages are locked, but no Python")
 
     def _package(self, package: RattlerPackage) -> Package:
         key = (type(package), package.location)
@@ -155,7 +156,7 @@ class PackageComparison:
         name = package.name.lower()
         record = package.package_record  # type: ignore[attr-defined]
         if isinstance(package, CondaLockedSourcePackage) or record is None:
-            # What the lock has of it, its backend may say otherwise.
+            # The build backend may contradict the lock.
             return Package(name, "", location, "source", None, (), (), is_readable=False)
         depends = [(spec, *self._dependency(spec)) for spec in record.depends]
         extras = [self._dependency(spec)[0] for group in record.extra_depends.values() for spec in group]
@@ -176,9 +177,9 @@ class PackageComparison:
         name = shortened(requirement.name)
         package = conda.get(requirement.name)
         if package is None:
-            return f"it has no conda package {name}, which the manifest requires"
+            return f"the conda package {name}, which the manifest requires, is not locked"
         if requirement.from_source and package.kind == "conda":
-            return f"it has a conda package {name} that is not built from the source that the manifest names"
+            return f"the manifest builds the conda package {name} from source, but a binary package is locked"
         return self._of_constraint(requirement, conda)
 
     def _of_constraint(self, requirement: CondaRequirement, conda: Mapping[str, Package]) -> str:
@@ -186,12 +187,12 @@ class PackageComparison:
         if package is None or not requirement.match or self._is_met(requirement.match, package):
             return ""
         return (
-            f"it has {shortened(package.name)} {package.version}; "
+            f"{shortened(package.name)} {package.version} is locked; "
             f"the manifest requires {shortened(requirement.written)}"
         )
 
     def _is_met(self, spec: str, package: Package) -> bool:
-        """Tell whether a package may meet a specification; one that cannot be read is taken to be met."""
+        """Return whether a package may meet a specification; an unreadable specification counts as met."""
         key = (spec, package.location)
         if key in self.met or package.record is None:
             return True
@@ -205,7 +206,7 @@ class PackageComparison:
         return False
 
     def _unmet(self, conda: Mapping[str, Package]) -> Iterator[Problem]:
-        """Find a package whose own dependencies are not met, as after a merge by hand."""
+        """Yield a problem for the first package whose own dependencies are not met, as after a manual merge."""
         met = self.met
         for package in conda.values():
             self.steps -= len(package.specs)
@@ -217,7 +218,7 @@ class PackageComparison:
                     continue
                 if other is None or not self._is_met(spec, other):
                     has = f"{shortened(name)} {other.version}" if other else "no such package"
-                    yield Problem(f"its {shortened(package.name)} needs {shortened(spec)}, and it has {has}")
+                    yield Problem(f"{shortened(package.name)} needs {shortened(spec)}, but {has} is locked")
                     return
 
     def _unneeded_conda(
@@ -230,25 +231,25 @@ class PackageComparison:
         needed = {name for package in left.values() for name in package.needs if name != package.name}
         unneeded = left.keys() - needed if asked.is_alone else set()
         if unneeded:
-            # Also what meets a requirement of PyPI has to come from there, unless conda asks for it.
+            # Even a package that meets a PyPI requirement must come from PyPI, unless conda requires it.
             left = {name: package for name, package in left.items() if name in unneeded}
         elif left and asked.pypi:
-            # A conda package that has the name on PyPI meets a requirement of it.
+            # A conda package with the same name on PyPI meets a PyPI requirement.
             names = {requirement.name for requirement in asked.pypi}
             names.update(*(package.needs for package in pypi.values()))
             self._take(left, [name for name, package in left.items() if self._may_be(package, names)])
         if left and self.steps >= 0:
-            yield Problem(f"it has conda packages that no requirement of conda asks for: {listed(left)}")
+            yield Problem(f"no conda dependency requires these locked conda packages: {listed(left)}")
 
     def _take(self, left: dict[str, Package], todo: list[str]) -> None:
-        """Take the named packages and all that they need out of what is left."""
+        """Remove the named packages and all their dependencies from ``left``."""
         while todo:
             if package := left.pop(todo.pop(), None):
                 todo += package.needs
                 self.steps -= len(package.needs)
 
     def _of_conda_for_pypi(self, requirement: PypiRequirement, conda: Mapping[str, Package]) -> str:
-        """Say what is wrong with the version of conda packages that meet a requirement of PyPI."""
+        """Return what is wrong with the version of a conda package that meets a PyPI requirement, or empty."""
         name = requirement.name
         package = conda.get(name)
         if requirement.source != "index" or package is None or not self._is_certainly(name, package):
@@ -256,13 +257,16 @@ class PackageComparison:
         same = [other for other in conda.values() if self._may_be(other, {name})]
         if any(not self._is_certainly(name, one) or _may_be_version(requirement.location, one) for one in same):
             return ""
-        return f"it has {shortened(name)} {package.version} of conda; the manifest requires {requirement.location}"
+        return (
+            f"the conda package {shortened(name)} {package.version} is locked; "
+            f"the manifest requires {requirement.location}"
+        )
 
     def _has_purls(self, package: Package) -> bool:
         return self._purls(package) is not None
 
     def _is_certainly(self, name: str, package: Package) -> bool:
-        """Tell whether a conda package has the name on PyPI, and its own version there."""
+        """Return whether a conda package certainly has this name on PyPI, with the same version."""
         purls = self._purls(package) or ()
         return name in purls and "@" not in purls
 
@@ -270,16 +274,16 @@ class PackageComparison:
         return any(self._may_be(package, {name}) for package in conda.values())
 
     def _may_be(self, package: Package, names: AbstractSet[str]) -> bool:
-        """Tell whether a conda package may be one of those of PyPI that have these names."""
+        """Return whether a conda package may be a PyPI package with one of these names."""
         if package.kind == "source":
             return True
         purls = self._purls(package)
         return self.steps < 0 or (normal_name(package.name) in names if purls is None else bool(names & purls))
 
     def _purls(self, package: Package) -> frozenset[str] | None:
-        """Return the normal names that a conda package has on PyPI; None when the lock does not say.
+        """Return a conda package's normalised names on PyPI, or None if the lock does not have them.
 
-        ``@`` is among them where it has another version there.
+        ``@`` is among them if its version on PyPI is different.
         """
         self.steps -= 1
         if package.record is None or self.steps < 0:
@@ -304,7 +308,7 @@ def _parsed(spec: str) -> MatchSpec | None:
 
 
 def _dependency(spec: str) -> tuple[str, bool]:
-    """Return the name of a dependency, empty where it is unknown, and whether it is sure to hold as it reads."""
+    """Return the name of a dependency, empty if unknown, and whether it certainly applies as written."""
     match = _DEPENDENCY_NAME.match(spec)
     name = match[1].lower() if match else ""
     return name, len(spec) <= _LONGEST_DEPENDENCY and name[:2] not in {"", "__"} and not _CONDITION.search(spec)
@@ -313,7 +317,7 @@ def _dependency(spec: str) -> tuple[str, bool]:
 def _of_pypi(requirement: PypiRequirement, package: Package | None) -> str:
     name = shortened(requirement.name)
     if package is None:
-        return f"it has no PyPI package {name}, which the manifest requires"
+        return f"the PyPI package {name}, which the manifest requires, is not locked"
     locked, wanted = package.version, requirement.location
     if requirement.source == "index":
         differs = not _may_be_version(wanted, package)
@@ -330,7 +334,7 @@ def _of_pypi(requirement: PypiRequirement, package: Package | None) -> str:
     else:
         locked = f"from {package.location}"
         differs = package.location.startswith("git+") or _repository(package.location) != _repository(wanted)
-    return f"it has {name} {shortened(locked)}; the manifest requires {shortened(wanted)}" if differs else ""
+    return f"{name} {shortened(locked)} is locked; the manifest requires {shortened(wanted)}" if differs else ""
 
 
 def _may_be_version(specifier: str, package: Package) -> bool:
@@ -343,7 +347,7 @@ def _may_be_version(specifier: str, package: Package) -> bool:
         wanted, version = SpecifierSet(specifier), Version(package.version)
     except (InvalidSpecifier, InvalidVersion):
         return True
-    # How a local version such as ``1.0+cpu`` compares is read differently.
+    # Tools differ in how they compare a local version such as ``1.0+cpu``.
     return any(wanted.contains(one, prereleases=True) for one in (version, Version(version.public)))
 
 
@@ -356,7 +360,7 @@ def _may_be_path(location: str, wanted: str) -> bool:
 
 
 def _is_prefix(one: str, other: str) -> bool:
-    """Tell whether two references may be the same commit, of which one is written in short."""
+    """Return whether two references may be the same commit, one of them abbreviated."""
     return one.startswith(other) or other.startswith(one)
 
 
@@ -365,7 +369,7 @@ def _query(url: str) -> dict[str, str]:
 
 
 def _repository(url: str) -> tuple[str, str]:
-    """Return host and path of a URL, or of a Git repository, in one spelling."""
+    """Return the host and path of a URL or Git repository in normalised form."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A TOML document read by type: a value of another type is an error with file, line and key, never a traceback."""
+"""Typed access to a TOML document: a value of the wrong type is an error with file, line and key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOST_PARTS = 20
-"""The most parts that a dotted key may have; Pixi's longest has ten."""
+"""The limit of parts in a dotted key; Pixi's longest key has ten."""
 
 _LONGEST_TEXT = 600
 
@@ -57,7 +57,7 @@ class TomlTable:
         return value
 
     def version(self, key: str) -> str:
-        """Return the version under ``key`` as text, also where it was written as a number."""
+        """Return the version under ``key`` as text, even if it is written as a number."""
         value = self.values.get(key, "")
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise self.wrong_type(key, "a version, written as a string")
@@ -88,12 +88,12 @@ class TomlTable:
         """Return the error for a value under ``key`` that is not ``expected``."""
         value = self.values[key]
         kind = f"{type_name(value)} with other types in it" if isinstance(value, list) else type_name(value)
-        return self.error(f"'{shortened(self.dotted(key))}' must be {expected}, it is {kind}", key)
+        return self.error(f"'{shortened(self.dotted(key))}' must be {expected}, not {kind}", key)
 
     def error(self, message: str, *keys: str, hint: str = "") -> UserError:
-        """Return an error at the line that sets ``keys`` below this table, as far as that can be found.
+        """Return an error at the line that sets ``keys`` below this table, if that line can be determined.
 
-        Names of the document may stand in its texts, of which no more is kept than can be read.
+        Message and hint are shortened, as they may quote the document.
         """
         line = _line_of(self.text, (*self.keys, *keys))
         return UserError(
@@ -101,21 +101,21 @@ class TomlTable:
         )
 
     def dotted(self, *keys: str) -> str:
-        """Return the whole name of a key below this table, as TOML writes it."""
+        """Return the full dotted name of a key below this table."""
         return ".".join((*self.keys, *keys))
 
 
 def parse_toml(text: str, file: str) -> TomlTable:
-    """Parse a document. Raises ``UserError`` for what is no TOML, and for what would cost its parser too much.
+    """Return the parsed document. Raises ``UserError`` for invalid TOML, and for very long keys or integers.
 
     The parser's time and memory grow with the square of the parts of a key, and Python refuses to print integers
-    of very many digits; TOML asks for 64 bits (https://toml.io/en/v1.0.0#integer).
+    with very many digits; TOML requires 64 bits (https://toml.io/en/v1.0.0#integer).
     """
     import tomli
 
     if excessive := _EXCESSIVE.search(text):
         raise UserError(
-            f"a key of more than {MOST_PARTS} parts, or an integer of more than 64 bits, is not accepted",
+            f"a key of more than {MOST_PARTS} parts, or an integer of more than 64 bits, is not supported",
             file=file,
             line=text.count("\n", 0, excessive.start()) + 1,
         )
@@ -130,7 +130,7 @@ def parse_toml(text: str, file: str) -> TomlTable:
 
 
 def type_name(value: object) -> str:
-    """Name the TOML type of ``value`` for a message."""
+    """Return the TOML type of ``value``, with its article, for a message."""
     names = {
         str: "a string",
         bool: "a boolean",
@@ -143,9 +143,10 @@ def type_name(value: object) -> str:
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
-    """Find the line that sets ``keys``, else the one of the nearest table around them.
+    """Return the line that sets ``keys``, else that of the nearest enclosing table.
 
-    The parser keeps no positions. Keys inside a value of several lines may be missed, which costs precision only.
+    The parser keeps no positions. Keys inside a multi-line value may be missed, which only makes the line less
+    exact.
     """
     header: tuple[str, ...] = ()
     nearest: int | None = None

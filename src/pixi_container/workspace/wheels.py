@@ -1,4 +1,4 @@
-"""What the name of a wheel says of it."""
+"""Information in a wheel's file name."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     from packaging.tags import Tag
 
-# Each part of the tag is a list with dots, and all combinations are tags.
+# Each part of a tag is a dotted list, and every combination is a tag.
 _MOST_DOTS = 25
 _LONGEST_NAME = 255
 
 
 def is_wheel(location: str) -> bool:
-    """Tell whether a path or a URL is that of a wheel."""
+    """Return whether a path or URL names a wheel."""
     return _file_name(location).endswith(".whl")
 
 
 def wheel_tags(location: str) -> frozenset[Tag]:
-    """Return the tags of the wheel at a path or a URL; none where its name is not a valid one.
+    """Return the tags of the wheel at a path or URL, none if its name is not valid.
 
     Source: https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention
     """

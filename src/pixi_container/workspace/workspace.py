@@ -1,4 +1,4 @@
-"""The workspace as an image needs it: manifest, lock and the files beside them, for one environment."""
+"""What an image needs to know of a workspace: manifest, lock and other files, for one environment."""
 
 from __future__ import annotations
 
@@ -52,25 +52,25 @@ _UV_WORKSPACE = re.compile(r"^\s*\[tool\.uv\.workspace\]|^\s*(?:uv\.)?workspace(
 _SCM_PLUGINS = re.compile(r"setuptools[-_]scm|hatch-vcs|poetry-dynamic-versioning|source *= *[\"']scm[\"']")
 
 MOST_PROBLEMS = 20
-"""How many problems of one kind are told."""
+"""The maximum number of problems of one kind to report."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
     """One environment of a workspace; every path is relative to the context, with forward slashes.
 
-    ``declared`` is the platform as the manifest has it, ``platform`` as the lock has it. ``all_platforms`` are the
-    manifest's names of the environment's platforms, ``docker_platforms`` those of them that are locked, as Docker
-    calls them. ``cuda`` is what ``CONDA_OVERRIDE_CUDA`` has to say, empty without CUDA, and ``cuda_source`` why;
-    ``glibc`` is the lowest version of it that the environment runs with, ``glibc_source`` why.
-    ``install_files`` is what Pixi reads to install: manifest, lock and what the manifest insists on.
-    ``source_places`` are those of every environment's packages, at which ``pixi install --locked`` looks.
-    ``context_entries`` are the names in the context, without those that never become part of an image.
-    ``scm_versioned`` tells whether a package of its own takes its version from Git.
-    ``config`` is the workspace's own configuration of Pixi.
-    ``stale`` says why Pixi would refuse the lock, as far as manifest and lock alone tell.
-    ``missing_files`` are named by the manifest and not there, without which Pixi refuses it.
-    ``missing_scripts`` are activation scripts that the context does not have, which Pixi passes over.
+    ``declared`` is the platform in the manifest, ``platform`` the one in the lock. ``all_platforms`` are the
+    manifest's names of the environment's platforms; ``docker_platforms`` are Docker's names of the locked ones.
+    ``cuda`` is the value of ``CONDA_OVERRIDE_CUDA``, empty without CUDA, and ``glibc`` the lowest version that the
+    environment runs with; ``cuda_source`` and ``glibc_source`` say why.
+    ``install_files`` are the files that Pixi reads to install: manifest, lock and files that the manifest
+    requires. ``source_places`` are those of all environments, as ``pixi install --locked`` checks them all.
+    ``context_entries`` are the names in the context, without those that are never copied into an image.
+    ``scm_versioned`` is true if one of the workspace's own packages takes its version from Git.
+    ``config`` is the workspace's own Pixi configuration.
+    ``stale`` are the reasons why Pixi would refuse the lock, determined from manifest and lock alone.
+    ``missing_files`` are named by the manifest but do not exist; Pixi refuses a manifest without them.
+    ``missing_scripts`` are activation scripts that do not exist; Pixi ignores them.
     """
 
     context: Path
@@ -105,18 +105,18 @@ class Workspace:
 
     @property
     def local_channels(self) -> tuple[str, ...]:
-        """What the first install takes from the context beside its files: conda packages, folders of wheels."""
+        """What the first install needs besides ``install_files``: local conda packages and folders of wheels."""
         files = (package.path for package in self.own_source if package.kind == "conda-file")
         return tuple(dict.fromkeys(path for path in (*files, *self.find_links) if is_inside(path)))
 
     @property
     def config_files(self) -> tuple[str, ...]:
-        """The configuration where it is used: no part of the image, and of what it is made by."""
+        """The Pixi configuration, if used: the build reads it, but it is not part of the image."""
         return (self.config.path,) if self.config.path else ()
 
     @cached_property
     def has_uv_workspace(self) -> bool:
-        """Whether packages may be members of a workspace of uv's, of which the root's metadata tells.
+        """Whether packages may be members of a uv workspace, which the root's pyproject.toml declares.
 
         Source: https://docs.astral.sh/uv/concepts/projects/workspaces/
         """
@@ -126,7 +126,7 @@ class Workspace:
         return bool(_UV_WORKSPACE.search(read_text(self.context, path, what=f"'{path}'")))
 
     def as_json(self) -> dict[str, Any]:
-        """Return all that is known as JSON values, each derived one with its reason."""
+        """Return the workspace as JSON values, each derived one with its reason."""
         return {
             "manifest": self.manifest.file,
             "environment": self.environment,
@@ -164,9 +164,9 @@ class Workspace:
 
 
 def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
-    """Read what the inputs name, for ``linux/amd64`` or the like; empty is the first that is locked.
+    """Return the workspace that the inputs name, for a platform such as ``linux/amd64``, or else the first locked.
 
-    Raises ``UserError`` for whatever keeps it from becoming an image.
+    Raises ``UserError`` for anything that prevents an image from being built.
     """
     context = Path(inputs.context)
     manifest = read_manifest(context, inputs.manifest_path)
@@ -229,7 +229,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
             for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
             if path not in missing_files
         ),
-        # A Dockerfile of the user's own copies what it needs.
+        # A user-supplied Dockerfile copies what it needs.
         config=PixiConfig() if inputs.dockerfile else pixi_config(context),
         stale=_stale(manifest, lock, inputs),
         activation_scripts=tuple(
@@ -243,7 +243,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
 
 
 def _stale(manifest: Manifest, lock: Lock, inputs: Inputs) -> tuple[UserError, ...]:
-    """Return the first reasons; a Dockerfile of the user's own may install whatever the manifest says."""
+    """Return the first reasons; none with a user-supplied Dockerfile, which may install in its own way."""
     if inputs.dockerfile:
         return ()
     return tuple(islice(stale_reasons(manifest, lock, inputs.pixi_version), MOST_PROBLEMS))
@@ -257,7 +257,7 @@ def _entries(context: Path) -> tuple[str, ...]:
 
 
 def _takes_version_from_git(context: Path, own: Iterable[OwnSource]) -> bool:
-    """Tell whether a package says so where its build is described; each file is read once."""
+    """Return whether a package's build files name a plugin that takes the version from Git."""
     folders = {package.path for package in own if package.is_inside}
     named = (f"{folder}/{name}" for folder in sorted(folders) for name in _BUILD_DESCRIPTIONS)
     files = {(context / path).resolve(): path for path in named if is_file(context, path)}
@@ -268,7 +268,7 @@ def _takes_version_from_git(context: Path, own: Iterable[OwnSource]) -> bool:
 
 
 def _environment(manifest: Manifest, name: str, context: Path) -> Environment:
-    """Check every environment, as Pixi refuses the manifest for any of them, and give the one of that name."""
+    """Return the environment of that name after checking all, as Pixi refuses a manifest with any invalid one."""
     names = manifest.environment_names
     if name not in names:
         raise UserError(
@@ -282,9 +282,9 @@ def _environment(manifest: Manifest, name: str, context: Path) -> Environment:
 def _rows(
     lock: Lock, environment: Environment, platforms: Sequence[Platform], cuda: str
 ) -> dict[str, tuple[Platform, LockRow]]:
-    """Find, for each of Docker's platforms, the one of the manifest's that Pixi prefers there and its row.
+    """Return, by Docker platform, the manifest's platform that Pixi prefers there, and its row in the lock.
 
-    A driver older than a platform declares rules that platform out, as it does for Pixi.
+    Like Pixi, this excludes platforms that need a newer CUDA driver than ``cuda``.
     """
     rows: dict[str, tuple[Platform, LockRow]] = {}
     locked = lock.rows(environment.name)
@@ -301,7 +301,7 @@ def _rows(
 def _not_locked(
     lock: Lock, environment: Environment, platforms: Sequence[Platform], rows: Iterable[str], docker: str
 ) -> UserError:
-    """Say why there is nothing for one of Docker's platforms, or for none of them when ``docker`` is empty."""
+    """Return the error for a Docker platform that is not locked; ``docker`` is empty if none is."""
     where = docker or "any of Docker's platforms"
     message = f"environment '{shortened(environment.name)}' is not locked for {where}"
     if lock.is_empty(environment.name):
@@ -323,7 +323,7 @@ def _not_locked(
         )
         todo += " and of its features,"
     return UserError(
-        f"{message}; it is for {', '.join(sorted(rows))}" if rows else message,
+        f"{message}; it is locked for {', '.join(sorted(rows))}" if rows else message,
         file=lock.file,
         hint=f"{todo} run `pixi lock` and commit {LOCK_NAME}.",
     )

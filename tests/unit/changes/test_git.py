@@ -300,7 +300,7 @@ def test_no_repository_and_no_git_are_told_from_a_commit_that_is_gone(tmp_path: 
         compare_remote(asked, f"file://{tmp_path}/absent", "", {**env, "PATH": str(tmp_path)})
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(GitUnavailableError, match="no temporary folder"):
+    with pytest.raises(GitUnavailableError, match="cannot create a temporary folder"):
         compare_remote(asked, f"file://{tmp_path}/absent", "", {**env, "RUNNER_TEMP": str(blocked)})
 
 

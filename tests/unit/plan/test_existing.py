@@ -162,7 +162,7 @@ def test_an_environment_that_is_not_what_its_tag_says_is_told_and_not_used(
     existing = search.environment(STUDY)
     assert existing == ExistingImages(previous_environment=server.name().pinned(older["digest"]))
     claimed = server.name().tagged(wanted.environment_tag)
-    assert search.said == [f"{claimed} is not the environment that its name says; it is not used"]
+    assert search.said == [f"{claimed} is ignored: its fingerprint does not match its tag"]
 
 
 def test_without_an_environment_the_last_one_of_its_name_lends_its_layers(
@@ -216,7 +216,7 @@ def test_an_image_is_explained(
     with server.client() as registry:
         parts = compare(registry, named, wanted)
         assert list(parts) == ["included files"]
-        assert parts["included files"] != "a part of another version"
+        assert parts["included files"] != "a part that another version of pixi-container defines"
         server.put_image(STUDY, "same", labels=labels_of(wanted))
         assert compare(registry, server.name().tagged("same"), wanted) == {}
 
@@ -226,7 +226,9 @@ def test_a_part_that_only_another_version_knows_is_named(server: RegistryServer,
     labels[PARTS] = str(labels[PARTS]).replace("{", '{"phase of the moon": "0123456789abcdef", ', 1)
     server.put_image(STUDY, "latest", labels=labels)
     with server.client() as registry:
-        assert compare(registry, server.name(), wanted) == {"phase of the moon": "a part of another version"}
+        assert compare(registry, server.name(), wanted) == {
+            "phase of the moon": "a part that another version of pixi-container defines"
+        }
 
 
 def test_what_cannot_be_explained(server: RegistryServer, wanted: ImageDefinition) -> None:

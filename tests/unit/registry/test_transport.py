@@ -204,7 +204,10 @@ def test_an_answer_has_a_largest_size(server: RegistryServer, size: int, is_read
 @pytest.mark.parametrize("content", [b"[]", b"<html>", b'{"tags": NaN}', b"\xff"])
 def test_something_else_than_an_object_is_no_answer(server: RegistryServer, content: bytes) -> None:
     server.interfere = lambda _: Reply(200, content)
-    with server.client() as registry, pytest.raises(RegistryUnavailableError, match="did not return a JSON object"):
+    with (
+        server.client() as registry,
+        pytest.raises(RegistryUnavailableError, match="did not return a JSON object"),
+    ):
         registry.get_tags(server.name())
 
 

@@ -429,7 +429,7 @@ def test_an_environment_that_the_manifest_no_longer_has_is_told(tmp_path: Path) 
 
 
 def test_an_old_lock_knows_the_default_environment_only(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"it has default \(lock version 3 knows no environments\)"):
+    with pytest.raises(UserError, match=r"it has default \(lock version 3 has no environments\)"):
         workspace_of(tmp_path, LOCKS["3"], MANIFEST + "[environments]\ngpu = []\n", environment="gpu")
 
 
@@ -511,13 +511,13 @@ def on(*virtual_packages: str) -> Platform:
             "an upper bound says no version",
             on(),
             [package("a", "__cuda <13")],
-            Derived("12", "assumed, as `__cuda <13` of a in pixi.lock says no version"),
+            Derived("12", "assumed, as `__cuda <13` of a in pixi.lock names no version"),
         ),
         (
             "a bare __cuda leaves it to cuda-version",
             on(),
             [package("a", "__cuda"), package("cuda-version", version="12.9")],
-            Derived("12.9", "cuda-version in pixi.lock, as `__cuda` of a says no version"),
+            Derived("12.9", "cuda-version in pixi.lock, as `__cuda` of a names no version"),
         ),
         (
             "what is declared holds when it is enough",

@@ -227,9 +227,9 @@ def test_platforms_of_an_environment(
 @pytest.mark.parametrize(
     ("text", "message", "line"),
     [
-        ('[workspace]\nplatforms = "linux-64"', "'workspace.platforms' must be a list, it is a string", 2),
-        ("[workspace]\nplatforms = [1]", "a platform must be a string or a table, it is an integer", 2),
-        ('[workspace]\nplatforms = ["linux-arm64"]', "'linux-arm64' is no platform that conda knows", 2),
+        ('[workspace]\nplatforms = "linux-64"', "'workspace.platforms' must be a list, not a string", 2),
+        ("[workspace]\nplatforms = [1]", "a platform must be a string or a table, not an integer", 2),
+        ('[workspace]\nplatforms = ["linux-arm64"]', "'linux-arm64' is not a platform that conda knows", 2),
         ('[workspace]\nplatforms = ["linux-64", "linux-64"]', "platform 'linux-64' is listed twice", 2),
         (
             '[workspace]\nplatforms = [{ name = "gpu", cuda = "12" }]',
@@ -240,7 +240,7 @@ def test_platforms_of_an_environment(
         ('[workspace]\nplatforms = [{ platform = "linux-64", colour = "red" }]', "has colour = 'red'", 2),
         (
             '[workspace]\nplatforms = [{ name = "linux-64", platform = "linux-64", cuda = "12" }]',
-            "'linux-64' requires __cuda=12; such a platform needs a name of its own",
+            "'linux-64' requires __cuda=12, so it needs a name other than conda's",
             2,
         ),
         (
@@ -250,12 +250,12 @@ def test_platforms_of_an_environment(
         ),
         (
             RICH + '[feature.a]\nplatforms = ["win-64"]\n',
-            "feature 'a' is for the platform 'win-64', which the workspace does not have",
+            "feature 'a' supports the platform 'win-64', which the workspace does not have",
             10,
         ),
         (
             TWO + '[feature.a]\nplatforms = ["gpu"]\n',
-            "feature 'a' is for the platform 'gpu', which the workspace does not have",
+            "feature 'a' supports the platform 'gpu', which the workspace does not have",
             4,
         ),
         (
@@ -271,12 +271,12 @@ def test_platforms_of_an_environment(
             "environment 'default' has the feature 'gpu', which the manifest does not declare",
             3,
         ),
-        ('[feature.a]\n[environments]\ndefault = ["a", "a"]', "has the feature 'a' twice", 3),
+        ('[feature.a]\n[environments]\ndefault = ["a", "a"]', "lists the feature 'a' twice", 3),
         ("[environments]\ndefault = [1]", "'environments.default' must be a list of strings", 2),
-        ("[environments.default]\nno-default-feature = 1", "must be true or false, it is an integer", 2),
-        ("feature = 1", "'feature' must be a table, it is an integer", 1),
+        ("[environments.default]\nno-default-feature = 1", "must be true or false, not an integer", 2),
+        ("feature = 1", "'feature' must be a table, not an integer", 1),
         ("[feature.default]\n", "the feature 'default' cannot be declared", 1),
-        ("workspace = 2026-01-01", "'workspace' must be a table, it is a date or time", 1),
+        ("workspace = 2026-01-01", "'workspace' must be a table, not a date or time", 1),
     ],
 )
 def test_what_pixi_refuses_is_one_error_with_its_line(text: str, message: str, line: int) -> None:
@@ -416,7 +416,7 @@ def test_both_names_of_the_apple_family_are_known(key: str) -> None:
 
 def test_a_variable_must_be_a_string_as_for_pixi() -> None:
     manifest = parsed("[activation.env]\nTHREADS = 4\n")
-    with pytest.raises(UserError, match=r"'activation.env.THREADS' must be a string, it is an integer") as caught:
+    with pytest.raises(UserError, match=r"'activation.env.THREADS' must be a string, not an integer") as caught:
         manifest.activation_env("default", LINUX)
     assert caught.value.line == 2
 

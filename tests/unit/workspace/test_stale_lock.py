@@ -113,39 +113,59 @@ def test_a_lock_that_is_up_to_date_is_not_stale(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "reason"),
     [
-        ('"3.11.*"', '"3.12.*"', 6, "on linux-64: it has python 3.11.9; the manifest requires 3.12.*"),
-        ('"3.11.*"', '"3.11"', 6, "python 3.11.9; the manifest requires 3.11"),
-        ('">=1.11"', '{ version = "*", build = "h9_*" }', 7, "ninja 1.12.1; the manifest requires * h9_*"),
-        ("ninja =", "cmake =", 7, "it has no conda package cmake, which the manifest requires"),
-        ('">=1.11"', '{ path = "ninja" }', 7, "that is not built from the source that the manifest names"),
+        ('"3.11.*"', '"3.12.*"', 6, "on linux-64: python 3.11.9 is locked; the manifest requires 3.12.*"),
+        ('"3.11.*"', '"3.11"', 6, "python 3.11.9 is locked; the manifest requires 3.11"),
+        (
+            '">=1.11"',
+            '{ version = "*", build = "h9_*" }',
+            7,
+            "ninja 1.12.1 is locked; the manifest requires * h9_*",
+        ),
+        ("ninja =", "cmake =", 7, "the conda package cmake, which the manifest requires, is not locked"),
+        ('">=1.11"', '{ path = "ninja" }', 7, "from source, but a binary package is locked"),
         (
             "[pypi-d",
             '[host-dependencies]\nninja = "2.*"\n[pypi-d',
             10,
-            "ninja 1.12.1; the manifest requires 2.*",
+            "ninja 1.12.1 is locked; the manifest requires 2.*",
         ),
         (
             "[pypi-d",
             '[target.linux.dependencies]\nninja = "2.*"\n[pypi-d',
             10,
-            "ninja 1.12.1; the manifest requires 2.*",
+            "ninja 1.12.1 is locked; the manifest requires 2.*",
         ),
-        ("[pypi-d", '[constraints]\nlibzlib = "<1.3"\n[pypi-d', 10, "libzlib 1.3.1; the manifest requires <1.3"),
-        ('ninja = ">=1.11"\n', "", None, "it has conda packages that no requirement of conda asks for: ninja"),
-        ('">=4,<5"', '">=5"', 10, "it has tqdm 4.66.1; the manifest requires >=5"),
-        ('tqdm = ">=4,<5"', 'Foo_Bar = "*"', 10, "it has no PyPI package foo-bar, which the manifest requires"),
-        ('tqdm = ">=4,<5"\n', "", None, "it has PyPI packages that nothing requires: colorama, tqdm"),
+        (
+            "[pypi-d",
+            '[constraints]\nlibzlib = "<1.3"\n[pypi-d',
+            10,
+            "libzlib 1.3.1 is locked; the manifest requires <1.3",
+        ),
+        ('ninja = ">=1.11"\n', "", None, "no conda dependency requires these locked conda packages: ninja"),
+        ('">=4,<5"', '">=5"', 10, "tqdm 4.66.1 is locked; the manifest requires >=5"),
+        (
+            'tqdm = ">=4,<5"',
+            'Foo_Bar = "*"',
+            10,
+            "the PyPI package foo-bar, which the manifest requires, is not locked",
+        ),
+        ('tqdm = ">=4,<5"\n', "", None, "nothing requires these locked PyPI packages: colorama, tqdm"),
         ('tqdm = ">=4,<5"', 'tqdm = { path = "tqdm" }', 10, "the manifest requires tqdm"),
         (
             'tqdm = ">=4,<5"',
             'tqdm = "*"\nninja = ">=2"',
             11,
-            "it has ninja 1.12.1 of conda; the manifest requires >=2",
+            "the conda package ninja 1.12.1 is locked; the manifest requires >=2",
         ),
         ("org/tool", "org/fork", 11, "the manifest requires https://github.com/org/fork"),
-        ('rev = "0123456"', 'rev = "abcdef0"', 11, "tool of rev 0123456; the manifest requires rev abcdef0"),
+        (
+            'rev = "0123456"',
+            'rev = "abcdef0"',
+            11,
+            "tool of rev 0123456 is locked; the manifest requires rev abcdef0",
+        ),
         ("page-1.0", "page-2.0", 12, "the manifest requires https://example.org/page-2.0-py3-none-any.whl"),
-        ("./mine", "./yours", 13, "it has mine from ./mine; the manifest requires ./yours"),
+        ("./mine", "./yours", 13, "mine from ./mine is locked; the manifest requires ./yours"),
         ('"conda-forge"', '"bioconda", "conda-forge"', 2, "with the channels https://conda.anaconda.org/conda-"),
         ('["conda-forge"]', '[{ channel = "other" }]', 2, "; the manifest has https://conda.anaconda.org/other"),
         (
@@ -178,14 +198,14 @@ def test_a_lock_that_is_up_to_date_is_not_stale(tmp_path: Path) -> None:
             4,
             "with the solve-strategy highest; the manifest has lowest-version-direct",
         ),
-        ('["linux-64"]', '["linux-64", "osx-64"]', 3, "environment 'default' on osx-64 is not in it"),
+        ('["linux-64"]', '["linux-64", "osx-64"]', 3, "environment 'default' on osx-64 is missing"),
         (
             '["linux-64"]',
             '["osx-64"]',
             3,
             "with the platforms linux-64; the manifest has osx-64",
         ),
-        ("[dependencies]", "[environments]\nmore = []\n[dependencies]", 6, "environment 'more' is not in it"),
+        ("[dependencies]", "[environments]\nmore = []\n[dependencies]", 6, "environment 'more' is missing"),
     ],
 )
 def test_a_change_of_the_manifest_makes_the_lock_stale(
@@ -249,20 +269,20 @@ def test_an_environment_without_content_of_its_own_adds_no_channels(tmp_path: Pa
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("libzlib >=1.3,<2.0a0", "libzlib >=2", "its python needs libzlib >=2, and it has libzlib 1.3.1"),
-        ("libzlib >=1.3,<2.0a0", "cmake", "its python needs cmake, and it has no such package"),
+        ("libzlib >=1.3,<2.0a0", "libzlib >=2", "python needs libzlib >=2, but libzlib 1.3.1 is locked"),
+        ("libzlib >=1.3,<2.0a0", "cmake", "python needs cmake, but no such package is locked"),
         (
             f"      - conda: {CHANNEL}/linux-64/python-3.11.9-h3_0.conda\n",
             "",
-            "it has no conda package python, which the manifest requires",
+            "the conda package python, which the manifest requires, is not locked",
         ),
-        (f"      linux-64:\n      - conda: {CHANNEL}/linux-64/libzlib-1.3.1-h1_0.conda\n", "", "is not in it"),
+        (f"      linux-64:\n      - conda: {CHANNEL}/linux-64/libzlib-1.3.1-h1_0.conda\n", "", "is missing"),
     ],
 )
 def test_a_lock_that_was_merged_by_hand_is_stale(tmp_path: Path, old: str, new: str, reason: str) -> None:
     assert old in LOCK
     lock = LOCK.replace(old, new)
-    if "is not in it" in reason:
+    if "is missing" in reason:
         head = ENVIRONMENT.partition("    packages:")[0]
         lock = f"version: 6\nenvironments:\n  default:\n{head}    packages: {{}}\n"
         lock += "packages: []\n"
@@ -292,7 +312,7 @@ def test_environments_that_are_solved_together_have_the_same_packages(tmp_path: 
         "packages:\n- conda", f"packages:\n- conda: {CHANNEL}/linux-64/ninja-1.13.0-h8_0.conda\n- conda"
     )
     assert [reason.message for reason in reasons(tmp_path, manifest, lock)] == [
-        "the lock is not up to date: the environments of solve group 'g' have different packages ninja on linux-64"
+        "the lock is not up to date: the environments of solve group 'g' have different builds of ninja on linux-64"
     ]
 
 
@@ -302,7 +322,7 @@ def test_the_first_requirement_of_pypi_needs_a_lock_with_the_names_of_pypi(tmp_p
     lock = re.sub(r" *- pypi: .*\n(?:  .*\n)*", "", lock)
     assert reasons(tmp_path, conda, lock) == []
     with_pypi = conda + '[pypi-dependencies]\nninja = "*"\n'
-    assert "it does not have PyPI's names of its conda packages" in reasons(tmp_path, with_pypi, lock)[0].message
+    assert "it lacks the PyPI names of its conda packages" in reasons(tmp_path, with_pypi, lock)[0].message
 
 
 def test_pypi_packages_without_python_are_stale(tmp_path: Path) -> None:
@@ -310,14 +330,14 @@ def test_pypi_packages_without_python_are_stale(tmp_path: Path) -> None:
     libzlib = f"      - conda: {CHANNEL}/linux-64/libzlib-1.3.1-h1_0.conda\n"
     manifest = MANIFEST.replace('python = "3.11.*"\n', "")
     lock = LOCK.replace(python, "").replace(libzlib, "")
-    assert "on linux-64: it has PyPI packages and no Python" in reasons(tmp_path, manifest, lock)[0].message
+    assert "on linux-64: PyPI packages are locked, but no Python" in reasons(tmp_path, manifest, lock)[0].message
 
 
 def test_a_package_that_is_locked_twice_is_stale(tmp_path: Path) -> None:
     old = f"      - conda: {CHANNEL}/linux-64/ninja-1.12.1-h2_0.conda\n"
     lock = LOCK.replace(old, old + old.replace("h2_0", "h9_0"))
     lock += f"- conda: {CHANNEL}/linux-64/ninja-1.12.1-h9_0.conda\n  purls: []\n"
-    assert "on linux-64: it has a package twice" in reasons(tmp_path, MANIFEST, lock)[0].message
+    assert "on linux-64: a package is locked twice" in reasons(tmp_path, MANIFEST, lock)[0].message
 
 
 def test_an_environment_with_nothing_locked_has_options_too(tmp_path: Path) -> None:
@@ -329,7 +349,9 @@ def test_an_environment_with_nothing_locked_has_options_too(tmp_path: Path) -> N
 
 def test_a_conda_package_that_only_pypi_requires_has_to_be_of_pypi(tmp_path: Path) -> None:
     manifest = MANIFEST.replace('ninja = ">=1.11"\n', "") + 'ninja = "*"\n'
-    assert "that no requirement of conda asks for: ninja" in reasons(tmp_path, manifest)[0].message
+    assert (
+        "no conda dependency requires these locked conda packages: ninja" in reasons(tmp_path, manifest)[0].message
+    )
     # In a group another environment may ask for it.
     manifest += '[environments]\ndefault = { solve-group = "g" }\nmore = { solve-group = "g" }\n'
     lock = LOCK.replace("environments:\n", f"environments:\n  more:\n{ENVIRONMENT}")
@@ -379,12 +401,12 @@ default = ["dev"]
     ("old", "new", "line", "reason"),
     [
         ("", "", None, ""),
-        ('">=3.10"', '">=3.12, <4"', 3, "it has python 3.11.9; the manifest requires >=3.12,<4"),
-        ("tqdm>=4", "tqdm>=5", 4, "it has tqdm 4.66.1; the manifest requires >=5"),
-        ('["page"]', '["page", "flask"]', 7, "it has no PyPI package flask, which the manifest requires"),
+        ('">=3.10"', '">=3.12, <4"', 3, "python 3.11.9 is locked; the manifest requires >=3.12,<4"),
+        ("tqdm>=4", "tqdm>=5", 4, "tqdm 4.66.1 is locked; the manifest requires >=5"),
+        ('["page"]', '["page", "flask"]', 7, "the PyPI package flask, which the manifest requires, is not locked"),
         ('["page"]', '["page", "flask; python_version<\'3\'"]', None, ""),
-        (', "tool"]', "]", None, "it has PyPI packages that nothing requires: tool"),
-        ('["dev"]', "[]", None, "it has PyPI packages that nothing requires: page, tool"),
+        (', "tool"]', "]", None, "nothing requires these locked PyPI packages: tool"),
+        ('["dev"]', "[]", None, "nothing requires these locked PyPI packages: page, tool"),
     ],
 )
 def test_requirements_of_a_python_project_count(
