@@ -106,7 +106,7 @@ def choose_pixi(
 
     because = ", ".join([needs[needed]] + ([f"requires-pixi {requires_pixi}"] if requires_pixi else []))
     if asked:
-        hint = f"Set '{asked_by}' to a version from {floor} on that meets 'requires-pixi', or leave it empty."
+        hint = f"Set '{asked_by}' to {floor} or newer, within 'requires-pixi', or leave it empty."
         if version_order(asked) < version_order(oldest):
             raise UserError(f"pixi {asked} is too old: {oldest} is the oldest supported version", hint=hint)
         if not fits(asked):

@@ -87,8 +87,9 @@ def define_image(
     published_tags: Collection[str] | None = None,
 ) -> ImageDefinition:
     """Return the definition: render the Dockerfile, and compute fingerprints, tags and labels.
-    ``published_tags`` are the tags in the registry, None if it was not asked. Raises ``UserError`` for values, tags
-    or names that cannot be used.
+
+    ``published_tags`` are the tags in the registry, None if it was not asked. Raises ``UserError`` for values,
+    tags or names that cannot be used.
     """
     workspace = sources.workspace
     settings = ImageSettings(
