@@ -1,25 +1,25 @@
 #!/usr/bin/env bash
-# Removes what a killed run could not: its temporary folder with the credentials, its test container and images.
+# Cleans up after a killed run: removes its temporary folder with the credentials, its test container and its images.
 set -uo pipefail
 shopt -s nullglob
 . "${BASH_SOURCE[0]%/*}/search_path.sh"
 
-# Prints the beginning of a file of ours in $folder, nothing where a link was put in its place.
+# Prints the beginning of a file in $folder; nothing if a link has replaced it.
 read_own() {
   [ -f "$folder/$1" ] && [ ! -L "$folder/$1" ] && head -c 1000000 "$folder/$1"
 }
 
 for folder in "${RUNNER_TEMP:?}"/pixi-container-*; do
-  # What else lies there is somebody else's: a link would be followed to what it points to.
+  # Skip anything that this user's run did not create: a link would be followed to its target.
   if [ -L "$folder" ] || [ ! -d "$folder" ] || [ ! -O "$folder" ]; then
     continue
   fi
-  # A docker command outlives the program that was killed. A build ends with it.
+  # The docker command outlives the killed program, and its build ends only with it.
   group=$(read_own build-process-group)
   if [[ $group =~ ^[1-9][0-9]+$ ]]; then
     kill -KILL -- "-$group" 2>/dev/null
   fi
-  # The container of a test may be on its way into being, or out of it: done when nobody waits for it and it is gone.
+  # The test container may still be starting or stopping: done when no client waits for it and it is gone.
   container=$(read_own container)
   if [[ $container =~ ^pixi-container-test-[a-z0-9-]+$ ]]; then
     for _ in {1..60}; do

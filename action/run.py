@@ -1,4 +1,4 @@
-"""Starts the program with its own packages alone; `python -I` keeps whatever the checkout holds out of it."""
+"""Start the program with only its own packages; `python -I` ignores the files in the checkout."""
 
 import os
 import sys

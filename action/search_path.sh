@@ -1,5 +1,5 @@
-# Sourced first by each script: no program is looked up in the checkout, nor in a folder relative to it.
-# Programs are found by PATH alone, which earlier steps of a job may have put folders of the checkout on.
+# Sourced first by each script: removes folders in the checkout, and relative folders, from PATH, so that no program is
+# looked up there. Earlier steps of a job may have added such folders.
 workspace=${GITHUB_WORKSPACE:-}
 if [ -n "$workspace" ]; then
   workspace=$(cd -P -- "$workspace" 2>/dev/null && pwd -P) || workspace=$GITHUB_WORKSPACE

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Finds a Python, and puts the locked dependencies where only this action sees them: in the runner's tool cache,
+# Finds a Python, and installs the locked dependencies where only this action uses them: in the runner's tool cache,
 # once per content of the lock file. Writes `python` and `packages` to GITHUB_OUTPUT.
 set -euo pipefail
 
@@ -12,7 +12,7 @@ fail() {
   exit 1
 }
 
-# What a job sets for its own Python must not steer ours. Index addresses, certificates and proxies stay.
+# A job's settings for its own Python must not affect this one. Index addresses, certificates and proxies stay.
 for name in "${!PYTHON@}" "${!PIP_@}" "${!UV_@}" VIRTUAL_ENV CONDA_PREFIX; do
   case "$name" in
     *INDEX_STRATEGY) unset "$name" ;;
@@ -20,14 +20,14 @@ for name in "${!PYTHON@}" "${!PIP_@}" "${!UV_@}" VIRTUAL_ENV CONDA_PREFIX; do
     *) unset "$name" ;;
   esac
 done
-# Variables win over a configuration file that says otherwise.
+# Variables take precedence over a configuration file.
 export PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 if [ -n "${PIP_INDEX_URL:-}" ]; then
   export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"
 fi
 
-# Prints the interpreter and the name of the folder for what it can load. Asking it where it is sees through
-# shims, which cost more than Python's own start; the suffix of its modules tells versions and C libraries apart.
+# Prints the path of the interpreter, and the folder name for packages that it can load. The interpreter's own path
+# avoids shims, which are slower than Python itself; the suffix of its modules identifies its version and C library.
 probe='import sys
 sys.version_info >= (3, 10) or sys.exit(1)
 import hashlib, importlib.machinery, os
@@ -42,12 +42,12 @@ for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10 
   found=
 done
 [ -n "$found" ] \
-  || fail "There is no Python 3.10 or newer on this runner. Install one, for example with actions/setup-python before this step."
+  || fail "This runner has no Python 3.10 or newer. Install one before this step, for example with actions/setup-python."
 python=${found%%$'\n'*}
 
 cache="${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:?is not set: this script runs in a workflow}}/pixi-container"
 if ! mkdir -p "$cache" 2>/dev/null || [ ! -w "$cache" ]; then
-  # Not named as the folders that the clean-up step removes.
+  # The clean-up step must not remove this folder, so the name differs from those that it removes.
   cache="$RUNNER_TEMP/_pixi_container"
   mkdir -p "$cache"
 fi
@@ -62,9 +62,9 @@ with_uv() {
     --requirement "$locks/runtime.txt"
 }
 
-# Fetching uv first takes less time than pip alone, which takes one package after the other.
+# Fetching uv first takes less time than pip alone, which installs one package after the other.
 fetch_uv() {
-  # pip compares each of thousands of files with each of hundreds of tags, unless it is told the tag.
+  # Without an explicit tag, pip compares each of thousands of files with each of hundreds of tags.
   case "$packages" in
     *-x86_64.*-linux-gnu.* | *-aarch64.*-linux-gnu.*)
       with_pip --target "$new/uv" --requirement "$locks/uv.txt" --only-binary :all: --implementation py --abi none \
@@ -79,9 +79,9 @@ install() {
     with_uv uv && return
   fi
   "$python" -I -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("pip"))' \
-    || fail "There is neither a working uv nor pip for $python. Install one of them, for example with actions/setup-python."
+    || fail "$python has neither a working uv nor pip. Install one of them, for example with actions/setup-python."
   fetch_uv || fail "uv could not be installed from the package index; see the lines above."
-  # An index that only pip's configuration file knows is no secret to pip.
+  # If uv fails, try pip: the index may be set only in pip's configuration file.
   UV_CACHE_DIR="$new/cache" with_uv "$new/uv/bin/uv" \
     || { rm -rf "$new/packages" && with_pip --target "$new/packages" --requirement "$locks/runtime.txt"; } \
     || fail "The dependencies could not be installed from the package index; see the lines above."
@@ -91,10 +91,10 @@ if [ ! -d "$packages" ]; then
   echo "Installing the locked dependencies into $packages"
   new=$(mktemp -d "$cache/.new-XXXXXX")
   trap 'rm -rf "$new"' EXIT
-  # Away from the checkout, whose files would be read as configuration.
+  # Leave the checkout, whose files would be read as configuration.
   cd "$new"
   install
-  # Another job on this machine may have been first; what it made is the same.
+  # Another job on this machine may have installed the same packages first.
   "$python" -I -S -c 'import os, sys; os.rename(*sys.argv[1:])' "$new/packages" "$packages" 2>/dev/null \
     || [ -d "$packages" ]
 fi

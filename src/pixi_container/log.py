@@ -130,8 +130,8 @@ class WorkflowLog:
         """Mask the secret and each of its lines with more than three characters: logs are masked by line.
 
         The runner itself masks every line of a mask (``AddMaskCommandExtension`` in
-        https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs). A line with one
-        brace would turn the whole log into ``***``, so the runner gets only the longer lines of such a secret.
+        https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs). A line with a
+        single brace would turn the whole log into ``***``, so the runner gets only the longer lines.
         """
         lines = [line.strip() for line in secret.splitlines() if line.strip()]
         long_lines = [line for line in lines if len(line) > _SHORT_LINE]

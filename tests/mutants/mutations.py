@@ -28,6 +28,8 @@ _SCRIPT_CHANGES = [
     (r" > (?=\d)", " >= "), (r"\bnext\b", "exit"), (r"-type f\b", "-type d"), (r" -e ", " "), (r"\^", ""),
 ]  # fmt: skip
 _SENTENCE_SPACES = 3
+# The scripts run on this machine: what is removed, and the variables that say where, stay as they are.
+_DANGEROUS = re.compile(r"\brm\b|\bfind\b|\bchmod -R|\bxargs\b|^((local|export) )?\w+=|^for \w+ in")
 _NOTHING = {".sh": ":", ".awk": ""}
 _NO_STATEMENT = re.compile(
     r"$|(fi|done|esac|else|then|do|set -\w+)\b|;;|[{}]|\w+\)|.*(\\|\||&&|\bthen|\bdo|\{|\(|;;)$"
@@ -59,7 +61,7 @@ def _of_script(text: str, nothing: str) -> Iterator[tuple[int, str, str]]:
 
     for number, line in enumerate(lines):
         code = line.strip()
-        if code.startswith("#") or (number and lines[number - 1].endswith("\\")):
+        if code.startswith("#") or _DANGEROUS.search(code) or (number and lines[number - 1].endswith("\\")):
             continue
         if not _NO_STATEMENT.match(code):
             yield number + 1, f"without: {code}", with_line(number, line.replace(code, nothing))

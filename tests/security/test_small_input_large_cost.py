@@ -126,7 +126,10 @@ MANIFESTS = {
     ),
     "a pattern of many stars": (f'{STARS}[target."{"*a" * 200}*b".activation]\nscripts = []\n', ""),
     "many scripts": (MANIFEST + f"[activation]\nscripts = {strings('s', 10_000)}\n", ""),
-    "a long version of CUDA": (MANIFEST + f'[system-requirements]\ncuda = "{"1" * 400_000}"\n', "no version of"),
+    "a long version of CUDA": (
+        MANIFEST + f'[system-requirements]\ncuda = "{"1" * 400_000}"\n',
+        "not a CUDA version",
+    ),
 }
 """Manifests, and a part of the error."""
 
@@ -205,8 +208,8 @@ TEMPLATES = {
     "{{ '%1000000000d' % 1 }}": "more than 256 MB",
     "{{ ''.join(['a' * 1000000] * 1000) }}": "more than 256 MB",
     "{{ 'a' * 5000000 }}": "longer than",
-    "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}": "nested too deep",
-    "{{ " + "(" * 100_000 + "1" + ")" * 100_000 + " }}": "nested too deep",
+    "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}": "nested too deeply",
+    "{{ " + "(" * 100_000 + "1" + ")" * 100_000 + " }}": "nested too deeply",
     "{% include '/etc/passwd' %}": "no loader",
     "{% import '/etc/passwd' as a %}": "no loader",
     "{{ '\\ud800' }}": "surrogates",

@@ -89,7 +89,7 @@ def test_a_runner_without_a_new_enough_python(bare_path: Path, tmp_path: Path) -
     program(bare_path, "python3", "#!/bin/sh\nexit 1\n")
     done = set_up(bare_path, tmp_path)
     assert done.returncode == 1
-    assert done.stdout.startswith("::error title=pixi-container::There is no Python 3.10 or newer")
+    assert done.stdout.startswith("::error title=pixi-container::This runner has no Python 3.10 or newer")
     assert "setup-python" in done.stdout
     assert done.stdout.count("\n") == 1
 
@@ -99,7 +99,7 @@ def test_a_newer_python_beside_an_old_one_is_found(bare_path: Path, tmp_path: Pa
     newer = tmp_path / "tools" / "Python" / "3.10.4" / "x64" / "bin"
     newer.mkdir(parents=True)
     program(newer, "python3", python_without_pip())
-    assert f"neither a working uv nor pip for {sys.executable}" in set_up(bare_path, tmp_path).stdout
+    assert f"{sys.executable} has neither a working uv nor pip" in set_up(bare_path, tmp_path).stdout
 
 
 def test_a_runner_with_neither_uv_nor_pip(bare_path: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_runner_with_neither_uv_nor_pip(bare_path: Path, tmp_path: Path) -> No
     done = set_up(bare_path, tmp_path)
     assert done.returncode == 1
     assert done.stdout.splitlines()[1].startswith(
-        "::error title=pixi-container::There is neither a working uv nor pip"
+        f"::error title=pixi-container::{sys.executable} has neither a working uv nor pip"
     )
     assert len(done.stdout.splitlines()) == 2
     assert list((tmp_path / "tools" / "pixi-container").iterdir()) == []

@@ -316,8 +316,8 @@ def test_steps_are_told_in_their_order(job: Job, capsys: pytest.CaptureFixture[s
         "Push the environment",
         "Push",
     ]
-    assert f"{job.server.name()} takes pushes" in said
-    assert "on the registry under each of its 2 tags" in said
+    assert f"{job.server.name()} accepts pushes" in said
+    assert "all 2 tags point to the built image" in said
 
 
 def test_a_merge_queue_pushes_nothing(job: Job) -> None:

@@ -58,6 +58,9 @@ def compare_by_github(comparison: Comparison, repository: str, token: str, api_u
     except GithubException as error:
         message = object_in(error.data).get("message") or error.message
         raise GithubUnavailableError(f"GitHub's API answered {error.status}: {message or error}") from error
+    except (AttributeError, TypeError) as error:
+        # PyGithub reads an answer of another shape, such as a proxy's, without a check.
+        raise GithubUnavailableError("GitHub's API returned an answer of an unexpected form") from error
     except requests.RequestException as error:
         raise GithubUnavailableError(f"GitHub's API cannot be reached: {type(error).__name__}") from error
     finally:

@@ -1,1 +1,1 @@
-"""An environment and the inputs in; the Dockerfile, fingerprints, tags and labels of its image out."""
+"""Define the image: its Dockerfile, base images, layers, fingerprints, tags and labels."""

@@ -1,4 +1,4 @@
-"""The base images: which release of Pixi builds the environment, and what the image runs on."""
+"""Choose the base images: the Pixi release that builds the environment, and the runtime image."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pixi_container.workspace.workspace import Workspace
 
 DEFAULT_PIXI = "0.77.0"
-"""What builds when nothing asks for another: the newest that was tested."""
+"""The default version: the newest that was tested."""
 
 OLDEST_PIXI = "0.53.0"
-"""The first that knows every option in image/scripts; the last of them was `shell-hook --as-is`."""
+"""The first version with every option used in image/scripts; the newest option is `shell-hook --as-is`."""
 
 LOCK_NEEDS = {6: "0.39.0", 7: "0.68.0"}
 RICH_PLATFORMS_NEED = "0.71.0"
@@ -35,7 +35,7 @@ _VERSION_IN_TAG = re.compile(r"(\d+\.\d+\.\d+)(?:-.+)?")
 
 @dataclass(frozen=True, kw_only=True)
 class BaseImages:
-    """What the stages start from; ``runtime`` equals ``builder`` unless the user chose another."""
+    """The base images of the stages; ``runtime`` equals ``builder`` unless the user chose another."""
 
     pixi_version: str
     pixi_reason: str
@@ -50,9 +50,9 @@ def choose_base_images(
     published: Callable[[ImageReference], Collection[str]] | None = None,
     pin: Callable[[ImageReference], ImageReference] = lambda reference: reference,
 ) -> BaseImages:
-    """Choose both. ``published`` returns the tags of a repository, ``pin`` a reference with its digest.
+    """Return the base images. ``published`` returns the tags of a repository, ``pin`` a reference with its digest.
 
-    Raises ``UserError`` for a malformed name, or when no release of pixi fits.
+    Raises ``UserError`` for a malformed name, or if no release of pixi fits.
     """
     given = parse_reference(inputs.pixi_image or PIXI_IMAGE, source="input 'pixi-image'")
     asked_by = "pixi-version" if inputs.pixi_version else "pixi-image"
@@ -84,13 +84,13 @@ def choose_pixi(
     published: Callable[[], Collection[str]] | None = None,
     manifest: str = "",
 ) -> tuple[str, str]:
-    """Choose a version and say why, in that order.
+    """Return a version of pixi and the reason for it.
 
-    ``asked`` is the user's choice, by the input ``asked_by``, and is only checked. None is older than ``oldest``,
-    which is what the Dockerfile needs. The default is taken when it fits ``requires-pixi`` and
-    the lock; else the highest of ``published()`` (tags of the builder image, asked for only then) that fits,
-    or, without a list, a version that ``requires-pixi`` itself names. Raises ``UserError`` when none fits, and
-    for a malformed specification of the file ``manifest``.
+    ``asked`` is the user's choice from the input ``asked_by``, and is only checked. No version is older than
+    ``oldest``, which the Dockerfile needs. The default is chosen if it fits ``requires-pixi`` and the lock; else
+    the newest fitting version among ``published()``, the tags of the builder image; or, without such a list, a
+    version that ``requires-pixi`` itself names. Raises ``UserError`` if none fits, or if the specification in the
+    file ``manifest`` is malformed.
     """
     from rattler import Version
 
@@ -106,9 +106,9 @@ def choose_pixi(
 
     because = ", ".join([needs[needed]] + ([f"requires-pixi {requires_pixi}"] if requires_pixi else []))
     if asked:
-        hint = f"Set '{asked_by}' to {floor} or newer that meets 'requires-pixi', or leave it empty."
+        hint = f"Set '{asked_by}' to {floor} or newer, within 'requires-pixi', or leave it empty."
         if version_order(asked) < version_order(oldest):
-            raise UserError(f"pixi {asked} is too old: {oldest} is the oldest that is supported", hint=hint)
+            raise UserError(f"pixi {asked} is too old: {oldest} is the oldest supported version", hint=hint)
         if not fits(asked):
             raise UserError(f"pixi {asked} cannot build this workspace ({because})", hint=hint)
         return asked, f"input '{asked_by}'"
@@ -125,14 +125,14 @@ def choose_pixi(
     if not fitting:
         raise UserError(
             f"no known release of pixi fits this workspace ({because})",
-            hint=f"It has to be {floor} or newer, and to meet 'requires-pixi'. Set 'pixi-version', and "
-            "'pixi-image' if the official image is not the one to use.",
+            hint=f"It must be {floor} or newer, and meet 'requires-pixi'. Set 'pixi-version', and also "
+            "'pixi-image' if you do not use the official image.",
         )
     return fitting[-1], because
 
 
 def _version_of(builder: ImageReference) -> str:
-    """Return the version that a tag of the official image names, or of a mirror of it; empty for other images."""
+    """Return the version in a tag of the official image or a mirror of it; empty for other images."""
     named = _VERSION_IN_TAG.fullmatch(builder.tag)
     return named[1] if named and builder.repository.endswith(_OFFICIAL) else ""
 
@@ -142,17 +142,17 @@ def _specification(requires_pixi: str, manifest: str) -> VersionSpec:
     from rattler.exceptions import InvalidVersionSpecError
 
     if len(requires_pixi) > _LONGEST_SPECIFICATION:
-        # Its parser recurses, and ends the process where the stack ends.
+        # The parser recurses, and a stack overflow would end the process.
         raise UserError(
-            f"'requires-pixi' is {len(requires_pixi)} characters long; {_LONGEST_SPECIFICATION} are accepted",
-            hint='Such as ">=0.68".',
+            f"'requires-pixi' is {len(requires_pixi)} characters long; the maximum is {_LONGEST_SPECIFICATION}",
+            hint='Use a specification such as ">=0.68".',
             file=manifest,
         )
     try:
         return VersionSpec(requires_pixi or "*")
     except InvalidVersionSpecError as error:
         raise UserError(
-            f"'requires-pixi' is no version specification: {requires_pixi!r}",
-            hint='Accepted: such as ">=0.68".',
+            f"'requires-pixi' is not a valid version specification: {requires_pixi!r}",
+            hint='Use a specification such as ">=0.68".',
             file=manifest,
         ) from error

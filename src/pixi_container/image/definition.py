@@ -1,4 +1,4 @@
-"""The image as it would be built: Dockerfile, fingerprints and tags, before anybody asks whether it exists."""
+"""The definition of an image: Dockerfile, fingerprints and tags, before any look at the registry."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _LONGEST_NAME = 80
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDefinition:
-    """An image that may exist already.
+    """The definition of an image, which may already exist.
 
-    ``stages`` are the names of the Dockerfile's stages, none of a Dockerfile of the user's own, whose stages may
-    mean anything. ``layers`` is the number of layers of the environment, 0 where it is not ours to split.
-    ``epoch`` is the commit's time in seconds. ``lfs_pointers`` are the included files that Git LFS has not
-    fetched.
+    ``stages`` are the names of the Dockerfile's stages; empty for a user-supplied Dockerfile, whose stages may
+    mean anything. ``layers`` is the number of layers of the environment, 0 for a user-supplied Dockerfile or
+    template. ``epoch`` is the commit's time in seconds. ``lfs_pointers`` are the included files that Git LFS has
+    not fetched.
     """
 
     workspace: Workspace
@@ -54,22 +54,22 @@ class ImageDefinition:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the fingerprints say all, as they cannot where a base has no digest."""
+        """Whether both base images have a digest; otherwise the fingerprints do not determine the image."""
         return bool(self.bases.builder.digest and self.bases.runtime.digest)
 
     @property
     def image_tag(self) -> str:
-        """The tag by which the image is found again."""
+        """The tag for finding the image again."""
         return f"img-{self._name}-{self.fingerprint.short}"
 
     @property
     def environment_tag(self) -> str:
-        """The tag of the environment's image."""
+        """The tag of the environment image."""
         return f"env-{self._name}-{self.environment_fingerprint.short}"
 
     @property
     def moving_environment_tag(self) -> str:
-        """The tag of the last image that was made of an environment of this name."""
+        """The tag of the last image of an environment of this name."""
         return f"env-{self._name}"
 
     @property
@@ -86,10 +86,10 @@ def define_image(
     files: ImageFiles,
     published_tags: Collection[str] | None = None,
 ) -> ImageDefinition:
-    """Render the Dockerfile and compute the fingerprints and all that names the image.
+    """Return the definition: render the Dockerfile, and compute fingerprints, tags and labels.
 
-    ``published_tags`` are those that the registry has, None where nobody was asked. Raises ``UserError`` for
-    values, tags or names that cannot be used.
+    ``published_tags`` are the tags in the registry, None if it was not asked. Raises ``UserError`` for values,
+    tags or names that cannot be used.
     """
     workspace = sources.workspace
     settings = ImageSettings(
@@ -113,11 +113,11 @@ def define_image(
         )
 
     dockerfile = rendered(settings)
-    # A pull request has no credentials, or a cache of its own, and still gets the same packages.
+    # A pull request has no credentials and a separate cache, but gets the same packages and fingerprint.
     common = replace(settings, conda_auth=False, cache=TRUSTED_CACHE)
     named = rendered(common) if common != settings else dockerfile
     stages = read_stages(named)
-    # A template of the user's own may copy what ours does not; then the environment depends on all of it.
+    # If a user-supplied template copies more than the default one, the environment depends on the whole context.
     copies_more = bool(sources.template) and not (
         context_copies(environment_stages(stages))
         <= context_copies(environment_stages(read_stages(rendered(replace(common, template="")))))

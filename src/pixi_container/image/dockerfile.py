@@ -1,4 +1,4 @@
-"""The Dockerfile: from a workspace and the chosen images to text, with no room for anything else."""
+"""Render the Dockerfile for a workspace and its base images."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 TEMPLATE = "Dockerfile.template"
 
 TRUSTED_CACHE, UNTRUSTED_CACHE = "pixi-container", "pixi-container-untrusted"
-"""Names of the builder's cache of packages: a build that pushes never reads what a pull request's can write."""
+"""Names of the builder's package caches: a build that pushes never reads what a pull request may have written."""
 
 PROXY_VARIABLES = tuple(
     name
     for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY")
     for name in (proxy, proxy.lower())
 )
-"""What BuildKit gives to each step where docker is set up with proxies, for pixi and for builds that it starts.
+"""The variables that BuildKit passes to each step if docker is configured with proxies.
 
 Source: https://docs.docker.com/reference/dockerfile/#predefined-args
 """
@@ -52,7 +52,7 @@ PASSED_VARIABLES = (
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
 )
-"""Variables of the builder image that reach the build of own packages, beside ``PIP_*`` and ``UV_*``."""
+"""Variables of the builder image for building own packages, in addition to ``PIP_*`` and ``UV_*``."""
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -61,11 +61,11 @@ _EXPANDED_BY_SHELL = re.compile(r"[$`]")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSettings:
-    """What the user chose for the image beside the workspace.
+    """The user's settings for the image.
 
-    ``layers`` is how many the environment has at most. ``template`` is the text of a template of the user's own.
-    ``source_version`` is the version for packages that take theirs from Git. ``cache`` names the builder's cache
-    of packages.
+    ``layers`` is the maximum number of environment layers. ``template`` is the text of a user-supplied template.
+    ``source_version`` is the version for packages that take theirs from Git. ``cache`` names the builder's package
+    cache.
     """
 
     workdir: str = "/app"
@@ -88,7 +88,7 @@ def render_dockerfile(
 ) -> str:
     """Return the Dockerfile's text; the same values give the same text.
 
-    Raises ``UserError`` for a value of the manifest that cannot stand in a Dockerfile.
+    Raises ``UserError`` for a value of the manifest that cannot be written into a Dockerfile.
     """
     stage = workspace_stage(workspace, pixi_version)
     check = None if stage else lock_check_without_source(workspace, pixi_version)
@@ -141,11 +141,11 @@ def render_dockerfile(
 
 
 def layers_for(workspace: Workspace, settings: ImageSettings, stage: WorkspaceStage | None) -> tuple[Layer, ...]:
-    """Return the layers of the environment, as many as the image's other layers leave room for."""
+    """Return the layers of the environment, within the limit that the image's other layers leave."""
     skipped = set(stage.skip) if stage else set()
     installed = [package for package in workspace.platform.packages if package.name not in skipped]
     manifest_copies = len(_copies(workspace.install_files, settings.workdir))
-    # Beside the copies: the shells' start-up files, the working folder, the entrypoint, and what the stage adds.
+    # Besides the copies: the shells' start-up files, the working folder, the entrypoint, and the stage's packages.
     others = manifest_copies + len(workspace.include) + 3
     if stage:
         others += manifest_copies + len(stage.copies) + 1
@@ -154,18 +154,18 @@ def layers_for(workspace: Workspace, settings: ImageSettings, stage: WorkspaceSt
 
 @lru_cache
 def scripts() -> dict[str, str]:
-    """Return the texts of the scripts that the Dockerfile holds, by the names of their files."""
+    """Return the texts of the scripts in the Dockerfile by file name."""
     files = sorted(file for file in _SCRIPTS.iterdir() if file.suffix in {".sh", ".awk"})
     return {file.name: file.read_text("utf-8") for file in files}
 
 
 def activation_check() -> str:
-    """Return what is run when the user gives no ``test-command``, as a user that the image does not know."""
+    """Return the default ``test-command``, which runs as a user that the image does not know."""
     return scripts()["active.sh"].strip()
 
 
 def _local_channels(workspace: Workspace) -> list[str]:
-    """Return what the first install takes from the context: package files of conda's and folders of wheels."""
+    """Return what the first install reads from the context: conda package files and wheel folders."""
     return [
         checked_path(workspace.context, path, source=LOCK_NAME)
         for path in workspace.local_channels
@@ -174,7 +174,7 @@ def _local_channels(workspace: Workspace) -> list[str]:
 
 
 def _build_variables(workspace: Workspace, settings: ImageSettings) -> list[tuple[str, str]]:
-    """Return packages that ask Git for their version the answer, as their build has no repository."""
+    """Return variables with the version for packages that ask Git for it, because the build has no repository."""
     if not workspace.scm_versioned or not settings.source_version:
         return []
     return [
@@ -185,17 +185,17 @@ def _build_variables(workspace: Workspace, settings: ImageSettings) -> list[tupl
 
 
 def _cuda(workspace: Workspace) -> str:
-    """Return the version, which stands in the Dockerfile without quotes."""
+    """Return the CUDA version, checked because the Dockerfile contains it without quotes. Raises ``UserError``."""
     if re.fullmatch(r"([0-9]{1,9}(\.[0-9]{1,9}){0,5})?", workspace.cuda):
         return workspace.cuda
     raise UserError(
-        f"{shortened(repr(workspace.cuda))} is no version of CUDA ({shortened(workspace.cuda_source)})",
-        hint="Accepted: such as 12 or 12.9.",
+        f"{shortened(repr(workspace.cuda))} is not a CUDA version ({shortened(workspace.cuda_source)})",
+        hint="Accepted: a version such as 12 or 12.9.",
     )
 
 
 def _copies(paths: tuple[str, ...], workdir: str) -> list[list[str]]:
-    """Group files by folder, as one COPY puts all it copies into one folder."""
+    """Return the arguments of one COPY per folder, because a COPY has one destination."""
     folders: dict[str, list[str]] = {}
     for path in paths:
         parent = str(PurePosixPath(path).parent)
@@ -204,9 +204,9 @@ def _copies(paths: tuple[str, ...], workdir: str) -> list[list[str]]:
 
 
 def _activation(workspace: Workspace, workdir: str, prefix: str) -> list[tuple[str, str]]:
-    """The variables that Pixi's activation always sets, in a fixed order.
+    """Return the variables that Pixi's activation always sets, in a fixed order.
 
-    The workspace's version is not among them: it changes with a release, and the environment must not.
+    The workspace's version is left out: it changes with each release, and the environment must not.
 
     Source: core/activation.rs of Pixi; PIXI_EXE and PIXI_PROMPT belong to Pixi's own interactive shell.
     """
@@ -227,10 +227,10 @@ def _activation(workspace: Workspace, workdir: str, prefix: str) -> list[tuple[s
 
 
 def _environment_variables(workspace: Workspace, activation: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The image's static variables, for whoever starts a process without any shell.
+    """Return the image's static variables, for processes that start without a shell.
 
-    A value of ``[activation.env]`` that refers to other variables is expanded by a shell only and is left to
-    activate.sh, as is one of several lines.
+    Values of ``[activation.env]`` that refer to other variables or have several lines are left to activate.sh,
+    because only a shell can set them. Raises ``UserError`` for an invalid name.
     """
     variables = dict(activation)
     for name, value in workspace.activation_env:
@@ -242,16 +242,16 @@ def _environment_variables(workspace: Workspace, activation: list[tuple[str, str
             )
         if name != "PATH" and not _EXPANDED_BY_SHELL.search(value) and not CONTROL.search(value):
             variables[name] = value
-    # A home of the host's may have packages for its own Python (https://docs.python.org/3/library/site.html).
+    # The host's home may contain packages for its own Python (https://docs.python.org/3/library/site.html).
     variables.setdefault("PYTHONNOUSERSITE", "1")
     if workspace.cuda:
         variables |= {"NVIDIA_DRIVER_CAPABILITIES": "compute,utility", "NVIDIA_VISIBLE_DEVICES": "all"}
-    # Empty, so that what a container starts does not take the environment of that container for its own.
+    # Empty, so that a container started from another one does not take that one's activation for its own.
     return sorted({**variables, **dict(_image_variables(workspace)), "PIXI_CONTAINER_ACTIVE": ""}.items())
 
 
 def _image_variables(workspace: Workspace) -> list[tuple[str, str]]:
-    """Return what tells Pixi and conda about the image, whatever a host says."""
+    """Return the variables of the image for Pixi and conda, which override those of a host."""
     # Without the first two Pixi checks, and may rewrite, the environment on every `pixi run`.
     variables = {"PIXI_FROZEN": "true", "PIXI_NO_INSTALL": "true", "PIXI_CACHE_DIR": "/tmp/pixi-cache"}  # noqa: S108
     if workspace.cuda:
@@ -260,7 +260,7 @@ def _image_variables(workspace: Workspace) -> list[tuple[str, str]]:
 
 
 def _rendered(own_template: str, values: Mapping[str, object]) -> str:
-    """Render the user's template, or ours, with values that are the same for both: those that JSON has."""
+    """Return the user's template, or else the default one, rendered with the same JSON values."""
     plain = json.loads(json.dumps(values))
     if own_template:
         return render_apart(own_template, plain)
@@ -268,7 +268,7 @@ def _rendered(own_template: str, values: Mapping[str, object]) -> str:
 
 
 def _template_path() -> Path:
-    """The template lies at the top of the repository, and inside the package once that is installed."""
+    """Return the template's path: the top of the repository, or inside the installed package."""
     package = Path(__file__).parents[1]
     installed = package / TEMPLATE
     return installed if installed.exists() else package.parents[1] / TEMPLATE

@@ -1,4 +1,4 @@
-"""The files that an image depends on: their paths, for what changed, and their digests, for the fingerprints."""
+"""The files that an image depends on: their paths for change detection, and their digests for the fingerprints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFiles:
-    """Digests by the fingerprints' parts, and the included files that are no more than pointers of Git LFS."""
+    """The digests for the fingerprints by part, and the included files that are only Git LFS pointers."""
 
     digests: Mapping[str, str]
     lfs_pointers: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ def read_image_files(workspace: Workspace, inputs: Inputs, pixi_version: str) ->
     """Read the files that the build copies or mounts. Raises ``UserError`` for what cannot be read."""
     context = workspace.context
     ignore, ignore_text = read_docker_ignore(context, inputs.dockerfile)
-    # What may copy the whole context has all of it, with folders that ours never copies.
+    # A user-supplied Dockerfile may copy the whole context, including folders that the default one never copies.
     copies_all = bool(inputs.dockerfile or inputs.template)
     whole = digest_of(context, (".",), ignore, with_never_copied=True) if copies_all else ""
     return ImageFiles(
@@ -50,7 +50,7 @@ def read_image_files(workspace: Workspace, inputs: Inputs, pixi_version: str) ->
 def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> tuple[str, ...]:
     """Return the files and folders whose change may change the image, relative to the context.
 
-    That is more than it is made of: what is gone now, or would come first if it were there, counts as well.
+    They include files that do not exist: one may have been deleted, or would take precedence if it were added.
     """
     if inputs.dockerfile or inputs.template:
         return (".",)

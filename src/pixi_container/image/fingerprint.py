@@ -1,6 +1,6 @@
-"""Fingerprints: of the environment's image and of the whole one, the same wherever the image would be the same.
+"""Fingerprints of the environment image and of the whole image: hashes of everything that determines them.
 
-Each is a SHA-256 over named parts, whose own digests are kept beside it, so that a person can see why two differ.
+Each is a SHA-256 over the digests of named parts, which are stored too, so that a person can see why two differ.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ IMAGE_PARTS = {
     "test": "the input `test-command`",
     ".dockerignore": "the content of `.dockerignore`",
 }
-"""What goes into the fingerprints; the second has the first as a part."""
+"""The parts of each fingerprint and their meanings; the image's has the environment's as a part."""
 
 _MORE_PRECISE = {
     "template": {"prefix", "cuda", "pixi", "activation", "platform"},
@@ -72,18 +72,18 @@ _DESCRIPTION = {
     "urls",
 }
 SHORT = 16
-"""How many digits of a fingerprint stand in tags and outputs."""
+"""Number of hexadecimal digits of a fingerprint in tags and outputs."""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Digests by the parts' names, in full."""
+    """The full digests of the parts, with the parts' names."""
 
     parts: tuple[tuple[str, str], ...]
 
     @property
     def digest(self) -> str:
-        """Sixty-four hexadecimal digits."""
+        """The SHA-256 digest, 64 hexadecimal digits."""
         return _hash([list(part) for part in sorted(self.parts)])
 
     @property
@@ -97,17 +97,17 @@ class Fingerprint:
 
 
 def fingerprint_of(parts: Mapping[str, object]) -> Fingerprint:
-    """Make one of JSON values by the parts' names."""
+    """Return the fingerprint of parts with JSON values."""
     return Fingerprint(tuple((name, _hash(value)) for name, value in parts.items()))
 
 
 def environment_fingerprint(
     workspace: Workspace, bases: BaseImages, inputs: Inputs, dockerfile: str, files: Mapping[str, str]
 ) -> Fingerprint:
-    """Return the fingerprint over all that the stage ``environment`` depends on.
+    """Return the fingerprint of everything that the stage ``environment`` depends on.
 
-    ``dockerfile`` is the rendered text without credentials, ``files`` has the digests of ``activation scripts``,
-    ``local packages`` and ``context``.
+    ``dockerfile`` is the text rendered without credentials, and ``files`` contains the digests of
+    ``activation scripts``, ``local packages`` and ``context``.
     """
     own = {package.name for package in workspace.own_source if package.kind != "conda-file"}
     values = {
@@ -141,9 +141,9 @@ def environment_fingerprint(
 def image_fingerprint(
     environment: Fingerprint, bases: BaseImages, inputs: Inputs, dockerfile: str, files: Mapping[str, str]
 ) -> Fingerprint:
-    """Return the fingerprint over all that the image depends on.
+    """Return the fingerprint of everything that the image depends on.
 
-    ``files`` has the digests of ``manifest and lock``, ``own packages``, ``included files`` and
+    ``files`` contains the digests of ``manifest and lock``, ``own packages``, ``included files`` and
     ``.dockerignore``.
     """
     values = {
@@ -157,7 +157,10 @@ def image_fingerprint(
 
 
 def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[str, ...]:
-    """Name the parts that differ, the most telling ones alone: a changed CUDA version changes the text as well."""
+    """Return the names of the parts that differ, without those that follow from a more specific part.
+
+    A changed CUDA version, for example, also changes the text of the Dockerfile.
+    """
     names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
     if len(names) > 1 and "environment" in names and set(names) & ENVIRONMENT_PARTS.keys():
         names.remove("environment")
@@ -165,12 +168,12 @@ def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[str, 
 
 
 def _without_image_names(text: str, bases: BaseImages) -> str:
-    """Put fixed names for the base images, whose digests are parts of their own."""
+    """Replace the base images with fixed names, because their digests are separate parts."""
     return text.replace(str(bases.builder), "BUILDER").replace(str(bases.runtime), "RUNTIME")
 
 
 def _relevant(manifest: Manifest) -> dict[str, Any]:
-    """Return the manifest's tables without what no environment depends on."""
+    """Return the manifest's tables without the values that affect no environment."""
     document = dict(manifest.document.values)
     if manifest.file == "pyproject.toml":
         tool = document.get("tool", {})

@@ -1,4 +1,4 @@
-"""Fingerprints as labels of an image, by which it is known again and compared."""
+"""Fingerprints as image labels, for finding and comparing images."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 
 IMAGE = "pixi-container.fingerprint"
 ENVIRONMENT = "pixi-container.environment-fingerprint"
-"""The fingerprints in full."""
+"""The labels with the full fingerprints."""
 
 PARTS = "pixi-container.fingerprint-parts"
-"""The first digits of the parts' digests by name, as JSON."""
+"""The label with the shortened digests of the parts by name, as JSON."""
 
 _PART_DIGITS = 16
 
 
 def fingerprint_labels(environment: Fingerprint, image: Fingerprint | None = None) -> dict[str, str]:
-    """Return the labels of an image, or of an environment's image when there is no ``image``."""
+    """Return the labels of an image, or of an environment image if ``image`` is None."""
     parts = short_parts(environment.as_json(), image.as_json() if image else {})
     labels = {ENVIRONMENT: environment.digest, PARTS: json.dumps(parts, sort_keys=True)}
     return {**labels, IMAGE: image.digest} if image else labels
 
 
 def short_parts(*parts: Mapping[str, str]) -> dict[str, str]:
-    """Return the parts' digests by name, as long as the label has them."""
+    """Return the parts' digests by name, shortened as in the label."""
     return {name: digest[:_PART_DIGITS] for digests in parts for name, digest in digests.items()}
 
 
 def parts_in(labels: Mapping[str, str]) -> dict[str, str]:
-    """Read the parts' digests back, nothing where an image has none of ours."""
+    """Return the parts' digests from an image's labels; empty if it has none."""
     try:
         parts = json.loads(labels.get(PARTS, "{}"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which layer of the image each package of an environment belongs to, so that a bump leaves the others alone."""
+"""Assign each package of an environment to a layer, so that updating one leaves the other layers unchanged."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from pixi_container.workspace.lock import LockedPackage
 
 OWN_LAYER_BYTES = 3_000_000
-"""Compressed size from which a conda package has a layer of its own."""
+"""Compressed size in bytes from which a conda package gets its own layer."""
 
 _FOR_THE_WORKSPACE = 15
 
 REST = "rest"
-"""The last layer: what belongs to no package, or to more than one."""
+"""The last layer: files of no package, or of more than one."""
 
 _SHARED_LAYERS = 16
 _WHEEL_LAYERS = 8
 
-# Names become folders and words of a table. What is named otherwise is left to the last layer.
+# Names become folders and words of a table. Packages with other names go to the last layer.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
@@ -40,12 +40,12 @@ class Layer:
 
 
 def environment_layers(packages: Iterable[LockedPackage], most: int = MOST_LAYERS) -> tuple[Layer, ...]:
-    """Return the layers of an environment from the lowest to the last, at most ``most`` of them.
+    """Return the layers of an environment, lowest first, at most ``most``.
 
-    Where a package goes depends on its own kind, name and size, as long as no more packages are large than there
-    are own layers; else the largest have them. Its layer's name depends on nothing else either. The largest comes
-    first, since a layer that changes has those above it unpacked again wherever the image is pulled. A lock has no
-    sizes of PyPI packages: wheels with compiled code, which may be large, are kept apart from the others.
+    A package's layer depends only on its own kind, name and size, unless there are more large packages than own
+    layers; then the largest packages get them. The largest layers come first, because a changed layer makes every
+    client unpack the layers above it again. A lock has no sizes of PyPI packages, so wheels with compiled code,
+    which may be large, are kept apart from the others.
     """
     from packaging.utils import canonicalize_name
 
@@ -76,12 +76,12 @@ def environment_layers(packages: Iterable[LockedPackage], most: int = MOST_LAYER
 
 
 def layers_beside(others: int, most: int) -> int:
-    """Return how many layers of the asked ones the environment may have, where the workspace has ``others``."""
+    """Return the number of layers for the environment, at most ``most``, if the image has ``others`` as well."""
     return max(1, min(most, MOST_LAYERS + _FOR_THE_WORKSPACE - others))
 
 
 def _is_compiled(location: str) -> bool:
-    """Tell whether a wheel is for one platform; one whose name says nothing may be, and may be as large."""
+    """Tell whether a wheel is for a specific platform; one whose name does not tell counts as well."""
     if not is_wheel(location):
         return False
     tags = wheel_tags(location)

@@ -1,9 +1,9 @@
-"""Whether Pixi can check the lock against the manifest while it installs, and what it has to see for that.
+"""Decide whether Pixi can check the lock against the manifest during the install, and which files it needs.
 
-`pixi install --locked` checks the lock for every environment and platform, whichever is installed. Of a
-package from a folder of Python source the folder has to exist; without a readable pyproject.toml in it the lock is
-trusted, from pixi 0.68 on. A wheel or an archive of source has to exist. The build backend of a conda package from
-source is run, which takes all of its files (crates/pixi_core/src/lock_file/satisfiability/: platform.rs, pypi.rs).
+`pixi install --locked` checks the lock for every environment and platform, whichever is installed. A folder of
+Python source must exist; if it has no readable pyproject.toml, pixi 0.68 and newer trust the lock. A wheel or
+source archive must exist. For a conda package from source, Pixi runs the build backend, which needs all of its
+files (crates/pixi_core/src/lock_file/satisfiability/: platform.rs, pypi.rs).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _METADATA_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
 @dataclass(frozen=True, kw_only=True)
 class LockCheck:
-    """What the check has to see beside what is there: ``files`` of the context, and ``folders``, empty ones."""
+    """What the check needs in addition: ``files`` of the context, and empty ``folders``."""
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
 
 
 def lock_check_without_source(workspace: Workspace, pixi_version: str) -> LockCheck | None:
-    """Decide for a build that has manifest and lock alone; None where the check needs more than empty folders.
+    """Return what the check needs in a build with only manifest and lock; None if empty folders do not suffice.
 
-    With files of other environments' packages, a change of theirs would build this environment anew.
+    Files of other environments' packages are not used, because changing them would rebuild this environment.
     """
     places = [place for place in workspace.source_places if place.kind != "conda-file"]
     if workspace.manifest.has_development_packages or any(place.kind != "pypi-folder" for place in places):
@@ -45,7 +45,7 @@ def lock_check_without_source(workspace: Workspace, pixi_version: str) -> LockCh
         return None
     if places and not _has_links(workspace, workspace.local_channels):
         return None
-    # The root's metadata is read, and that of the members of its workspace with it.
+    # Pixi reads the root's metadata, and with it that of the members of its workspace.
     if places and "pyproject.toml" in workspace.install_files and workspace.has_uv_workspace:
         return None
     copied = (*workspace.install_files, *workspace.activation_scripts, *workspace.local_channels)
@@ -54,9 +54,9 @@ def lock_check_without_source(workspace: Workspace, pixi_version: str) -> LockCh
 
 
 def lock_check_beside(present: Collection[str], workspace: Workspace) -> LockCheck | None:
-    """Decide for a build that has the files at or below the paths ``present`` as well; None if it is impossible.
+    """Return what the check needs in a build that also has the paths ``present``; None if no check is possible.
 
-    Of other environments' packages it takes the metadata where there is any: a workspace of uv asks for it.
+    The metadata of other environments' packages is included if it exists, because a uv workspace requires it.
     """
     manifest = workspace.manifest
     if manifest.has_development_packages or not _has_links(workspace, present):
@@ -88,12 +88,12 @@ def _can_be_seen(path: str) -> bool:
 
 
 def _has_links(workspace: Workspace, present: Collection[str]) -> bool:
-    """Tell whether all folders of wheels are there, which a look at any folder of Python source opens."""
+    """Tell whether all wheel folders are present; Pixi opens them when it checks a folder of Python source."""
     return all(is_below(posixpath.normpath(path), present) for path in workspace.manifest.all_find_links)
 
 
 def _has_files(folder: str, copied: Collection[str]) -> bool:
-    """Tell whether a folder exists in the build by files that are copied: a mount would hide them."""
+    """Tell whether copied files already create the folder; a mount would hide them."""
     return any(is_below(path, {folder}) for path in copied)
 
 

@@ -1,4 +1,4 @@
-"""Tags, labels and annotations for an event and inputs: gathers the facts that the language may look at."""
+"""Tags, labels and annotations for an event and inputs: gather the facts for the tag rules and apply them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OF_THE_WORKSPACE = re.compile(r"\{\{\s*(environment|cuda|pixi|base|fingerprint)
 
 
 def published_names(images: str, repository: str) -> tuple[ImageReference, ...]:
-    """Return the names in the input ``images``, or that of the GitHub repository; none when there is neither.
+    """Return the names in the input ``images``, or else that of the GitHub repository; empty without either.
 
     Raises ``UserError`` for a malformed name.
     """
@@ -33,7 +33,7 @@ def published_names(images: str, repository: str) -> tuple[ImageReference, ...]:
 
 
 def facts_for(event: Event, folder: Path, expressions: Mapping[str, str], env: Mapping[str, str]) -> Facts:
-    """Return the facts; the commit's date is the payload's, else git's in ``folder``, else now."""
+    """Return the facts; the commit's date comes from the event, or else from Git in ``folder``, or else is now."""
     return facts_from(
         event,
         commit_date=commit_date_in(event) or commit_date(folder, event.sha, env),
@@ -56,11 +56,11 @@ def workspace_expressions(workspace: Workspace, pixi_version: str, builder: Imag
 def compute_metadata(
     event: Event, inputs: Inputs, facts: Facts, published: Collection[str] | None = None
 ) -> Metadata:
-    """Compute what the inputs say for these facts. Raises ``UserError`` for a malformed entry or name."""
+    """Return the metadata that the inputs give for these facts. Raises ``UserError`` for a malformed entry."""
     names = "\n".join(name.name for name in published_names(inputs.images, event.repository))
     return compute(
         facts,
-        # Images that are all disabled are not the same as no images, whose tags stand alone.
+        # If all images are disabled, there are no tags; without any images, tags are bare.
         images=names or inputs.images,
         tags=inputs.tags,
         flavor=inputs.flavor,
@@ -72,7 +72,7 @@ def compute_metadata(
 
 
 def offline_metadata(event: Event, inputs: Inputs, env: Mapping[str, str]) -> Metadata:
-    """Compute the metadata without asking anybody; the workspace is read only if an expression needs it."""
+    """Return the metadata without network access; the workspace is read only if an expression needs it."""
     texts = f"{inputs.tags}\n{inputs.flavor}\n{inputs.labels}\n{inputs.annotations}"
     expressions = _offline_expressions(inputs) if _OF_THE_WORKSPACE.search(texts) else {}
     return compute_metadata(event, inputs, facts_for(event, Path(inputs.context), expressions, env))

@@ -1,4 +1,4 @@
-"""What an image is made from: the workspace, and the user's own Dockerfile or template as text."""
+"""The sources of an image: the workspace, and the text of a user-supplied Dockerfile or template."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """The workspace, and the texts of a Dockerfile and a template of the user's own, empty where there is none.
+    """The workspace, and the texts of a user-supplied Dockerfile and template; empty without one.
 
-    ``source_version`` is the checkout's version, for packages that take theirs from Git.
+    ``source_version`` is the checkout's version, for packages that take their version from Git.
     """
 
     workspace: Workspace
@@ -30,7 +30,7 @@ class Sources:
 
 
 def read_sources(inputs: Inputs, workspace: Workspace, env: Mapping[str, str]) -> Sources:
-    """Read the user's own Dockerfile and template. Raises ``UserError`` for one that is missing or empty."""
+    """Read a user-supplied Dockerfile or template. Raises ``UserError`` if it is missing or empty."""
     return Sources(
         workspace=workspace,
         dockerfile=_own_file(workspace, inputs.dockerfile, "dockerfile"),

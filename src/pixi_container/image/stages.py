@@ -1,4 +1,4 @@
-"""The stages of a Dockerfile, which may come from a template of the user's own."""
+"""Read the stages of a Dockerfile, which may come from a user-supplied template."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOUNT = re.compile(r"--mount=(\S+)")
 
 @dataclass(frozen=True)
 class Stage:
-    """The lines of a stage from its FROM on; the lines above the first FROM are a stage without name and base."""
+    """The lines of a stage from its FROM on; lines before the first FROM form a stage without name and base."""
 
     name: str
     base: str
@@ -27,9 +27,9 @@ class Stage:
 
 
 def read_stages(dockerfile: str) -> tuple[Stage, ...]:
-    """Return the stages in their order; their lines together are the whole Dockerfile.
+    """Return the stages in order; their lines together are the whole Dockerfile.
 
-    What a heredoc has is text, whatever it looks like.
+    The content of a heredoc is text, even if it looks like an instruction.
     Source: https://docs.docker.com/reference/dockerfile/#here-documents
     """
     stages: list[tuple[str, str, list[str]]] = [("", "", [])]
@@ -47,7 +47,7 @@ def read_stages(dockerfile: str) -> tuple[Stage, ...]:
 
 
 def environment_stages(stages: Iterable[Stage]) -> tuple[Stage, ...]:
-    """Return the stages up to the one that follows ``environment``; all of them where none does."""
+    """Return the stages before the one that builds on ``environment``; all stages if none does."""
     return tuple(
         takewhile(
             lambda stage: stage.base != "environment" or stage.name not in {"workspace", "production"}, stages
@@ -61,7 +61,7 @@ def text_of(stages: Iterable[Stage]) -> str:
 
 
 def context_copies(stages: Iterable[Stage]) -> frozenset[str]:
-    """Return the lines that take something from the build context, by COPY, ADD or mount, in doubt too many."""
+    """Return the lines that read the build context by COPY, ADD or mount; if in doubt, a line is included."""
     return frozenset(
         line.strip()
         for stage in stages

@@ -56,7 +56,9 @@ def render_apart(template: str, values: Mapping[str, Any]) -> str:
         return answer["text"]
     if "refused" in answer:
         raise UserError(answer["refused"])
-    killed = "more than the stack there is" if done.code == -signal.SIGSEGV else f"more than {CPU_SECONDS} seconds"
+    killed = (
+        "more than the available stack" if done.code == -signal.SIGSEGV else f"more than {CPU_SECONDS} seconds"
+    )
     problem = answer.get("problem") or (f"it takes {killed}" if done.code < 0 else _TOO_LARGE)
     raise UserError(f"the template cannot be rendered: {problem}", hint=hint)
 
@@ -119,7 +121,7 @@ def _check_controls(value: str, purpose: str) -> None:
         from pixi_container.errors import UserError
         from pixi_container.shortening import shortened
 
-        raise UserError(f"a value has a control character and cannot {purpose}: {shortened(repr(value))}")
+        raise UserError(f"a value contains a control character and cannot {purpose}: {shortened(repr(value))}")
 
 
 def _limit() -> None:
@@ -153,7 +155,7 @@ def _answer(template: str, values: dict[str, Any]) -> dict[str, str]:
     except MemoryError:
         return {"problem": _TOO_LARGE}
     except RecursionError:
-        return {"problem": "it is nested too deep, or calls itself without end"}
+        return {"problem": "it is nested too deeply, or calls itself without end"}
     except Exception as error:  # noqa: BLE001 - a template can raise whatever its expressions do
         line = f" (line {error.lineno})" if isinstance(error, TemplateSyntaxError) else ""
         return {"problem": f"{shortened(str(error) or type(error).__name__, 400)}{line}"}

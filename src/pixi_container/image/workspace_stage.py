@@ -1,4 +1,4 @@
-"""The stage that adds packages made from the workspace's own source to the environment's image."""
+"""The stage that adds packages built from the workspace's own source to the environment image."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _FROM_FILES = {"wheel", "sdist", "pypi-path", "pypi-editable"}
 class WorkspaceStage:
     """What the stage does; paths are relative to the context.
 
-    ``skip`` are the packages that the first stage leaves out, ``skipped_records`` how many of them are conda's.
-    ``mounts`` are there while the packages are built, as are empty ``folders``; ``copies`` stay in the image, for
-    editable packages. ``locked`` tells whether Pixi can check the lock against the manifest with what is there.
-    With ``release_manifest`` editable packages are installed as if they were not. ``distributions`` are the Python
-    packages that must be there afterwards.
+    ``skip`` are the packages that the first stage leaves out; ``skipped_records`` of them are conda packages.
+    ``mounts`` and empty ``folders`` exist only while the packages are built; ``copies`` stay in the image for
+    editable packages. ``locked`` tells whether Pixi can check the lock against the manifest with these files. With
+    ``release_manifest``, editable packages are installed like regular ones. ``distributions`` are the Python
+    packages that must be installed afterwards.
     """
 
     skip: tuple[str, ...]
@@ -42,11 +42,11 @@ class WorkspaceStage:
 
 
 def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage | None:
-    """Decide what the stage has to do, None where no package comes from the workspace's own source.
+    """Return what the stage does; None if no package comes from the workspace's own source.
 
-    The split follows what `pixi install --frozen --skip` and `--locked` need to see: only packages from source
-    may be skipped, and the check of the lock looks at the metadata of every local package of every environment.
-    What cannot be built at all is in ``problems_of``, and left out here.
+    The split follows the needs of `pixi install --frozen --skip` and `--locked`: only packages from source may be
+    skipped, and the lock check reads the metadata of every local package of every environment. Packages that
+    cannot be built are left out here, and reported by ``problems_of``.
     """
     own = [
         package
@@ -78,7 +78,7 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
 
 
 def is_name(name: str) -> bool:
-    """Tell whether a package's name is one; only such a name reaches a command line."""
+    """Tell whether a package's name is valid; only valid names appear on a command line."""
     return bool(_NAME.fullmatch(name))
 
 

@@ -87,7 +87,7 @@ def test_without_both_everything_counts_as_changed_and_both_reasons_are_told(ask
     assert (changes.known, changes.consulted, changes.source) == (False, True, "none")
     assert (changes.base, changes.head) == (payload["before"], payload["after"])
     assert changes.reason.startswith("git fetch failed")
-    assert changes.reason.endswith("; GitHub's API answers 404: Not Found")
+    assert changes.reason.endswith("; GitHub's API answered 404: Not Found")
 
 
 def test_an_api_that_does_not_know_is_believed(asker: Asker) -> None:
@@ -111,7 +111,7 @@ def test_what_a_stranger_wrote_is_not_fetched(asker: Asker) -> None:
         {"number": 7, "pull_request": {"head": head, "base": base, "changed_files": 1}}, "pull_request_target"
     )
     assert changes.source == "none"
-    assert changes.reason == "GitHub's API answers 404: Not Found"
+    assert changes.reason == "GitHub's API answered 404: Not Found"
     assert asker.api.asked == ["GET /repos/lab/study/pulls/7"]
     assert asker.said == []
 

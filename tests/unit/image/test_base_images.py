@@ -99,5 +99,5 @@ def test_a_dockerfile_of_ones_own_may_use_an_older_one(workspace: Workspace) -> 
 
 
 def test_a_requirement_that_is_none() -> None:
-    with pytest.raises(UserError, match="no version specification"):
+    with pytest.raises(UserError, match="is not a valid version specification"):
         choose(">=>1")

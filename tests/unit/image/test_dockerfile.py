@@ -261,7 +261,7 @@ def test_a_value_that_no_image_can_have_is_the_same_error_in_a_template_of_ones_
     folder.write("pixi.toml", manifest(name="a\tb"))
     workspace = read_workspace(parse_inputs({"context": str(folder.path)}), "linux/amd64")
     for template in ("", "{{ environment_variables[0][1] | env }}{{ activation[0][1] | shell }}"):
-        with pytest.raises(UserError, match="has a control character"):
+        with pytest.raises(UserError, match="contains a control character"):
             render_dockerfile(
                 workspace, builder_image=BASE, runtime_image=BASE, settings=ImageSettings(template=template)
             )

@@ -139,7 +139,7 @@ def test_a_registry_in_trouble_has_nothing(search: Search, server: RegistryServe
     assert existing.images == ()
     assert image["digest"] not in existing.tags.values()
     (said,) = search.said
-    assert said.startswith(f"cannot look for an image of this state: the registry {server.address} refuses")
+    assert said.startswith(f"could not look for an existing image: the registry {server.address} denied")
 
 
 def environment_labels(image: ImageDefinition) -> dict[str, object]:
@@ -199,7 +199,7 @@ def test_an_index_is_no_environment_for_several_names(
 def test_trouble_with_the_environment_is_told(search: Search, server: RegistryServer) -> None:
     server.interfere = lambda _: as_json({}, 401)
     assert search.environment(STUDY) == ExistingImages()
-    assert search.said[0].startswith("cannot look for an image of the environment: ")
+    assert search.said[0].startswith("could not look for an environment image: ")
 
 
 @pytest.mark.parametrize("reference", ["", ":main", "@digest"])
@@ -235,9 +235,9 @@ def test_what_cannot_be_explained(server: RegistryServer, wanted: ImageDefinitio
     server.put_image(STUDY, "silent", labels={"a": "b"})
     with server.client() as registry:
         for reference, message in (
-            (server.name(), "there is no image"),
-            (server.name().pinned(f"sha256:{'0' * 64}"), "there is no image"),
-            (server.name().tagged("silent"), "says nothing of its fingerprint"),
+            (server.name(), "does not exist"),
+            (server.name().pinned(f"sha256:{'0' * 64}"), "does not exist"),
+            (server.name().tagged("silent"), "has no fingerprint labels"),
         ):
             with pytest.raises(UserError, match=message):
                 compare(registry, reference, wanted)

@@ -183,7 +183,7 @@ def test_a_push_that_is_refused(server: RegistryServer) -> None:
         registry.check_push(server.name())
     assert f"denied permission to push to {server.address}/lab/study: user 'me'" in caught.value.message
     assert "missing permission: repository:lab/study:push" in caught.value.message
-    assert "may push to this name" in caught.value.hint
+    assert "permission to push to this repository" in caught.value.hint
 
 
 @pytest.mark.parametrize("reply", [Reply(405), Reply(500), Reply(404)])

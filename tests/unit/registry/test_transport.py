@@ -158,7 +158,9 @@ def test_trouble_that_lasts_is_told_with_how_often_it_was_asked(
     with server.client() as registry, pytest.raises(RegistryUnavailableError) as caught:
         registry.get_tags(server.name())
     assert caught.value.message == (f"the registry {server.address} cannot be used: HTTP status 503: out of order")
-    assert caught.value.hint.startswith(f"All 4 requests for http://{server.address}/v2/lab/study/tags/list.")
+    assert caught.value.hint.startswith(
+        f"All 4 requests for http://{server.address}/v2/lab/study/tags/list failed."
+    )
     assert len(server.asked) == 4
     # Each wait doubles, and has up to a second of jitter.
     assert [0 <= wait - least < 1 for wait, least in zip(waits, (0.3, 0.6, 1.2), strict=True)] == [True] * 3

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Activate the environment in bash. Sourced by the entrypoint, by login and interactive shells, and through BASH_ENV,
-# behind the functions that export its variables. finish.sh fills in @workdir@, @prefix@ and @activation@.
+# Activate the environment in bash. Sourced by the entrypoint, by login and interactive shells, and through BASH_ENV.
+# finish.sh puts the functions that export the variables before it, and fills in @workdir@, @prefix@ and @activation@.
 #
-# The first time activates. A later time only repairs what another activation, such as that of a host's conda, has
-# changed since: always for the entrypoint, else where CONDA_PREFIX differs or PATH has lost the environment.
+# The first call activates. Later calls only repair what another activation, such as that of a host's conda, has
+# changed: always from the entrypoint, otherwise if CONDA_PREFIX differs or PATH has lost the environment.
 __pixi_container_ifs_set=${IFS+set} __pixi_container_ifs=${IFS-}
 IFS=$' \t\n'
 __pixi_container_rest=":$PATH:"
@@ -15,7 +15,7 @@ if [ "$__pixi_container_rest" = ":$PATH:" ] || [ "${CONDA_PREFIX:-}" != @prefix@
 fi
 __pixi_container_rest=${__pixi_container_rest#:} __pixi_container_rest=${__pixi_container_rest%:}
 if [ "${PIXI_CONTAINER_ACTIVE:-}" != @activation@ ]; then
-  # Drop variables of another machine or environment, except those that PIXI_CONTAINER_KEEP names.
+  # Unset variables of another machine or environment, except those that PIXI_CONTAINER_KEEP names.
   for __pixi_container_name in PYTHONHOME PYTHONPATH "${!CONDA_@}" "${!PIXI_@}"; do
     case " PIXI_CONTAINER_KEEP PIXI_PROJECT_VERSION ${PIXI_CONTAINER_KEEP:-} " in
       *" $__pixi_container_name "*) ;;
@@ -25,7 +25,7 @@ if [ "${PIXI_CONTAINER_ACTIVE:-}" != @activation@ ]; then
   export PIXI_CONTAINER_ACTIVE=@activation@ PATH="@prefix@/bin:$__pixi_container_rest"
   __pixi_container_image_variables
   __pixi_container_variables
-  # Give a user without a home folders for caches, where only the folder for temporary files can be written.
+  # A user without a writable home gets cache folders in the temporary folder.
   if [ ! -d "${HOME:-}" ] || [ ! -w "$HOME" ]; then
     __pixi_container_name=${TMPDIR:-/tmp}/pixi-container-$EUID
     if mkdir -m 700 "$__pixi_container_name" 2> /dev/null \
@@ -37,8 +37,8 @@ if [ "${PIXI_CONTAINER_ACTIVE:-}" != @activation@ ]; then
     fi
   fi
   if [ -z "${LOGNAME:-}${USER:-}" ] && ! id -un > /dev/null 2>&1; then export LOGNAME="uid-$EUID"; fi
-  # Scripts of packages expect a shell without the user's options, and may leave other options, traps and another
-  # working folder behind. Their output must not mix with that of the command; standard error may be closed.
+  # Package scripts expect a shell without the user's options, and may change options, traps and the working folder.
+  # Their output must not mix with the command's output; standard error may be closed.
   __pixi_container_options=$SHELLOPTS __pixi_container_shopts=$BASHOPTS __pixi_container_traps=$(trap -p)
   __pixi_container_folder=$PWD
   set +euCf +o pipefail

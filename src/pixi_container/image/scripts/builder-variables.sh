@@ -1,6 +1,6 @@
 #!/bin/bash
-# Print as exports what the builder image says of certificates and package indexes, for another image that builds
-# packages from source. Arguments: MOUNT, where that image has the builder's files; [NAME…], variables beside PIP_*, UV_*.
+# Print the builder image's settings for certificates and package indexes as exports, for another image that builds
+# packages from source. Arguments: MOUNT, where that image mounts the builder; [NAME…], variables besides PIP_*, UV_*.
 set -euo pipefail
 mount=$1
 shift

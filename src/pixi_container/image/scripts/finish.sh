@@ -1,6 +1,6 @@
 #!/bin/bash
-# Make layers of the environment that pixi has installed: check it, write what activates it, and remove what differs
-# from build to build. Arguments: [SCRIPT…], the workspace's activation scripts, relative to WORKDIR. Variables:
+# Turn the environment that pixi has installed into layers: check it, write its activation, and remove what differs
+# between builds. Arguments: [SCRIPT…], the workspace's activation scripts, relative to WORKDIR. Variables:
 #   WORKDIR, ENVIRONMENT  the workspace's folder, and the environment's name
 #   RECORDS               number of conda packages by architecture: "amd64=12"
 #   CUDA                  version that the environment is locked for, or empty
@@ -15,7 +15,7 @@ rm -rf "$here/cache"
 check_records "$prefix" "$RECORDS"
 strip_records "$prefix"
 
-# The scripts that activate it, named by what they depend on. Another name activates anew.
+# The activation's name contains a digest of its inputs: a shell with another name activates again.
 env -i HOME=/root PATH="$PATH" ${CUDA:+"CONDA_OVERRIDE_CUDA=$CUDA"} \
   pixi shell-hook --as-is --no-completions --change-ps1 false --shell bash --environment "$ENVIRONMENT" \
   | awk -f "$here/hook.awk" > "$WORKDIR/.pixi/hook.sh"
@@ -27,7 +27,7 @@ fill_in() {
 fill_in "$here/entrypoint.sh" > "$WORKDIR/entrypoint.sh"
 chmod 755 "$WORKDIR/entrypoint.sh"
 
-# Pixi runs post-link scripts only where its configuration allows it, and is silent about those that it leaves out.
+# Pixi runs post-link scripts only if its configuration allows it, and does not report the skipped ones.
 : > "$here/notes"
 not_run=
 for script in "$prefix"/bin/.*-post-link.sh; do
@@ -36,16 +36,16 @@ for script in "$prefix"/bin/.*-post-link.sh; do
 done
 if [ -n "$not_run" ] && ! grep -qs '^ *run-post-link-scripts *= *["'\'']insecure' "$WORKDIR/.pixi/config.toml" \
   /etc/pixi/config.toml "${XDG_CONFIG_HOME:-$HOME/.config}/pixi/config.toml" "${PIXI_HOME:-$HOME/.pixi}/config.toml"; then
-  echo "pixi-container: not run: the post-link scripts of$not_run. If these packages do not work without," \
-    "commit .pixi/config.toml after 'pixi config set --local run-post-link-scripts insecure'" > "$here/notes"
+  echo "pixi-container: not run: the post-link scripts of$not_run. If these packages need them, run" \
+    "'pixi config set --local run-post-link-scripts insecure' and commit .pixi/config.toml" > "$here/notes"
 fi
 
 remove_pixi_state "$WORKDIR"
-# Pixi writes here when it runs tasks, as a user who may write nowhere else.
+# Pixi writes here when it runs tasks; the user may have no other writable folder.
 ln -s /tmp "$WORKDIR/.pixi/task-cache-v0"
 rm -f "${TMPDIR:-/tmp}"/uv-*.lock
 chmod -R a+rX,go-w "$WORKDIR/.pixi"
-# Files that packages bring keep their times, which Python's compiled modules refer to.
+# Files from packages keep their times, because Python's compiled modules refer to them.
 touch "$here/end"
 set_times "$WORKDIR/.pixi" \( -type d -o -newer "$here/start" ! -newer "$here/end" \)
 
@@ -56,7 +56,7 @@ for file in entrypoint.sh "$@"; do
 done
 chmod -R a+rX,go-w "$LAYERS/entrypoint"
 set_times "$LAYERS/entrypoint" -type f
-# Until 0.69 pixi wrote the records in random order.
+# Before 0.69, pixi wrote the records in random order.
 if pixi_is_older_than 69; then order=random; else order=fixed; fi
 if [ "$(wc -l < "$here/packages")" -eq 1 ] \
   || ! bash "$here/split.sh" "$LAYERS" "$here/packages" "$order" "$WORKDIR" "$prefix" >> "$here/notes"; then

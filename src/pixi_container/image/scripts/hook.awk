@@ -1,7 +1,7 @@
-# Keep of `pixi shell-hook` what packages and the workspace add to the activation. activate.sh sets the other variables:
-# pixi prints those in random order, and with the PATH of the build.
+# Filter `pixi shell-hook`: keep what packages and the workspace add to the activation. activate.sh sets the other
+# variables, because pixi prints them in random order and with the PATH of the build.
 
-# Return the quote that is still open at the end of the text, as in a value of several lines, else "".
+# Return the quote that is still open at the end of the text, as in a multi-line value, else "".
 function quoted(text, quote,   i, c) {
   for (i = 1; i <= length(text); i++) {
     c = substr(text, i, 1)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run `pixi install` with these arguments. Where pixi refuses the lock, run it again with -v, which makes it say why.
+# Run `pixi install` with these arguments. If pixi rejects the lock, run it again with -v, which logs the reasons.
 set -o pipefail
 log=$(mktemp)
 trap 'rm "$log"' EXIT

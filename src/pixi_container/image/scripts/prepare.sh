@@ -15,8 +15,8 @@ done
 shift
 
 touch "$here/start"
-# Keep packages only in a builder that comes back: pixi copies them out of a mount, and links them out of a folder.
-# Until 0.64 a copy had the time of the copying, which made Python's compiled modules invalid.
+# Use the builder's cache only if an earlier build used it: pixi must copy packages out of a mount, but can link them
+# from a folder. Before 0.64, copies got the current time, which made Python's compiled modules invalid.
 if [ ! -e "$cache/used" ] || pixi_is_older_than 64; then
   touch "$cache/used"
   cache=$here/cache

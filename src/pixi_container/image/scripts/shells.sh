@@ -1,6 +1,6 @@
 #!/bin/sh
-# Write start-up files of shells, which activate the environment, to /shells. Run in the runtime image, by any shell.
-# Arguments: WORKDIR PREFIX [ROOT], where ROOT is the folder of the image in place of /.
+# Write shell start-up files that activate the environment to /shells. Runs in the runtime image, in any shell.
+# Arguments: WORKDIR PREFIX [ROOT], where ROOT is the root folder of the image, / by default.
 set -eu
 workdir=$1 prefix=$2 root=${3:-}
 # shellcheck source=tidy.sh

@@ -1,8 +1,8 @@
-# Remove from the lock what Python packages require, and what conda packages require of those that are skipped, whose
-# names are the arguments before the file.
+# Remove from the lock all requirements of Python packages, and the requirements of conda packages on skipped packages.
+# The names of the skipped packages are the arguments before the file.
 #
-# Pixi skips whatever it reaches from no package that is required by none, such as packages in a circle: an extra that
-# names its own package is one. It does not need these lists to install from a lock.
+# With --skip, pixi also skips packages that it cannot reach from a package that nothing requires, such as packages in
+# a cycle; an extra that names its own package is one. Pixi does not need these lists to install from a lock.
 BEGIN {
   for (i = 1; i < ARGC - 1; i++) {
     skipped[normal(ARGV[i])]

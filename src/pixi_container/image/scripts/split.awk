@@ -1,7 +1,7 @@
-# Assigns each file of an environment to a layer, for split.sh.
+# Assign each file of an environment to a layer, for split.sh.
 function fail(reason) { print reason > (lists "/why"); exit 1 }
 
-# A file that two packages have belongs to neither, and their records tell of each other.
+# A file in two packages belongs to neither, and the records of both depend on each other.
 function claim(path, package) {
   if (!(path in owner)) owner[path] = package
   else if (owner[path] != package) {
@@ -15,14 +15,14 @@ function unescaped(text,   plain, at, c) {
   plain = ""
   while ((at = index(text, "\\"))) {
     c = substr(text, at + 1, 1)
-    if (c != "\\" && c != "\"") fail("a name in " FILENAME " is not understood")
+    if (c != "\\" && c != "\"") fail("a name in " FILENAME " has an unknown escape")
     plain = plain substr(text, 1, at - 1) c
     text = substr(text, at + 2)
   }
   return plain text
 }
 
-# One file name of each line of a table with commas, quoted where it has quotes or commas itself.
+# Return the first field of a CSV line, which is quoted if it contains quotes or commas.
 function first_field(line,   end) {
   if (substr(line, 1, 1) != "\"") return substr(line, 1, index(line, ",") - 1)
   line = substr(line, 2)
@@ -36,7 +36,7 @@ function first_field(line,   end) {
 kind == "layer" { for (i = 2; i <= NF; i++) layer[$i] = $1; next }
 
 kind == "conda" && FNR == 1 {
-  if (open || $0 != "{") fail((open ? open : FILENAME) " is not understood")
+  if (open || $0 != "{") fail((open ? open : FILENAME) " has an unknown format")
   open = FILENAME
   package = listed = inside = ""
   next
@@ -46,12 +46,12 @@ kind == "conda" && inside && /^    ".*",?$/ {
   sub(/",?$/, "")
   path = index($0, "\\") ? unescaped($0) : $0
   claim(path, package)
-  # The loser of two packages that have the same file: the winner has it where both want it.
+  # Pixi moved this package's copy of a file aside: the other package has it at the original path.
   if (sub(/^__clobbers__\/[^\/]+\//, "", path)) claim(path, package)
   next
 }
 kind == "conda" && inside {
-  if ($0 !~ /^  \],?$/) fail(FILENAME " is not understood")
+  if ($0 !~ /^  \],?$/) fail(FILENAME " has an unknown format")
   inside = ""
   next
 }
@@ -62,7 +62,7 @@ kind == "conda" && /^  "files": \[/ && package && !listed {
   next
 }
 kind == "conda" && /^}$/ {
-  if (!package || !listed) fail(FILENAME " is not understood")
+  if (!package || !listed) fail(FILENAME " has an unknown format")
   record[FILENAME] = package
   open = ""
   found++
@@ -85,7 +85,7 @@ kind == "pypi" {
   next
 }
 
-kind == "all" && FNR == 1 { if (open || found != count) fail((open ? open : "a record") " is not understood") }
+kind == "all" && FNR == 1 { if (open || found != count) fail((open ? open : "a record") " has an unknown format") }
 {
   path = index($0, top) == 1 ? substr($0, length(top) + 1) : ""
   package = ""

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Lays the environment out by layers as the file $2 has it: as hard links in the folder $1, one folder for each layer.
-# What belongs to no package, or to several, goes to the last layer; so do all records when $3 is "random". Fails where
-# something is not as it is known to be, and says so. The workspace is $4, the environment $5.
+# Lay out the environment's files by layer, as the file $2 assigns packages: as hard links in folder $1, one folder per
+# layer. Files of no package, or of several, go to the last layer, as do all records if $3 is "random". If a format is
+# unknown, print the reason and fail. The workspace is $4, the environment $5.
 set -euo pipefail
 export LC_ALL=C
 layers=$1 packages=$2 records=$3 workdir=$4 prefix=$5
@@ -33,7 +33,7 @@ find "$lists/layers" -type f -printf '%f\0' | xargs -0 -P "$(nproc)" -I {} sh -e
   xargs -d "\n" cp --recursive --no-dereference --link --parents --preserve=mode,links -t "$2/$3" < "$1/$3"
 ' sh "$lists/layers" "$layers" {}
 if [ "$(find "$layers"/*"$workdir/.pixi" \( ! -type d -o -empty \) -print | wc -l)" -ne "$(wc -l < "$lists/all")" ]; then
-  why="not every file is in one layer"
+  why="some files are in no layer, or in several"
   exit 1
 fi
 why=

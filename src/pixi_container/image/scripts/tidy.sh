@@ -1,7 +1,7 @@
 #!/bin/sh
-# Functions for the other scripts: they check an installed environment, and make the same lock give the same bytes.
+# Functions for the other scripts: check an installed environment, and make its files reproducible.
 
-# The time of whatever a build makes, in seconds since 1970: the earliest that pixi accepts.
+# The time of all files that a build creates, in seconds since 1970: the earliest that pixi accepts.
 earliest=315532800
 
 # Set that time. Arguments: PATH [TEST OF FIND…]
@@ -16,7 +16,7 @@ VERSION
   [ "$major" -eq 0 ] && [ "$minor" -lt "$1" ]
 }
 
-# Stop unless the environment is whole: another one must never become an image.
+# Fail if the environment is incomplete: it must never become an image.
 # Arguments: PREFIX "ARCHITECTURE=PACKAGES …"
 check_records() {
   expected=
@@ -42,7 +42,7 @@ strip_records() {
     -e 's#^\( *"source": "\)/[^"]*#\1#' -e 's|^\(    "type": \)[0-9]*$|\13|' {} +
 }
 
-# Remove what pixi keeps beside the environments, such as builds from source. Arguments: WORKDIR [TEST OF FIND…]
+# Remove what pixi stores next to the environments, such as builds from source. Arguments: WORKDIR [TEST OF FIND…]
 remove_pixi_state() {
   folder=$1/.pixi
   shift

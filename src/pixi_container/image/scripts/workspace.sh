@@ -1,11 +1,11 @@
 #!/bin/bash
-# Add the packages made from the workspace's own source. Run in the environment's image, with the builder image mounted.
+# Add the packages built from the workspace's own source. Runs in the environment image, with the builder image mounted.
 # Arguments: [NAME=VALUE…], variables for the builds; --; [DISTRIBUTION…], Python packages to expect. Variables:
 #   WORKDIR, ENVIRONMENT  the workspace's folder, and the environment's name
 #   RECORDS               number of conda packages by architecture: "amd64=12"
 #   LOCK                  "locked" to have pixi check the lock, else "frozen"
-#   RELEASE               the manifest if its editable packages are to be installed like others, else empty
-#   PROXIES               names of variables that the builds may see
+#   RELEASE               the manifest if its editable packages are installed like regular ones, else empty
+#   PROXIES               names of the proxy variables that the builds get
 #   CACHE, TMPDIR         the builder's folder of downloaded packages, and a folder for temporary files
 set -euo pipefail
 export -n WORKDIR ENVIRONMENT RECORDS LOCK RELEASE PROXIES CACHE TMPDIR
@@ -24,7 +24,7 @@ shift
 touch "$TMPDIR/start"
 # An image is a release: install what is editable on a laptop like any other package.
 if [ -n "$RELEASE" ]; then sed -i -E 's/(editable *= *)true/\1false/g' "$WORKDIR/$RELEASE"; fi
-# While packages are built, nothing of the environment is active, and pixi is configured as in its own image.
+# While packages are built, the environment is not active, and pixi is configured as in the builder image.
 (
   for name in $(compgen -e); do
     case " $PROXIES " in *" $name "*) ;; *) unset "$name" ;; esac
@@ -42,7 +42,7 @@ for distribution do
 done
 check_records "$prefix" "$RECORDS"
 
-# Change only what this step made, so that it alone is in the layer.
+# Change only files that this step created, so that the layer contains nothing else.
 strip_records "$prefix" -newer "$TMPDIR/start"
 remove_pixi_state "$WORKDIR" ! -name task-cache-v0 ! -name config.toml
 find "$WORKDIR/.pixi" ! -type l \( ! -perm -444 -o -perm /022 -o -type d ! -perm -555 \) -exec chmod a+rX,go-w {} +

@@ -37,12 +37,15 @@ def test_the_user_has_no_home(builder: Builder) -> None:
     [
         (
             "[ -d /absent ] || exit 0\n",
-            "an activation script ends the shell with exit code 0; it has to use 'return'",
+            "an activation script ends the shell with exit code 0; use 'return' there",
         ),
-        ("exit 3\n", "an activation script ends the shell with exit code 3; it has to use 'return'"),
+        (
+            "exit 3\n",
+            "an activation script ends the shell with exit code 3; use 'return' there",
+        ),
         ("if true; then\n", "setup.sh: line 2: syntax error: unexpected end of file"),
         ("unset CONDA_PREFIX\n", "CONDA_PREFIX is not set"),
-        ("PATH=/usr/bin:/bin\n", "PATH does not have {prefix}/bin but is /usr/bin:/bin"),
+        ("PATH=/usr/bin:/bin\n", "{prefix}/bin is not in PATH: /usr/bin:/bin"),
         ("find() { echo {prefix}/secret; }\n", "cannot read {prefix}/secret"),
         (
             "printf '#!/bin/sh\\nexit 1\\n' > {prefix}/bin/python; chmod +x {prefix}/bin/python\n",

@@ -153,13 +153,13 @@ def test_records_that_are_random_stay_out_of_the_layers(prefix: Prefix) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("conda-meta/numpy-1-0.json", "{}", "is not understood"),
-        ("conda-meta/numpy-1-0.json", '{\n  "name": "numpy"\n}', "is not understood"),
-        ("conda-meta/numpy-1-0.json", '{"name":"numpy","files":["a"]}', "is not understood"),
+        ("conda-meta/numpy-1-0.json", "{}", "has an unknown format"),
+        ("conda-meta/numpy-1-0.json", '{\n  "name": "numpy"\n}', "has an unknown format"),
+        ("conda-meta/numpy-1-0.json", '{"name":"numpy","files":["a"]}', "has an unknown format"),
         (
             "conda-meta/numpy-1-0.json",
             '{\n  "name": "numpy",\n  "files": [\n    "a\\u0041"\n  ]\n}',
-            "not understood",
+            "unknown escape",
         ),
         ("lib/line\nbreak", "x", "a file name has a line break"),
     ],
