@@ -300,7 +300,8 @@ def test_environments_that_are_solved_together_have_the_same_packages(tmp_path: 
         "packages:\n- conda", f"packages:\n- conda: {CHANNEL}/linux-64/ninja-1.13.0-h8_0.conda\n- conda"
     )
     assert [reason.message for reason in reasons(tmp_path, manifest, lock)] == [
-        "the lock is not up to date: the environments of solve group 'g' have different builds of ninja on linux-64"
+        "the lock is not up to date: the environments of solve group 'g' have different builds of ninja "
+        "on linux-64"
     ]
 
 
