@@ -44,7 +44,13 @@ def test_a_lock_that_is_out_of_date(step: Step) -> None:
     manifest = step.repository.study / "pixi.toml"
     manifest.write_text(manifest.read_text().replace('numpy = ">=1.26"', 'numpy = ">=1.26"\nrich = "*"'))
     outcome = step.run(environment="default")
-    failed(step, outcome, 3, "it has no conda package rich, which", "Run `pixi lock` and commit pixi.lock.")
+    failed(
+        step,
+        outcome,
+        3,
+        "the conda package rich, which the manifest requires",
+        "Run `pixi lock` and commit pixi.lock.",
+    )
     assert "docker buildx build" not in outcome.log
     assert "file=" in next(line for line in outcome.log.splitlines() if line.startswith("::error"))
 

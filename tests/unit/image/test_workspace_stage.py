@@ -198,8 +198,8 @@ def test_all_say_the_same_of_what_lies_outside(workspace: Workspace) -> None:
     }
     assert len(hints) == 1
     (hint,) = hints
-    assert "'context', which is the manifest's folder" in hint
-    assert "manifest and the lock up to a folder that contains everything" in hint
+    assert "outside 'context', which is the manifest's folder" in hint
+    assert "the manifest and the lock up to a folder that contains everything" in hint
 
 
 def test_an_old_lock_cannot_leave_out_what_conda_builds(workspace: Workspace) -> None:
