@@ -39,7 +39,7 @@ def find_changes(event: Event, token: str, env: Mapping[str, str], say: Callable
             say(f"{error.message}; asking GitHub's API")
             said.append(error.message)
         else:
-            return known(difference, "git")
+            return changes_from(difference, "git")
     from pixi_container.changes.github import compare_by_github
 
     try:
@@ -47,7 +47,7 @@ def find_changes(event: Event, token: str, env: Mapping[str, str], say: Callable
     except GithubUnavailableError as error:
         said.append(error.message)
         return assumed("; ".join(said), base=asked.base, head=asked.head)
-    return answer if isinstance(answer, Changes) else known(answer, "github")
+    return answer if isinstance(answer, Changes) else changes_from(answer, "github")
 
 
 def workspace_prefix(context: Path) -> str | None:
@@ -65,7 +65,7 @@ def running_workflow(env: Mapping[str, str]) -> str:
     return running["path"] if running else ""
 
 
-def known(difference: Difference, source: str) -> Changes:
+def changes_from(difference: Difference, source: str) -> Changes:
     """Return the changes that a difference from ``source``, which is ``git`` or ``github``, describes."""
     between = f"between {difference.base[:7]} and {difference.head[:7]}"
     count = len(difference.files)

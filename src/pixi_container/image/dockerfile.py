@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI
-from pixi_container.image.layers import environment_layers, layers_beside
+from pixi_container.image.layers import environment_layers, layer_budget
 from pixi_container.image.lock_check import lock_check_without_source
 from pixi_container.image.template import CONTROL, render, render_apart
 from pixi_container.image.workspace_stage import workspace_stage
@@ -149,7 +149,7 @@ def layers_for(workspace: Workspace, settings: ImageSettings, stage: WorkspaceSt
     others = manifest_copies + len(workspace.include) + 3
     if stage:
         others += manifest_copies + len(stage.copies) + 1
-    return environment_layers(installed, layers_beside(others, settings.layers))
+    return environment_layers(installed, layer_budget(others, settings.layers))
 
 
 @lru_cache

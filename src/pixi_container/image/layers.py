@@ -75,7 +75,7 @@ def environment_layers(packages: Iterable[LockedPackage], most: int = MOST_LAYER
     )
 
 
-def layers_beside(others: int, most: int) -> int:
+def layer_budget(others: int, most: int) -> int:
     """Return the number of layers for the environment, at most ``most``, if the image has ``others`` as well."""
     return max(1, min(most, MOST_LAYERS + _FOR_THE_WORKSPACE - others))
 

@@ -53,7 +53,7 @@ def lock_check_without_source(workspace: Workspace, pixi_version: str) -> LockCh
     return LockCheck(folders=folders) if all(map(_can_be_seen, folders)) else None
 
 
-def lock_check_beside(present: Collection[str], workspace: Workspace) -> LockCheck | None:
+def lock_check_with_source(present: Collection[str], workspace: Workspace) -> LockCheck | None:
     """Return what the check needs in a build that also has the paths ``present``; None if no check is possible.
 
     The metadata of other environments' packages is included if it exists, because a uv workspace requires it.

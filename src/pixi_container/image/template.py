@@ -1,4 +1,4 @@
-"""Rendering a template: ours here, one of the user's own in a process with limits, which this file is started as.
+"""Rendering a template: the default one here, a user-supplied one in a limited process, which runs this file.
 
 Whoever opens a pull request may write a template. Jinja's sandbox keeps it from our objects, and neither from an
 endless loop nor from a text that is larger than memory: https://jinja.palletsprojects.com/en/stable/sandbox/.
@@ -32,12 +32,12 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
-    """Return the text of a template of ours; ``values`` are JSON's."""
+    """Return the text of the default template; ``values`` are JSON values."""
     return _compiled(template).render(values)
 
 
 def render_apart(template: str, values: Mapping[str, Any]) -> str:
-    """Return the text of a template of the user's own, rendered in a process that is limited and knows no secret.
+    """Return the text of a user-supplied template, rendered in a limited process that has no secret.
 
     Raises ``UserError`` for a mistake in it, with its line where Jinja tells it, and when it takes too much.
     """

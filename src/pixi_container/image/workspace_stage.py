@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixi_container.image.lock_check import LockCheck, lock_check_beside
+from pixi_container.image.lock_check import LockCheck, lock_check_with_source
 from pixi_container.paths import can_be_mounted
 from pixi_container.versions import version_order
 from pixi_container.workspace.local_packages import is_inside
@@ -59,7 +59,7 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     stay = [package for package in own if package.kind == "pypi-editable" and not release]
     needed = {path for package in own for path in (package.path, *package.inputs)}
     needed |= {path for path in workspace.find_links if is_inside(path)}
-    check = lock_check_beside(needed, workspace)
+    check = lock_check_with_source(needed, workspace)
     checked = check or LockCheck()
     whole = "." in needed
     mounts = workspace.context_entries if whole else sorted({*needed, *checked.files})

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pixi_container.changes.comparison import Changes, Relevance, assumed, comparison_for, not_consulted
-from pixi_container.changes.detect import find_changes, known, running_workflow, workspace_prefix
+from pixi_container.changes.detect import changes_from, find_changes, running_workflow, workspace_prefix
 from pixi_container.changes.git import compare_revisions
 from pixi_container.docker.builder import BuilderKind, builder_kind, native_platform
 from pixi_container.errors import UserError
@@ -21,7 +21,7 @@ from pixi_container.plan.existing import ExistingImages, find_environment, find_
 from pixi_container.plan.plan import make_plan, may_reuse_environment, tags_to_publish
 from pixi_container.plan.problems import problems_of
 from pixi_container.request import may_push
-from pixi_container.runner.checked_out import event_to_speak_of
+from pixi_container.runner.checked_out import event_for_checkout
 from pixi_container.runner.checkout import what_is_checked_out
 from pixi_container.workspace.workspace import read_workspace
 
@@ -68,20 +68,20 @@ def changes_of(request: Request, log: Log) -> Changes:
 
 def changes_between(request: Request, base: str, head: str) -> Changes:
     """Return what changed between two revisions of the checkout. Raises ``UserError`` for an unknown revision."""
-    changes = known(compare_revisions(request.context, base, head, request.env), "git")
+    changes = changes_from(compare_revisions(request.context, base, head, request.env), "git")
     return _with_relevance(request, read_workspace(request.inputs), changes)
 
 
 def _with_checked_out_commit(request: Request, log: Log, *, tolerant: bool) -> tuple[Request, str]:
     """Return the request for the checked-out commit, and a note if it is not the event's commit."""
     checkout = what_is_checked_out(request.context, request.event, request.env)
-    spoken = event_to_speak_of(request.event, checkout, may_push=request.may_push)
-    if spoken.problem and not tolerant:
-        raise spoken.problem
-    note = str(spoken.problem or spoken.note)
+    described = event_for_checkout(request.event, checkout, may_push=request.may_push)
+    if described.problem and not tolerant:
+        raise described.problem
+    note = str(described.problem or described.note)
     if note:
         log.warning(note)
-    return replace(request, event=spoken.event), note
+    return replace(request, event=described.event), note
 
 
 def _warn_of_limits(request: Request, log: Log) -> None:

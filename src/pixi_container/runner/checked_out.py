@@ -25,7 +25,7 @@ class CheckedOut:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class EventForCheckout:
     """The ``event`` that tags and labels name, a ``note`` for the log, and the ``problem`` that forbids a push."""
 
     event: Event
@@ -33,19 +33,21 @@ class Spoken:
     problem: NotPermittedError | None = None
 
 
-def event_to_speak_of(event: Event, checkout: CheckedOut, *, may_push: bool) -> Spoken:
+def event_for_checkout(event: Event, checkout: CheckedOut, *, may_push: bool) -> EventForCheckout:
     """Return the event with the checked-out commit in place of its own, if the two differ.
 
     A commit that the job made on top of the event's commit will be on the event's branch once it is pushed. An
     image of any other commit must not be pushed under tags that name the event's commit.
     """
     if not checkout.sha or checkout.sha == event.sha or event.name == LOCAL:
-        return Spoken(event)
+        return EventForCheckout(event)
     if checkout.repository and event.repository and checkout.repository.lower() != event.repository.lower():
-        return Spoken(event, f"the checkout is of {checkout.repository}; tags and labels name {event.repository}")
+        return EventForCheckout(
+            event, f"the checkout is of {checkout.repository}; tags and labels name {event.repository}"
+        )
     differs = f"the checkout is at {checkout.sha[:7]}, while the event '{event.name}' is about {event.sha[:7]}"
     if may_push and not checkout.is_later:
-        return Spoken(
+        return EventForCheckout(
             event,
             problem=NotPermittedError(
                 f"{differs}: the image would get the tags of a commit that it was not built from",
@@ -54,4 +56,4 @@ def event_to_speak_of(event: Event, checkout: CheckedOut, *, may_push: bool) -> 
             ),
         )
     note = f"{differs}: the image is built from the checked-out commit, and its labels name that commit"
-    return Spoken(replace(event, sha=checkout.sha), note)
+    return EventForCheckout(replace(event, sha=checkout.sha), note)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pixi_container.changes.comparison import Changes
-from pixi_container.changes.detect import find_changes, known, workspace_prefix
+from pixi_container.changes.detect import changes_from, find_changes, workspace_prefix
 from pixi_container.changes.git import Difference
 from pixi_container.runner.event import Event
 from tests.unit.changes.test_git import IDENTITY, Repository, repository_in
@@ -129,7 +129,9 @@ def test_where_the_workspace_is_in_its_checkout(asker: Asker, tmp_path: Path) ->
 
 
 def test_files_are_counted() -> None:
-    reasons = [known(Difference("b" * 40, "a" * 40, names), "git").reason for names in ((), ("x",), ("x", "y"))]
+    reasons = [
+        changes_from(Difference("b" * 40, "a" * 40, names), "git").reason for names in ((), ("x",), ("x", "y"))
+    ]
     assert [reason.partition(" between")[0] for reason in reasons] == [
         "0 files changed",
         "1 file changed",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixi_container.image.layers import OWN_LAYER_BYTES, REST, environment_layers, layers_beside
+from pixi_container.image.layers import OWN_LAYER_BYTES, REST, environment_layers, layer_budget
 from pixi_container.inputs import MOST_LAYERS
 from pixi_container.workspace.lock import LockedPackage
 
@@ -103,7 +103,7 @@ def test_one_layer_holds_everything() -> None:
     ("others", "asked", "most"), [(6, 65, 65), (15, 65, 65), (16, 65, 64), (16, 10, 10), (79, 65, 1), (200, 65, 1)]
 )
 def test_many_layers_of_the_workspace_leave_fewer_to_the_environment(others: int, asked: int, most: int) -> None:
-    assert layers_beside(others, asked) == most
+    assert layer_budget(others, asked) == most
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pixi_container.runner.checked_out import CheckedOut, event_to_speak_of
+from pixi_container.runner.checked_out import CheckedOut, event_for_checkout
 from pixi_container.runner.checkout import what_is_checked_out
 from pixi_container.runner.event import Event
 
@@ -39,7 +39,7 @@ def test_the_event_speaks_of_what_is_checked_out(
     says: str,
     refused: bool,
 ) -> None:
-    spoken = event_to_speak_of(PUSH, checkout, may_push=may_push)
+    spoken = event_for_checkout(PUSH, checkout, may_push=may_push)
     assert spoken.event == replace(PUSH, sha=sha)
     assert says in str(spoken.problem or spoken.note)
     assert bool(spoken.note) == (bool(says) and not refused)
@@ -48,7 +48,7 @@ def test_the_event_speaks_of_what_is_checked_out(
 
 def test_a_laptop_has_no_other_event_than_its_checkout() -> None:
     local = replace(PUSH, name="local")
-    assert event_to_speak_of(local, CheckedOut(OTHER), may_push=True).event == local
+    assert event_for_checkout(local, CheckedOut(OTHER), may_push=True).event == local
 
 
 def test_a_commit_on_top_of_the_events_is_a_later_one(tmp_path: Path) -> None:
