@@ -73,6 +73,7 @@ def _find_image(
         fingerprint_labels.IMAGE: definition.fingerprint.digest,
         fingerprint_labels.ENVIRONMENT: definition.environment_fingerprint.digest,
     }
+    platform = definition.workspace.platform.docker
     digests: dict[ImageReference, str] = {}
     compared: ImageReference | None = None
     differences: tuple[str, ...] = ()
@@ -82,7 +83,7 @@ def _find_image(
         digests[tag] = digest
         if not is_new:
             continue
-        labels = registry.get_labels(tag.pinned(digest)) or {}
+        labels = registry.get_labels(tag.pinned(digest), platform) or {}
         if wanted.items() <= labels.items():
             known = {other: digests.get(other) or registry.get_digest(other) or "" for other in tags}
             return ExistingImages(images=(name.pinned(digest),), tags=known)
@@ -105,8 +106,9 @@ def find_environment(
     them may decide for the others.
     """
     try:
+        platform = definition.workspace.platform.docker
         reusable = _same_under(registry, names, definition.environment_tag)
-        labels = registry.get_labels(reusable) if reusable else None
+        labels = registry.get_labels(reusable, platform) if reusable else None
         fingerprint = definition.environment_fingerprint.digest
         if reusable and labels and labels.get(fingerprint_labels.ENVIRONMENT) == fingerprint:
             return ExistingImages(environment=reusable)
@@ -145,7 +147,9 @@ def compare(registry: Registry, reference: ImageReference, definition: ImageDefi
     Raises ``UserError`` if the image does not exist or has no fingerprint.
     """
     digest = reference.digest or registry.get_digest(reference if reference.tag else reference.tagged("latest"))
-    labels = registry.get_labels(reference.pinned(digest)) if digest else None
+    labels = (
+        registry.get_labels(reference.pinned(digest), definition.workspace.platform.docker) if digest else None
+    )
     if labels is None:
         raise UserError(f"the image {reference} does not exist")
     theirs = fingerprint_labels.parts_in(labels)
