@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from pixi_container.errors import UserError
 from pixi_container.paths import LFS_POINTER, NEVER_COPIED, leads_out, read_text
 from pixi_container.shortening import shortened
-from pixi_container.workspace.dockerignore import DockerIgnore, printable
+from pixi_container.workspace.dockerignore import DockerIgnore
+from pixi_container.workspace.ignore_patterns import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from pixi_container.errors import UserError
 from pixi_container.workspace.build_context import digest_of, read_docker_ignore, sent_paths
-from pixi_container.workspace.dockerignore import DockerIgnore, MatchKind, Pattern, expression_of
+from pixi_container.workspace.dockerignore import DockerIgnore
+from pixi_container.workspace.ignore_patterns import MatchKind, Pattern, expression_of
 
 WHEEL = "dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl"
 
