@@ -25,6 +25,7 @@ import httpx
 import pytest
 
 from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError, UserError
+from pixi_container.registry import call as registry_call
 from pixi_container.registry import transport as registry_transport
 from pixi_container.registry.client import Registry
 from pixi_container.registry.credentials import Credential
@@ -665,7 +666,8 @@ def test_a_token_that_trickles_ends(hostile: Hostile) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_a_handshake_that_trickles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_transport, "is_loopback", lambda _: False)
+    for module in (registry_call, registry_transport):
+        monkeypatch.setattr(module, "is_loopback", lambda _: False)
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:

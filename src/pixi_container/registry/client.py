@@ -19,14 +19,9 @@ from urllib.parse import quote
 from pixi_container.display import one_line
 from pixi_container.errors import RegistryError, RegistryRefusedError, RegistryUnavailableError
 from pixi_container.json_object import object_under
+from pixi_container.registry.call import Answer, RegistryCall, TransientError, joined_url
 from pixi_container.registry.reference import DIGEST, TAG
-from pixi_container.registry.transport import (
-    Answer,
-    RegistryCall,
-    TransientError,
-    Transport,
-    joined_url,
-)
+from pixi_container.registry.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence

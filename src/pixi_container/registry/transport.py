@@ -9,36 +9,32 @@ from __future__ import annotations
 import base64
 import json
 import re
-import socket
 import time
 import zlib
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
-from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, parse_http_list, parse_keqv_list, proxy_bypass
+from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.request import parse_http_list, parse_keqv_list
 
-from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_API, GITHUB_REGISTRY
+from pixi_container.addresses import GITHUB_REGISTRY
 from pixi_container.display import one_line
 from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError
+from pixi_container.registry.call import Answer, RegistryCall, TransientError, invalid_url, joined_url, shown_url
+from pixi_container.registry.connections import HEADER_BYTES, Connections
 from pixi_container.registry.immutable_tags import HOW_WITH_IMMUTABLE_TAGS, IMMUTABLE
 from pixi_container.registry.reference import is_loopback
 from pixi_container.retries import retry
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator
 
-    import httpcore
     import httpx
-    from httpcore import SOCKET_OPTION
 
     from pixi_container.registry.credentials import Credential
-    from pixi_container.registry.reference import ImageReference
 
 T = TypeVar("T")
 
@@ -50,8 +46,6 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-ma
 _ANSWER_PARTS = 100_000
 """Maximum number of chunks of an answer: each costs the same time, however few bytes it has."""
 
-_HEADER_BYTES = 256 * 1024
-"""Maximum number of bytes before an answer's content, including interim answers such as ``100 Continue``."""
 
 _ATTEMPTS = 4
 _RETRY_AFTER_SECONDS = 30.0
@@ -62,8 +56,6 @@ _ANSWER_SECONDS = 60.0
 
 _LEAST_BYTES_PER_SECOND = 32 * 1024
 _CHUNK_BYTES = 1024 * 1024
-_WRITTEN_AT_ONCE = 16 * 1024
-_MOST_ADDRESSES = 8
 _MOST_REDIRECTS = 20
 _MOST_TOKEN_CHARACTERS = 64 * 1024
 _IDENTITY_USER = "<token>"
@@ -72,212 +64,13 @@ https://github.com/docker/docker-credential-helpers/blob/master/README.md
 """
 
 
-class TransientError(Exception):
-    """A failure that may not happen again; ``wait`` is the delay in seconds that the registry asked for."""
-
-    def __init__(self, registry: str, url: str, trouble: str, wait: float = 0) -> None:
-        super().__init__(trouble)
-        self.registry = registry
-        self.url = _shown_url(url)
-        self.wait = wait
-
-
-@dataclass(frozen=True)
-class RegistryCall:
-    """One request to a repository.
-
-    ``path`` is below the repository, or a URL from the registry. ``push`` asks for permission to push, and
-    ``mount_from`` names another repository of the registry to read from. Answers with a status in ``expected`` are
-    returned like those below 300. ``content`` is bytes, or a function that yields ``size`` bytes in chunks, from
-    the start on every call; without content, ``size`` is added to the usual size limit of the answer.
-    """
-
-    method: str
-    reference: ImageReference
-    path: str
-    push: bool = False
-    mount_from: str = ""
-    expected: Collection[int] = ()
-    redirects: bool = True
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | Callable[[], Generator[bytes, None, None]] = b""
-    size: int = 0
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """The permissions that it needs: https://distribution.github.io/distribution/spec/auth/scope/."""
-        own = f"repository:{self.reference.repository}:{'pull,push' if self.push else 'pull'}"
-        return (own, f"repository:{self.mount_from}:pull") if self.mount_from else (own,)
-
-    @property
-    def base(self) -> str:
-        """The URL that ``path`` is relative to."""
-        registry = self.reference.registry
-        scheme = "http" if is_loopback(registry) else "https"
-        host = DOCKER_HUB_API if registry == DOCKER_HUB else registry
-        return f"{scheme}://{host}/v2/{self.reference.repository}/"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A registry's answer; ``url`` is its address after all redirects."""
-
-    status: int
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    content: bytes = field(repr=False)
-
-    def json(self) -> dict[str, Any]:
-        """Parse the content. Raises ``RegistryUnavailableError`` if it is not a JSON object."""
-        try:
-            document = json.loads(self.content.decode(), parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict):
-            raise RegistryUnavailableError(f"{_shown_url(self.url)} did not return a JSON object")
-        return document
-
-
-@dataclass
-class _Limit:
-    """The time and the bytes that one attempt has left."""
-
-    registry: str
-    seconds: float
-    deadline: float
-    bytes_left: int
-
-    def left(self, timeout: float | None = None) -> float:
-        """Return the seconds left, at most ``timeout``. Raises ``RegistryUnavailableError`` if time is up."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise RegistryUnavailableError(
-                f"the registry {self.registry} took more than {self.seconds:.0f} seconds for one answer"
-            )
-        return left if timeout is None else min(left, timeout)
-
-    def count(self, received: int) -> None:
-        """Subtract received bytes from the limit. Raises ``RegistryUnavailableError`` if it is exceeded."""
-        self.bytes_left -= received
-        if self.bytes_left < 0:
-            raise RegistryUnavailableError(f"the registry {self.registry} sent an answer that is too large")
-
-
-class _Stream:
-    """An httpcore connection whose reads and writes keep to the limit of the whole attempt.
-
-    A timeout of httpx applies to a single read, so it does not stop an answer that trickles in:
-    https://www.python-httpx.org/advanced/timeouts/
-    """
-
-    def __init__(self, stream: httpcore.NetworkStream, limit: Callable[[], _Limit]) -> None:
-        self._stream = stream
-        self._limit = limit
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = self._stream.read(max_bytes, self._limit().left(timeout))
-        self._limit().count(len(data))
-        return data
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), _WRITTEN_AT_ONCE):
-            part = buffer[start : start + _WRITTEN_AT_ONCE]
-            self._stream.write(part, self._limit().left(timeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        stream = self._stream.start_tls(ssl_context, server_hostname, self._limit().left(timeout))
-        return cast("httpcore.NetworkStream", _Stream(stream, self._limit))
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as httpcore has it
-        return self._stream.get_extra_info(info)
-
-
-class _Connections:
-    """The transport of an ``httpx.Client``; its connections keep to the limit of the current attempt.
-
-    It serves one thread. As in Go, and therefore in Docker, requests to this machine never use a proxy:
-    https://pkg.go.dev/net/http#ProxyFromEnvironment
-    """
-
-    def __init__(self) -> None:
-        self._transports: dict[str, httpx.HTTPTransport] = {}
-        self._limit: _Limit | None = None
-
-    @property
-    def limit(self) -> _Limit:
-        """The limit of the current attempt. Raises ``RuntimeError`` outside of an attempt."""
-        if self._limit is None:
-            raise RuntimeError("a registry request was made outside of an attempt")
-        return self._limit
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        import httpx
-
-        proxy = _proxy(request.url)
-        if proxy not in self._transports:
-            transport = httpx.HTTPTransport(proxy=proxy or None)
-            # httpx has no parameter for it: https://www.encode.io/httpcore/network-backends/
-            transport._pool._network_backend = cast("httpcore.NetworkBackend", self)  # noqa: SLF001
-            self._transports[proxy] = transport
-        return self._transports[proxy].handle_request(request)
-
-    def close(self) -> None:
-        for transport in self._transports.values():
-            transport.close()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        import httpcore
-
-        try:
-            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        first, *others = list(dict.fromkeys(str(entry[4][0]) for entry in entries))[:_MOST_ADDRESSES]
-
-        def connect(address: str) -> httpcore.NetworkStream:
-            stream = httpcore.SyncBackend().connect_tcp(
-                address, port, self.limit.left(timeout), local_address, socket_options
-            )
-            return cast("httpcore.NetworkStream", _Stream(stream, lambda: self.limit))
-
-        for address in others:
-            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return connect(first)
-            first = address
-        return connect(first)
-
-    @contextmanager
-    def within(self, registry: str, seconds: float) -> Iterator[_Limit]:
-        """Limit an attempt; one inside another attempt shares the outer limit."""
-        if self._limit:
-            yield self._limit
-            return
-        self._limit = _Limit(registry, seconds, time.monotonic() + seconds, _HEADER_BYTES)
-        try:
-            yield self._limit
-        finally:
-            self._limit = None
-
-
 class Transport:
     """Calls to registries; ``credential_for`` returns the credential for a registry, or None."""
 
     def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
         self._credential_for = credential_for
         self._authorizations: dict[tuple[str, tuple[str, ...]], str] = {}
-        self._connections = _Connections()
+        self._connections = Connections()
 
     @cached_property
     def _client(self) -> httpx.Client:
@@ -351,7 +144,7 @@ class Transport:
                 trouble = self._quoted(call, str(error) or type(error).__name__)
                 raise TransientError(registry, url, trouble) from error
             except (httpx.InvalidURL, UnicodeError, OverflowError) as error:
-                raise _no_url(registry, url) from error
+                raise invalid_url(registry, url) from error
 
     def _send(self, call: RegistryCall, url: str) -> httpx.Response:
         import httpx
@@ -387,11 +180,11 @@ class Transport:
         limit = self._connections.limit
         for _ in range(_MOST_REDIRECTS + 1):
             _require_encryption(call, request.url)
-            limit.bytes_left = _HEADER_BYTES
+            limit.bytes_left = HEADER_BYTES
             # Without an explicit `auth`, httpx would use a user name and password in the URL.
             response = self._client.send(request, auth=httpx.Auth(), stream=True, follow_redirects=False)
             # Chunked encoding adds framing bytes.
-            limit.bytes_left = 2 * _ANSWER_BYTES + _HEADER_BYTES + 2 * call.size
+            limit.bytes_left = 2 * _ANSWER_BYTES + HEADER_BYTES + 2 * call.size
             if not follow or response.next_request is None:
                 return response
             with closing(response):
@@ -486,31 +279,6 @@ class Transport:
         return one_line(text)
 
 
-def joined_url(base: str, reference: str, registry: str) -> str:
-    """Return ``reference`` resolved against ``base``. Raises ``RegistryUnavailableError`` if it is not a URL."""
-    try:
-        return urljoin(base, reference)
-    except ValueError:
-        raise _no_url(registry, reference) from None
-
-
-def _shown_url(url: str) -> str:
-    """Return a URL without possible secrets: the query may hold a signature, and the host part a password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(a malformed URL)"
-    host = parts.netloc.rpartition("@")[2]
-    return one_line(f"{parts.scheme}://{host}{parts.path}" if host else parts.path)
-
-
-def _no_url(registry: str, url: str) -> RegistryUnavailableError:
-    return RegistryUnavailableError(
-        f"the registry {registry} cannot be used: {_shown_url(url)} is not a valid URL, "
-        "or redirects to an invalid one"
-    )
-
-
 def _is_of(call: RegistryCall, url: httpx.URL) -> bool:
     """Tell whether a URL belongs to the registry itself: no other host gets its credentials."""
     import httpx
@@ -526,7 +294,7 @@ def _require_encryption(call: RegistryCall, url: httpx.URL) -> None:
         return
     if url.scheme != "http":
         raise RegistryUnavailableError(
-            f"the registry {call.reference.registry} redirects to {_shown_url(str(url))}, which is not HTTPS"
+            f"the registry {call.reference.registry} redirects to {shown_url(str(url))}, which is not HTTPS"
         )
     if not (is_loopback(host) and is_loopback(call.reference.registry)):
         raise RegistryUnavailableError(
@@ -549,21 +317,11 @@ def _realm(call: RegistryCall, text: str) -> httpx.URL:
         usable = False
     if not usable:
         raise RegistryUnavailableError(
-            f"the registry {call.reference.registry} names '{_shown_url(text)}' as its token server, "
+            f"the registry {call.reference.registry} names '{shown_url(text)}' as its token server, "
             "which is not a valid URL"
         )
     _require_encryption(call, url)
     return url
-
-
-def _proxy(url: httpx.URL) -> str:
-    """Return the proxy that the environment sets for a URL; empty for none."""
-    host = url.netloc.decode("ascii")
-    if is_loopback(host) or proxy_bypass(host):
-        return ""
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all") or ""
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 def _basic(credential: Credential) -> str:
@@ -586,7 +344,7 @@ def _answer(response: httpx.Response) -> Answer:
 
 def _content(response: httpx.Response) -> bytes:
     """Return the decoded content. Raises ``RegistryUnavailableError`` if it is too large or cannot be decoded."""
-    url = _shown_url(str(response.url))
+    url = shown_url(str(response.url))
     too_long = RegistryUnavailableError(f"{url} returned more than {_ANSWER_BYTES} bytes")
     content = bytearray()
     for number, part in enumerate(response.iter_raw()):
@@ -617,11 +375,6 @@ def _message(content: bytes) -> str:
         errors = islice(json.loads(content)["errors"], 5)
         return "; ".join(error.get("message") or error["code"] for error in errors)
     return content.decode(errors="replace")
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    """Raise ``ValueError`` for NaN and Infinity, which are not JSON: https://www.rfc-editor.org/rfc/rfc8259."""
-    raise ValueError(constant)
 
 
 def _seconds(retry_after: str) -> float:

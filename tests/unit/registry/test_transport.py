@@ -11,11 +11,13 @@ import pytest
 
 from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError
 from pixi_container.registry import transport
+from pixi_container.registry.call import RegistryCall
 from pixi_container.registry.client import Registry
+from pixi_container.registry.connections import _proxy
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.immutable_tags import HOW_WITH_IMMUTABLE_TAGS
 from pixi_container.registry.reference import ImageReference
-from pixi_container.registry.transport import RegistryCall, _permission_hint, _proxy, _seconds
+from pixi_container.registry.transport import _permission_hint, _seconds
 from tests.unit.loopback import Reply, Request, as_json
 from tests.unit.registry_server import PASSWORD, USER, RegistryServer
 
