@@ -23,14 +23,14 @@ _LONGEST_SPECIFICATION = 300
 _MANYLINUX = {"manylinux1": "2.5", "manylinux2010": "2.12", "manylinux2014": "2.17"}
 
 
-class Derived(NamedTuple):
-    """A value, and a phrase that says where it comes from."""
+class RequiredVersion(NamedTuple):
+    """A version that a machine must have, empty for none, and a phrase that says where it comes from."""
 
     value: str
     reason: str
 
 
-def cuda(platform: Platform, locked: LockedPlatform) -> Derived:
+def cuda(platform: Platform, locked: LockedPlatform) -> RequiredVersion:
     """Return the CUDA version that the driver must support, empty without CUDA.
 
     It is the highest version that the platform declares or its packages require. If they only require ``__cuda``
@@ -40,19 +40,19 @@ def cuda(platform: Platform, locked: LockedPlatform) -> Derived:
     declared = platform.version("__cuda")
     bounds = _lowest_versions(asked)
     if declared:
-        return _highest([Derived(declared, platform.reason), *bounds])
+        return _highest([RequiredVersion(declared, platform.reason), *bounds])
     if bounds:
         return _highest(bounds)
     if not asked:
-        return Derived("", NOT_ASKED_FOR)
+        return RequiredVersion("", NOT_ASKED_FOR)
     source = _source(*asked[0])
     marker = next((package.version for package in locked.packages if package.name == "cuda-version"), "")
     if marker:
-        return Derived(marker, f"cuda-version in {LOCK_NAME}, as {source} names no version")
-    return Derived(_ANY_CUDA, f"assumed, as {source} in {LOCK_NAME} names no version")
+        return RequiredVersion(marker, f"cuda-version in {LOCK_NAME}, as {source} names no version")
+    return RequiredVersion(_ANY_CUDA, f"assumed, as {source} in {LOCK_NAME} names no version")
 
 
-def glibc(platform: Platform, locked: LockedPlatform) -> Derived:
+def glibc(platform: Platform, locked: LockedPlatform) -> RequiredVersion:
     """Return the lowest version of glibc that the environment runs with, empty if nothing requires one.
 
     It is the highest version that the platform declares, a conda package requires, or a wheel's tag names (PEP
@@ -60,24 +60,24 @@ def glibc(platform: Platform, locked: LockedPlatform) -> Derived:
     """
     versions = _lowest_versions(_asked("__glibc", locked.packages))
     versions += [
-        Derived(version, f"the wheel of {shortened(package.name)} in {LOCK_NAME}")
+        RequiredVersion(version, f"the wheel of {shortened(package.name)} in {LOCK_NAME}")
         for package in locked.packages
         if package.kind == "pypi" and (version := _wheel_glibc(package.location))
     ]
     if declared := platform.version("__glibc"):
-        versions.insert(0, Derived(declared, platform.reason))
-    return _highest(versions) if versions else Derived("", NOT_ASKED_FOR)
+        versions.insert(0, RequiredVersion(declared, platform.reason))
+    return _highest(versions) if versions else RequiredVersion("", NOT_ASKED_FOR)
 
 
-def _highest(versions: Iterable[Derived]) -> Derived:
+def _highest(versions: Iterable[RequiredVersion]) -> RequiredVersion:
     """Return the highest version, the first of equal ones."""
     return max(versions, key=lambda derived: version_order(derived.value))
 
 
-def _lowest_versions(asked: Iterable[tuple[str, str]]) -> list[Derived]:
+def _lowest_versions(asked: Iterable[tuple[str, str]]) -> list[RequiredVersion]:
     """Return the lower bound of each specification that has one."""
     return [
-        Derived(max(bounds, key=version_order), f"{_source(name, spec)} in {LOCK_NAME}")
+        RequiredVersion(max(bounds, key=version_order), f"{_source(name, spec)} in {LOCK_NAME}")
         for name, spec in asked
         if (bounds := _bounds(spec))
     ]

@@ -36,7 +36,7 @@ from pixi_container.workspace.local_packages import (
     source_places,
 )
 from pixi_container.workspace.lock import DOCKER_PLATFORMS, LOCK_NAME, Lock, LockedPlatform, LockRow, read_lock
-from pixi_container.workspace.machine import Derived
+from pixi_container.workspace.machine import RequiredVersion
 from pixi_container.workspace.manifest import Environment, Manifest, read_manifest
 from pixi_container.workspace.pixi_config import PixiConfig, pixi_config
 from pixi_container.workspace.platforms import Platform, environment_platforms
@@ -189,7 +189,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
     locked = lock.read(environment.name, row)
     names = (declared.name, declared.subdir)
     cuda = (
-        Derived(inputs.cuda_version, "input 'cuda-version'")
+        RequiredVersion(inputs.cuda_version, "input 'cuda-version'")
         if inputs.cuda_version
         else machine.cuda(declared, locked)
     )

@@ -125,6 +125,7 @@ def test_an_environment_that_is_there_takes_the_place_of_its_stages(folder: Fold
 def test_a_pull_request_publishes_no_environment(folder: Folder) -> None:
     plan = plan_of(folder, PULL_REQUEST)
     assert plan.environment_image is None
+    assert plan.as_json()["environment_image"] == Report(plan=plan).outputs()["environment-image"] == ""
     assert purposes(plan) == ["build"]
 
 

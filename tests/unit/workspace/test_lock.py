@@ -13,7 +13,7 @@ from pixi_container.inputs import Inputs
 from pixi_container.workspace.local_packages import is_inside, local_path
 from pixi_container.workspace.lock import Lock, LockedPackage, LockedPlatform, read_lock
 from pixi_container.workspace.lock_sources import source_records
-from pixi_container.workspace.machine import Derived, cuda, glibc
+from pixi_container.workspace.machine import RequiredVersion, cuda, glibc
 from pixi_container.workspace.platforms import Platform, parse_virtual_packages
 from pixi_container.workspace.workspace import Workspace, read_workspace
 
@@ -488,70 +488,75 @@ def on(*virtual_packages: str) -> Platform:
 @pytest.mark.parametrize(
     ("rule", "platform", "packages", "expected"),
     [
-        ("nothing asks", on(), [package("a")], Derived("", "not asked for")),
+        ("nothing asks", on(), [package("a")], RequiredVersion("", "not asked for")),
         (
             "the highest lower bound",
             on(),
             [package("a", "__cuda >=12"), package("pytorch", "__cuda  >=12.4,<14"), package("c", "__cuda >=12.0")],
-            Derived("12.4", "`__cuda >=12.4,<14` of pytorch in pixi.lock"),
+            RequiredVersion("12.4", "`__cuda >=12.4,<14` of pytorch in pixi.lock"),
         ),
         (
             "an exact version is a bound too",
             on(),
             [package("a", "__cuda 11.8.*"), package("b", "__cuda=11")],
-            Derived("11.8", "`__cuda 11.8.*` of a in pixi.lock"),
+            RequiredVersion("11.8", "`__cuda 11.8.*` of a in pixi.lock"),
         ),
         (
             "space after the operator",
             on(),
             [package("a", "__cuda  >= 11.0")],
-            Derived("11.0", "`__cuda >= 11.0` of a in pixi.lock"),
+            RequiredVersion("11.0", "`__cuda >= 11.0` of a in pixi.lock"),
         ),
         (
             "an upper bound says no version",
             on(),
             [package("a", "__cuda <13")],
-            Derived("12", "assumed, as `__cuda <13` of a in pixi.lock names no version"),
+            RequiredVersion("12", "assumed, as `__cuda <13` of a in pixi.lock names no version"),
         ),
         (
             "a bare __cuda leaves it to cuda-version",
             on(),
             [package("a", "__cuda"), package("cuda-version", version="12.9")],
-            Derived("12.9", "cuda-version in pixi.lock, as `__cuda` of a names no version"),
+            RequiredVersion("12.9", "cuda-version in pixi.lock, as `__cuda` of a names no version"),
         ),
         (
             "what is declared holds when it is enough",
             on("__cuda=12.4"),
             [package("a", "__cuda >=12.4")],
-            Derived("12.4", "platforms of pixi.toml"),
+            RequiredVersion("12.4", "platforms of pixi.toml"),
         ),
         (
             "the arch of cuda is another package",
             on(),
             [package("a", "__cuda_arch >=8.6")],
-            Derived("", "not asked for"),
+            RequiredVersion("", "not asked for"),
         ),
     ],
 )
-def test_cuda(rule: str, platform: Platform, packages: list[LockedPackage], expected: Derived) -> None:
+def test_cuda(rule: str, platform: Platform, packages: list[LockedPackage], expected: RequiredVersion) -> None:
     assert cuda(platform, LockedPlatform(name="x", subdir="linux-64", packages=tuple(packages))) == expected, rule
 
 
 @pytest.mark.parametrize(
     ("rule", "platform", "packages", "expected"),
     [
-        ("nothing asks, and the default is only assumed", on("__glibc=2.28"), [], Derived("", "not asked for")),
+        (
+            "nothing asks, and the default is only assumed",
+            on("__glibc=2.28"),
+            [],
+            RequiredVersion("", "not asked for"),
+        ),
         (
             "the highest of the packages",
             on(),
             [package("a", "__glibc >=2.17,<3.0.a0"), package("b", "__glibc >=2.28")],
-            Derived("2.28", "`__glibc >=2.28` of b in pixi.lock"),
+            RequiredVersion("2.28", "`__glibc >=2.28` of b in pixi.lock"),
         ),
         (
             "or what the platform declares",
             on("__glibc=2.34"),
             [package("a", "__glibc >=2.17")],
-            Derived("2.34", "platforms of pixi.toml"),
+            RequiredVersion("2.34", "platforms of pixi.toml"),
         ),
         (
             "a wheel's name says it, the lowest of its tags is enough",
@@ -563,7 +568,7 @@ def test_cuda(rule: str, platform: Platform, packages: list[LockedPackage], expe
                     location="https://x/w-1-cp312-cp312-manylinux_2_27_x86_64.manylinux_2_31_x86_64.whl",
                 )
             ],
-            Derived("2.27", "the wheel of w in pixi.lock"),
+            RequiredVersion("2.27", "the wheel of w in pixi.lock"),
         ),
         (
             "in its old form too",
@@ -573,7 +578,7 @@ def test_cuda(rule: str, platform: Platform, packages: list[LockedPackage], expe
                     "w", kind="pypi", location="https://x/w-1%2Bcu-cp312-cp312-manylinux2014_x86_64.whl#sha256=ab"
                 )
             ],
-            Derived("2.17", "the wheel of w in pixi.lock"),
+            RequiredVersion("2.17", "the wheel of w in pixi.lock"),
         ),
         (
             "a pure wheel, and a source, ask for nothing",
@@ -582,11 +587,11 @@ def test_cuda(rule: str, platform: Platform, packages: list[LockedPackage], expe
                 package("w", kind="pypi", location="https://x/w-1-py3-none-any.whl"),
                 package("s", kind="pypi", location="https://x/manylinux_2_99_x86_64.tar.gz"),
             ],
-            Derived("", "not asked for"),
+            RequiredVersion("", "not asked for"),
         ),
     ],
 )
-def test_glibc(rule: str, platform: Platform, packages: list[LockedPackage], expected: Derived) -> None:
+def test_glibc(rule: str, platform: Platform, packages: list[LockedPackage], expected: RequiredVersion) -> None:
     assert glibc(platform, LockedPlatform(name="x", subdir="linux-64", packages=tuple(packages))) == expected, rule
 
 
