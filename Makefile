@@ -23,10 +23,11 @@ example: $(READY) ## the example for this machine in dist/example, with a lock
 unit: $(READY) ## the tests that need nothing but Python
 	$(BIN)/pytest tests/unit tests/security -m "not engine and not slow"
 
-check: $(READY) ## formatting, types, Dockerfile and workflow linters
+check: $(READY) ## formatting, types, linters of scripts, Dockerfiles and workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/pytest --quiet tests/unit/image/scripts/test_linters.py
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --quiet action.yml .github/workflows

@@ -1,4 +1,4 @@
-"""What follows from the tables in the code, made by ``python -m tests.documents``: documents and action.yml."""
+"""Generate the documentation tables and action.yml from the tables in the code: ``python -m tests.documents``."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ import json
 import re
 from pathlib import Path
 
+from pixi_container.cli import COMMANDS
+from pixi_container.errors import EXIT_CODES
 from pixi_container.image.base_images import DEFAULT_PIXI, LOCK_NEEDS, OLDEST_PIXI, RICH_PLATFORMS_NEED
 from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS
 from pixi_container.image.workspace_stage import EDITABLE_FROM_MANIFEST
-from pixi_container.inputs import INPUTS
+from pixi_container.inputs import COMMANDS_WITH_EVERY_INPUT, INPUTS
 from pixi_container.report import OUTPUTS
 from tests.markers import between
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "docs/inputs.md", "docs/pixi-versions.md", "docs/reuse.md")
 PIXI_VERSIONS = {
-    OLDEST_PIXI: "The oldest that is supported: the first with every option that the Dockerfile uses.",
-    "0.55.0": "Variables of `[activation.env]` are set after the activation scripts; before, scripts see them.",
-    EDITABLE_FROM_MANIFEST: "Editable packages of the workspace are installed like any other; before, they stay "
-    "editable, and their sources are in the image.",
-    "0.64.0": "A builder that comes back keeps downloaded packages; before, each build downloads them anew.",
-    "0.67.2": "`pixi run` in the image never installs, as it heeds `PIXI_NO_INSTALL`; before, call it as "
-    "`pixi run --as-is`.",
-    LOCK_NEEDS[7]: "Locks of version 7, in which packages that are built from source can be skipped.",
-    "0.69.0": "Two builds of one lock give the same layers, and each package's record is in its package's layer; "
-    "before, Pixi writes records in random order, and all are in the last layer.",
-    "0.70.0": "Pixi itself dates its files by `SOURCE_DATE_EPOCH`, which the build sets.",
-    RICH_PLATFORMS_NEED: 'Platforms given as tables, such as `{ platform = "linux-64", cuda = "12" }`.',
-    DEFAULT_PIXI: "The default: the newest that was tested.",
+    OLDEST_PIXI: "The oldest supported version: the first with every option that the Dockerfile uses.",
+    "0.55.0": "Variables of `[activation.env]` are set after the activation scripts. In older versions, the "
+    "scripts see them.",
+    EDITABLE_FROM_MANIFEST: "Editable packages of the workspace are installed like any other package. In older "
+    "versions, they stay editable and their sources are in the image.",
+    "0.64.0": "A persistent builder keeps downloaded packages. In older versions, every build downloads them.",
+    "0.67.2": "`pixi run` in the image never installs anything, because it respects `PIXI_NO_INSTALL`. In older "
+    "versions, call `pixi run --as-is`.",
+    LOCK_NEEDS[7]: "Version 7 locks, in which packages built from source can be skipped.",
+    "0.69.0": "Two builds of the same lock give identical layers, and each package's record is in that package's "
+    "layer. Older versions write records in random order, so all records are in the last layer.",
+    "0.70.0": "Pixi itself takes file times from `SOURCE_DATE_EPOCH`, which the build sets.",
+    RICH_PLATFORMS_NEED: 'Platforms as tables, such as `{ platform = "linux-64", cuda = "12" }`.',
+    DEFAULT_PIXI: "The default: the newest tested version.",
 }
-"""What a version of Pixi changes for a user, beside what its own change log says."""
+"""What a version of Pixi changes for users of the image, beyond its own change log."""
 
 
 def with_tables(text: str) -> str:
-    """Put the current tables between the markers."""
+    """Return the text with the current tables between the markers."""
     inputs = ["| input | default | meaning |", "|---|---|---|"]
     for row in INPUTS:
         default = row.default if row.workflow_default is None else row.workflow_default
@@ -43,13 +46,21 @@ def with_tables(text: str) -> str:
     text = between(between(text, "inputs", inputs), "outputs", outputs)
     for marker, parts in (("environment-parts", ENVIRONMENT_PARTS), ("image-parts", IMAGE_PARTS)):
         rows = [f"| {name} | {meaning} |" for name, meaning in parts.items()]
-        text = between(text, marker, ["| part | what it is |", "|---|---|", *rows])
+        text = between(text, marker, ["| part | content |", "|---|---|", *rows])
+    commands = ["| command | what it does | flags |", "|---|---|---|"]
+    for name, command in COMMANDS.items():
+        flags = [f"`--{row.name}`" for row in INPUTS if name in row.commands and not row.is_secret]
+        used = "every input" if name in COMMANDS_WITH_EVERY_INPUT else ", ".join(flags)
+        commands.append(f"| `{name}` | {command.purpose} | {used} |")
+    text = between(text, "commands", commands)
+    codes = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+    text = between(text, "exit-codes", ["| exit code | meaning |", "|---|---|", *codes])
     versions = [f"| {version} | {meaning} |" for version, meaning in PIXI_VERSIONS.items()]
     return between(text, "pixi-versions", ["| since | what changes |", "|---|---|", *versions])
 
 
 def with_action_tables(text: str) -> str:
-    """Put inputs, outputs and the variables of the program's step into the text of action.yml."""
+    """Return the text of action.yml with the current inputs, outputs and variables of the program's step."""
     inputs = [
         f"  {row.name}:\n    description: {json.dumps(row.help)}\n    required: false\n"
         f"    default: {json.dumps(row.default if row.workflow_default is None else row.workflow_default)}"

@@ -1,4 +1,4 @@
-"""Print column means of a random matrix and, where the environment has CUDA, its runtime's version."""
+"""Print column means of a random matrix and the version of the environment's CUDA runtime, if it has one."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def cuda_runtime() -> str:
-    """Ask the CUDA runtime of the environment for its version; no GPU is needed for that."""
+    """Return the version of the environment's CUDA runtime, which needs no GPU to tell, or "none"."""
     library = next(Path(sys.prefix, "lib").glob("libcudart.so.*"), None)
     if library is None:
         return "none"

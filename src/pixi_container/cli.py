@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from pixi_container import __version__
 from pixi_container.display import has_commands, json_text, shown_path, without_commands
 from pixi_container.errors import UserError
-from pixi_container.inputs import INPUTS, Kind, parse_inputs, texts_in
+from pixi_container.inputs import INPUTS, parse_inputs, texts_in
 from pixi_container.log import TerminalLog, log_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pixi_container.inputs import Inputs
     from pixi_container.log import Log
@@ -23,18 +24,9 @@ if TYPE_CHECKING:
     from pixi_container.registry.client import Registry
     from pixi_container.runner.event import Event
 
-_COMMANDS = {
-    "run": "build, test and push, as the action does",
-    "build": "build and test on this machine, and keep the image in the local engine under its tags",
-    "plan": "say what would be done, and do nothing",
-    "render": "print the Dockerfile",
-    "changes": "say what changed, and which of it matters to the image",
-    "tags": "compute version, tags, labels and annotations",
-}
-
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
-    """Run one command and give the exit code: 0 done, 1 user error, 2 a wrong command line."""
+    """Run one command and return the exit code, see ``EXIT_CODES``; a wrong command line ends the process."""
     from pixi_container.interrupts import Interrupted, stop_on_signals
 
     env = os.environ if env is None else env
@@ -42,17 +34,17 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     log = log_for(env)
     try:
         with stop_on_signals():
-            return _COMMAND[options.subcommand](options, env, log)
+            return COMMANDS[options.subcommand].run(options, env, log)
     except UserError as error:
         log.error(error)
-        return 1
+        return error.exit_code
     except Interrupted as interrupted:
         log.error(UserError(f"stopped by {interrupted}; nothing is left on this machine"))
         return 128 + interrupted.number
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 128 + signal.SIGPIPE
     except Exception:  # noqa: BLE001 - whatever it is, it is shown
         log.error(UserError("this is a bug in pixi-container; please report it with the lines below"))
         log.say(traceback.format_exc())
@@ -159,7 +151,23 @@ def _tags(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
     return 0
 
 
-_COMMAND = {"run": _run, "build": _build, "plan": _plan, "render": _render, "changes": _changes, "tags": _tags}
+class Subcommand(NamedTuple):
+    """One command of the command line: what carries it out, and what it is for."""
+
+    run: Callable[[argparse.Namespace, Mapping[str, str], Log], int]
+    purpose: str
+
+
+COMMANDS = {
+    "run": Subcommand(_run, "build, test and push, as the action does"),
+    "build": Subcommand(
+        _build, "build and test on this machine, and keep the image in the local engine under its tags"
+    ),
+    "plan": Subcommand(_plan, "say what would be done, and do nothing"),
+    "render": Subcommand(_render, "print the Dockerfile"),
+    "changes": Subcommand(_changes, "say what changed, and which of it matters to the image"),
+    "tags": Subcommand(_tags, "compute version, tags, labels and annotations"),
+}
 
 
 def _inputs(options: argparse.Namespace, env: Mapping[str, str]) -> Inputs:
@@ -188,25 +196,17 @@ def _event(inputs: Inputs, env: Mapping[str, str]) -> Event:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    group = common.add_argument_group("inputs, as in a workflow")
-    for row in INPUTS:
-        if row.kind is Kind.SECRET:
-            # A secret on a command line can be seen by everybody on the machine.
-            continue
-        default = f" (default: {row.default})" if row.default else ""
-        group.add_argument(
-            f"--{row.name}", dest=row.variable, metavar="TEXT", help=(row.help + default).replace("%", "%%")
-        )
+    secrets = ", ".join(row.variable for row in INPUTS if row.is_secret)
     parser = argparse.ArgumentParser(
         prog="pixi-container",
         description="Ship a Pixi environment as a container image.",
-        epilog="Secrets are read from INPUT_PASSWORD, INPUT_REGISTRY_AUTH and INPUT_GITHUB_TOKEN only.",
+        epilog=f"Secrets are read from variables only: {secrets}.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
-    for name, purpose in _COMMANDS.items():
-        command = commands.add_parser(name, parents=[common], help=purpose, description=purpose.capitalize() + ".")
+    for name, (_, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
+        _add_inputs(command, name)
         if name in {"plan", "changes", "tags"}:
             command.add_argument("--json", action="store_true", help="print JSON")
         if name == "plan":
@@ -222,3 +222,27 @@ def _parser() -> argparse.ArgumentParser:
                 "--head", metavar="REVISION", default="HEAD", help="what to compare (default: HEAD)"
             )
     return parser
+
+
+def _add_inputs(parser: argparse.ArgumentParser, command: str) -> None:
+    """Add a flag for each input; one that the command does not use is refused, and not listed."""
+    group = parser.add_argument_group("inputs, as in a workflow")
+    for row in INPUTS:
+        if row.is_secret:
+            # A secret on a command line can be seen by everybody on the machine.
+            continue
+        flag = f"--{row.name}"
+        if command in row.commands:
+            default = f" (default: {row.default})" if row.default else ""
+            group.add_argument(
+                flag, dest=row.variable, metavar="TEXT", help=(row.help + default).replace("%", "%%")
+            )
+        else:
+            group.add_argument(flag, action=_UnusedInput, const=row.commands, help=argparse.SUPPRESS)
+
+
+class _UnusedInput(argparse.Action):
+    """The flag of an input that the command does not use; ``const`` are the commands that do."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        parser.error(f"{self.option_strings[0]} has no effect here; it is for {', '.join(self.const)}")

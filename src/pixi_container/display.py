@@ -52,10 +52,10 @@ def json_text(value: object, *, indent: int | None = None) -> str:
     return json.dumps(value, indent=indent).replace("##[", "##\\u005b")
 
 
-def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
+def one_line(text: str) -> str:
     """Return the text as one line without control characters, of a longer one the first characters."""
     # What is far beyond that need not be looked at.
-    return shortened(_folded(text[: 5 * longest]), longest)
+    return shortened(_folded(text[: 5 * _LONGEST_LINE]), _LONGEST_LINE)
 
 
 def markdown_text(text: str) -> str:

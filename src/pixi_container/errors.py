@@ -1,14 +1,31 @@
-"""The one exception for what a user can mend; everything else that escapes is a bug."""
+"""The exceptions for what a user can put right, each kind with its exit code; everything else is a bug."""
 
 from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_CODES = {
+    0: "Done.",
+    1: "A bug in pixi-container, with the lines to report.",
+    2: "The command line is wrong: an unknown command, an unknown flag, or one that the command does not use.",
+    3: "An input, the workspace or the checkout is wrong.",
+    4: "Not permitted: a registry refuses access, or the event may not push what is checked out.",
+    5: "A tool is missing, too old or does not answer: docker, its engine, buildx, git.",
+    6: "The build failed, or the builder's push.",
+    7: "The test in the built image failed; nothing was pushed.",
+    8: "A registry cannot be reached, gives broken answers, or has another image than the one that was pushed.",
+}
+"""What the program ends with, and what it means. A signal ends it with 128 and its number, as in a shell."""
 
 
 class UserError(Exception):
     """Something that the user can put right: what is wrong, where, and what to do.
 
     ``file`` is a path as the user knows it and ``line`` counts from one; both become the place of the
-    annotation in a workflow. ``hint`` says what to do.
+    annotation in a workflow. ``hint`` says what to do. ``exit_code`` is one of ``EXIT_CODES``.
     """
+
+    exit_code: ClassVar[int] = 3
 
     def __init__(self, message: str, *, hint: str = "", file: str = "", line: int | None = None) -> None:
         super().__init__(message)
@@ -20,3 +37,53 @@ class UserError(Exception):
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
         return f"{place}{self.message}" + (f"\n{self.hint}" if self.hint else "")
+
+
+class NotPermittedError(UserError):
+    """The run must not do this, or its user may not."""
+
+    exit_code = 4
+
+
+class RegistryRefusedError(NotPermittedError):
+    """The registry does not let us do this."""
+
+
+class ToolUnavailableError(UserError):
+    """A program that is needed is missing, too old or does not answer."""
+
+    exit_code = 5
+
+
+class BuildFailedError(UserError):
+    """The image could not be built, or the builder could not push it."""
+
+    exit_code = 6
+
+
+class ImageTestFailedError(UserError):
+    """The image was built, and its test failed."""
+
+    exit_code = 7
+
+
+class RegistryError(UserError):
+    """The registry has something else than it should."""
+
+    exit_code = 8
+
+
+class RegistryUnavailableError(RegistryError):
+    """The registry gave no usable answer: not reachable, too busy or broken."""
+
+
+class CommitGoneError(UserError):
+    """The repository answers, but has no such commit any more."""
+
+
+class GitUnavailableError(ToolUnavailableError):
+    """git could not ask the repository: no access, no network, no git."""
+
+
+class GithubUnavailableError(UserError):
+    """GitHub's API gave no answer: rate limit, outage, no permission."""

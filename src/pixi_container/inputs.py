@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.registry.credentials import Credential
+from pixi_container.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,143 +18,170 @@ MOST_LAYERS = 65
 """Most layers of an environment: of the 100 that an image has, 20 are left to the base and 15 to the workspace."""
 
 
-class Kind(Enum):
-    """The form of an input's text."""
-
-    TEXT = "text"
-    LINES = "list"
-    SECRET = "secret"  # noqa: S105
+COMMANDS_WITH_EVERY_INPUT = ("run", "build", "plan")
+"""The commands of the command line that use every input; each of the others uses those whose row names it."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input: its name in a workflow, its default there, what it means."""
+    """One input: its name in a workflow, its default there, what it means.
+
+    ``also_for`` names the commands that use it beside those that use every input.
+    """
 
     name: str
     default: str
     help: str
-    kind: Kind = Kind.TEXT
+    is_secret: bool = False
     workflow_default: str | None = None
+    also_for: tuple[str, ...] = ()
 
     @property
     def variable(self) -> str:
         """The environment variable that action.yml passes it by; a shell may drop names with hyphens."""
         return "INPUT_" + self.name.upper().replace("-", "_")
 
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The commands that use it."""
+        return (*COMMANDS_WITH_EVERY_INPUT, *self.also_for)
+
 
 INPUTS = (
     Input(
         "context",
         ".",
-        "Workspace folder, the one with the manifest. It is the build context as well: of what lies outside of it "
-        "a build has nothing.",
+        "Workspace folder: the one that contains the manifest. It is also the build context: a build "
+        "cannot use files outside it.",
+        also_for=("render", "changes", "tags"),
     ),
     Input(
         "manifest-path",
         "",
-        "Manifest directly in `context`. Found when empty: `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, "
-        "`mojoproject.toml`.",
+        "Manifest file, directly in `context`. When empty: the first that exists of `pixi.toml`, "
+        "`pyproject.toml` with `[tool.pixi]`, and `mojoproject.toml`.",
+        also_for=("render", "changes", "tags"),
     ),
-    Input("environment", "default", "Pixi environment to ship."),
+    Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags")),
     Input(
         "images",
         "",
-        "Image names without tag, one per line, on any registry. When empty: `ghcr.io/<owner>/<repository>`.",
-        Kind.LINES,
+        "Image names without a tag, one per line, on any registry. When empty: `ghcr.io/<owner>/<repository>`.",
+        also_for=("tags",),
     ),
     Input(
         "tags",
         "",
-        "Tags, one rule per line, in the language of docker/metadata-action. When empty: the version and "
-        "`latest` on a version tag, the branch and `latest` on the default branch, always `sha-<7>`.",
-        Kind.LINES,
+        "Tag rules, one per line, in docker/metadata-action's syntax. When empty: the version and "
+        "`latest` on a version tag, the branch name and `latest` on the default branch, and always "
+        "`sha-<7>`; `pr-<number>` alone on a pull request.",
+        also_for=("tags",),
     ),
-    Input("flavor", "", "`latest=…`, `prefix=…`, `suffix=…` for all tags.", Kind.LINES),
-    Input("labels", "", "More labels, `key=value` per line.", Kind.LINES),
-    Input("annotations", "", "More annotations, `key=value` per line.", Kind.LINES),
-    Input(
-        "push",
-        "auto",
-        "`auto` pushes when the event may push, `false` never does. A pull request never pushes.",
-    ),
-    Input("username", "", "User name for the registries in `images`. When empty, ghcr.io gets the actor's."),
+    Input("flavor", "", "`latest=…`, `prefix=…` and `suffix=…` for all tags.", also_for=("tags",)),
+    Input("labels", "", "Additional labels, one `key=value` per line.", also_for=("tags",)),
+    Input("annotations", "", "Additional annotations, one `key=value` per line.", also_for=("tags",)),
+    Input("push", "auto", "`auto` pushes if the event may push; `false` never pushes. Pull requests never push."),
+    Input("username", "", "User name for the registries in `images`. When empty: the actor's, for ghcr.io only."),
     Input(
         "password",
         "",
-        "Password or token for the registries in `images`. When empty, ghcr.io gets `github-token`.",
-        Kind.SECRET,
+        "Password or token for the registries in `images`. When empty: `github-token`, for ghcr.io only.",
+        is_secret=True,
     ),
     Input(
         "registry-auth",
         "",
-        "Credentials by registry, one per line: `registry=…,username=…,password=…`.",
-        Kind.SECRET,
+        "Credentials per registry, one per line: `registry=…,username=…,password=…`.",
+        is_secret=True,
     ),
     Input(
         "pixi-version",
         "",
-        "Pixi version of the builder image. When empty: one that fits the lock and `requires-pixi`.",
+        "Pixi version of the builder image. When empty: a version that fits the lock and `requires-pixi`.",
+        also_for=("render", "changes", "tags"),
     ),
     Input(
         "pixi-image",
         "",
-        "Builder image. A repository such as `ghcr.io/prefix-dev/pixi` gets the tag `<pixi version>-noble`; "
-        "a name with tag or digest is taken as it is.",
+        "Builder image. A repository such as `ghcr.io/prefix-dev/pixi` gets the tag `<pixi "
+        "version>-noble`; a name with a tag or digest is used as is.",
+        also_for=("render", "changes", "tags"),
     ),
-    Input("runtime-image", "", "Base of the final image. When empty: the builder image. It needs bash."),
+    Input(
+        "runtime-image",
+        "",
+        "Base of the final image; must contain Bash. When empty: the builder image.",
+        also_for=("render",),
+    ),
     Input(
         "cuda-version",
         "",
-        "`CONDA_OVERRIDE_CUDA` in build and image. When empty: from the lock or the manifest.",
+        "Value of `CONDA_OVERRIDE_CUDA` in the build and in the image. When empty: from the lock or the manifest.",
+        also_for=("render", "changes", "tags"),
     ),
     Input(
         "include",
         "",
-        "Paths in `context` to copy into the image after the environment, one per line. When empty: `src` "
-        "if there is one; `none` for nothing.",
-        Kind.LINES,
+        "Paths in `context` to copy into the image after the environment, one per line. When empty: "
+        "`src`, if it exists; `none` copies nothing.",
+        also_for=("render", "changes"),
     ),
-    Input("workdir", "/app", "Folder of the workspace in the image."),
-    Input("expose", "", "Ports to declare, such as `8000` or `53/udp`.", Kind.LINES),
-    Input("command", "", "Default command of the image, as words or as a JSON list. When empty: `bash`."),
+    Input("workdir", "/app", "Workspace folder in the image.", also_for=("render",)),
+    Input("expose", "", "Ports to expose, such as `8000` or `53/udp`.", also_for=("render",)),
+    Input(
+        "command",
+        "",
+        "Default command of the image, as words or as a JSON list. When empty: `bash`.",
+        also_for=("render",),
+    ),
     Input(
         "layers",
         "auto",
-        f"Maximum number of environment layers, split by package, up to {MOST_LAYERS}, which is `auto`; `1` "
-        "keeps it in one. A changed package is pushed and pulled with its layer alone. Storage without "
-        "overlay, such as podman's `vfs`, keeps a copy of the image for each layer: `1` is best there.",
+        f"Maximum number of environment layers, split by package: up to {MOST_LAYERS}, which is `auto`. When a "
+        "package changes, only its layer is pushed and pulled. `1` keeps the environment in one layer; "
+        "use it where storage without overlay, such as Podman's `vfs`, keeps a copy of the image for each "
+        "layer.",
+        also_for=("render",),
     ),
     Input(
         "compression",
         "gzip",
-        "How layers are compressed, `gzip` or `zstd`. Apptainer up to 1.4, which has umoci 0.4.7, cannot pull "
-        "the latter; 1.5 and Debian's package of 1.4.5, which have umoci 0.6, can. See docs/using-images.md.",
+        "Compression of layers, `gzip` or `zstd`. Apptainer up to 1.4, which has umoci 0.4.7, cannot pull "
+        "`zstd`; 1.5 and Debian's package of 1.4.5, which have umoci 0.6, can. See docs/using-images.md.",
     ),
     Input(
         "test-command",
         "",
-        "Bash commands that run in the built image before anything is pushed. When empty: a check that the "
+        "Bash commands to run in the built image before anything is pushed. When empty: a check that the "
         "environment is active for an unknown user on a read-only file system.",
     ),
     Input(
         "dockerfile",
         "",
-        "Dockerfile of your own in `context`, built as it is; see docs/template.md.",
+        "Your own Dockerfile in `context`, built as is; see docs/template.md.",
+        also_for=("render", "changes", "tags"),
     ),
-    Input("template", "", "Template of your own in `context` for the Dockerfile; see docs/template.md."),
+    Input(
+        "template",
+        "",
+        "Your own Dockerfile template in `context`; see docs/template.md.",
+        also_for=("render", "changes"),
+    ),
     Input(
         "conda-auth",
         "",
-        "Content of a rattler credentials file (JSON) for private channels. It reaches `pixi install` as a "
-        "BuildKit secret, and nothing else, and is left out on events whose code may be anybody's.",
-        Kind.SECRET,
+        "Content of a rattler credentials file (JSON) for private channels. It is a BuildKit "
+        "secret of the build, `conda-auth`, for `pixi install` or your own Dockerfile. It is withheld on "
+        "events that would expose it to untrusted code.",
+        is_secret=True,
+        also_for=("render",),
     ),
     Input(
         "paths",
         "",
-        "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. The "
-        "workspace's own files always count.",
-        Kind.LINES,
+        "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. "
+        "The workspace's own files always count.",
+        also_for=("changes",),
     ),
     Input(
         "skip-unchanged",
@@ -165,20 +191,17 @@ INPUTS = (
     Input(
         "reuse-environment",
         "true",
-        "Publish the environment as its own image, and reuse it in later builds with the same packages.",
+        "Publish the environment as its own image and reuse it in later builds with the same packages.",
     ),
-    Input(
-        "promote",
-        "true",
-        "Retag a matching, tested image instead of rebuilding.",
-    ),
-    Input("builder", "auto", "Name of a buildx builder; `auto` is the current one."),
+    Input("promote", "true", "Retag a matching, tested image instead of rebuilding."),
+    Input("builder", "auto", "Name of a buildx builder; `auto` selects the current one."),
     Input(
         "github-token",
         "",
-        "Token for ghcr.io, and for asking GitHub what changed.",
-        Kind.SECRET,
+        "Token for ghcr.io and for asking GitHub what changed.",
+        is_secret=True,
         workflow_default="${{ github.token }}",
+        also_for=("changes",),
     ),
 )
 
@@ -223,14 +246,14 @@ class Inputs:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every text that must not show in a log."""
-        found = (
+        secrets = (
             self.password,
             self.github_token,
             self.conda_auth,
             *_texts_in(self.conda_auth),
             *(credential.password for credential in self.credentials),
         )
-        return tuple(dict.fromkeys(secret for secret in found if secret))
+        return tuple(dict.fromkeys(secret for secret in secrets if secret))
 
     def __repr__(self) -> str:
         return f"Inputs(context={self.context!r}, environment={self.environment!r}, …)"
@@ -250,9 +273,8 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
     table = {row.name: row for row in INPUTS}
     for name in given:
         if name not in table:
-            near = difflib.get_close_matches(name, table, n=1)
             raise UserError(
-                f"unknown input '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""),
+                f"unknown input '{name}'{did_you_mean(name, table)}",
                 hint="Accepted inputs: " + ", ".join(table) + ".",
             )
     text = {row.name: given.get(row.name, "").strip() or row.default for row in INPUTS}
@@ -354,8 +376,8 @@ def _glob(value: str) -> str:
 
 
 def _port(value: str) -> str:
-    found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", value)
-    if not found or not all(0 < int(end) < 65536 for end in found.groups()[:2] if end):
+    port = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", value)
+    if not port or not all(0 < int(end) < 65536 for end in port.groups()[:2] if end):
         raise _malformed("expose", value, "ports from 1 to 65535, such as 8000, 53/udp or 6000-6010")
     return value
 
@@ -403,15 +425,15 @@ def _texts_in(conda_auth: str) -> list[str]:
     """Return the credentials' own texts, which a log may show without the JSON around them."""
     import json
 
-    found: list[str] = []
+    texts: list[str] = []
     todo = [json.loads(conda_auth)] if conda_auth else []
     while todo:
         value = todo.pop()
         if isinstance(value, dict):
             todo += value.values()
         elif isinstance(value, str) and len(value) > 3:
-            found.append(value)
-    return found
+            texts.append(value)
+    return texts
 
 
 def _include(value: str) -> tuple[str, ...] | None:
@@ -439,7 +461,7 @@ def _command(value: str) -> tuple[str, ...]:
 
 def _credentials(value: str) -> tuple[Credential, ...]:
     """Read ``registry=…,username=…,password=…`` lines; the password goes to the end of the line."""
-    found = []
+    credentials = []
     for number, line in enumerate(lines_of(value), 1):
         match = re.fullmatch(
             r"registry=(?P<registry>[A-Za-z0-9][A-Za-z0-9.:-]*),\s*username=(?P<username>[^,]+),\s*password=(?P<password>.+)",
@@ -450,5 +472,5 @@ def _credentials(value: str) -> tuple[Credential, ...]:
                 f"input 'registry-auth': entry {number} cannot be read (not shown: it may hold a secret)",
                 hint="Accepted: one line per registry, registry=ghcr.io,username=me,password=my-token.",
             )
-        found.append(Credential(**match.groupdict()))
-    return tuple(found)
+        credentials.append(Credential(**match.groupdict()))
+    return tuple(credentials)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from pixi_container.display import without_commands, without_controls
+from pixi_container.interrupts import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,9 +33,9 @@ class Log(Protocol):
         """Print lines of our own."""
 
     def step(self, title: str) -> AbstractContextManager[None]:
-        """Open a titled step, which tells its seconds when it ends well."""
+        """Open a titled step, which tells its seconds, and whether it failed, when it ends."""
 
-    def foreign(self) -> AbstractContextManager[Callable[[str], None]]:
+    def untrusted_output(self) -> AbstractContextManager[Callable[[str], None]]:
         """Yield a printer for the output of an untrusted child: none of its lines is ever taken for a command."""
 
     def warning(self, text: str) -> None:
@@ -56,14 +57,13 @@ class TerminalLog:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Print the title before and the seconds after."""
-        start = time.monotonic()
+        """Print the title before, and how it ended after."""
         self.say(f"\n== {title}")
-        yield
-        self.say(f"   done in {time.monotonic() - start:.1f} s")
+        with _timed(lambda ended: self.say(f"   {ended}")):
+            yield
 
     @contextmanager
-    def foreign(self) -> Iterator[Callable[[str], None]]:
+    def untrusted_output(self) -> Iterator[Callable[[str], None]]:
         """A terminal knows no commands."""
         yield self.say
 
@@ -92,17 +92,18 @@ class WorkflowLog:
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Fold the step's lines; an error closes the fold first, so that its message shows."""
-        start = time.monotonic()
         self._command("group", title)
         self._group_open = True
-        try:
-            yield
-        finally:
+
+        def tell(ended: str) -> None:
             self._close_group()
-        self.say(f"{title}: {time.monotonic() - start:.1f} s")
+            self.say(f"{title}: {ended}")
+
+        with _timed(tell):
+            yield
 
     @contextmanager
-    def foreign(self) -> Iterator[Callable[[str], None]]:
+    def untrusted_output(self) -> Iterator[Callable[[str], None]]:
         """Stop the runner's command parsing, by its own means, while a child process writes."""
         token = uuid4().hex
         self._command("stop-commands", token)
@@ -151,6 +152,21 @@ class WorkflowLog:
         text = message if name == "add-mask" else without_controls(message)
         issue_command(name, {key: without_controls(value) for key, value in (properties or {}).items()}, text)
         sys.stdout.flush()
+
+
+@contextmanager
+def _timed(tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell how the block ended, and after how many seconds."""
+    start = time.monotonic()
+    ended = "failed after"
+    try:
+        yield
+        ended = "done in"
+    except Interrupted:
+        ended = "interrupted after"
+        raise
+    finally:
+        tell(f"{ended} {time.monotonic() - start:.1f} s")
 
 
 def log_for(env: Mapping[str, str]) -> Log:

@@ -19,7 +19,7 @@ from pixi_container.errors import UserError
 from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 NEVER_COPIED = frozenset({".git", ".pixi"})
 """Names at the top of the context that never become part of an image."""
@@ -57,27 +57,17 @@ def is_in_context(context: Path, path: str) -> bool:
 
 def exists(context: Path, path: str) -> bool:
     """Return whether there is something at ``path``, wherever it leads; no path of any form makes this raise."""
-    try:
-        return is_possible(path) and (context / path).exists()
-    except (OSError, ValueError):
-        # Such as a folder that may not be entered: nothing there can be read.
-        return False
+    return _is(Path.exists, context, path)
 
 
 def is_file(context: Path, path: str) -> bool:
     """Return whether there is a regular file at ``path``, wherever it leads; raises as little as ``exists``."""
-    try:
-        return is_possible(path) and (context / path).is_file()
-    except (OSError, ValueError):
-        return False
+    return _is(Path.is_file, context, path)
 
 
 def is_folder(context: Path, path: str) -> bool:
     """Return whether there is a folder at ``path``, wherever it leads; raises as little as ``exists``."""
-    try:
-        return is_possible(path) and (context / path).is_dir()
-    except (OSError, ValueError):
-        return False
+    return _is(Path.is_dir, context, path)
 
 
 def is_empty_folder(context: Path, path: str) -> bool:
@@ -233,4 +223,12 @@ def _is_link(place: Path) -> bool:
     try:
         return place.is_symlink()
     except (OSError, ValueError):
+        return False
+
+
+def _is(test: Callable[[Path], bool], context: Path, path: str) -> bool:
+    try:
+        return is_possible(path) and test(context / path)
+    except (OSError, ValueError):
+        # Such as a folder that may not be entered: nothing there can be read.
         return False

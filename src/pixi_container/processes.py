@@ -17,7 +17,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from pixi_container.child_environment import child_environment
-from pixi_container.errors import UserError
+from pixi_container.errors import ToolUnavailableError
 from pixi_container.interrupts import interrupts_deferred
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def capture(
     """Run a short command and return what it printed, to the byte; ``given`` is its standard input.
 
     Of ``env`` the program gets what it needs, and all of ``added``. ``errors`` says what becomes of bytes that are
-    not UTF-8, as for ``bytes.decode``. Raises ``UserError`` when the program does not exist, or does not end
-    within ``seconds``.
+    not UTF-8, as for ``bytes.decode``. Raises ``ToolUnavailableError`` when the program does not exist, or does
+    not end within ``seconds``.
     """
     try:
         done = subprocess.run(
@@ -68,7 +68,7 @@ def capture(
     except OSError as error:
         raise _not_started(argv, error) from error
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"'{argv[0]} {argv[-1]}' did not end within {seconds:.0f} seconds") from error
+        raise ToolUnavailableError(f"'{argv[0]} {argv[-1]}' did not end within {seconds:.0f} seconds") from error
     return Finished(done.returncode, done.stdout.decode("utf-8", errors), done.stderr.decode("utf-8", "replace"))
 
 
@@ -86,7 +86,8 @@ def stream(
     Of ``env`` the program gets what it needs, and all of ``added``.
     The process has a session of its own: it is stopped by us, in order, when we are; by ``stop``, called until
     the process ends, where a signal alone would leave something behind. While it runs ``group_file`` holds the
-    id of its process group, for whoever cleans up after us. Raises ``UserError`` when the program does not exist.
+    id of its process group, for whoever cleans up after us. Raises ``ToolUnavailableError`` when the program does
+    not exist.
     """
     show("+ " + shlex.join(argv))
     last: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -155,8 +156,8 @@ def _stop(process: subprocess.Popen[str]) -> None:
             return
 
 
-def _not_started(argv: Sequence[str], error: OSError) -> UserError:
-    return UserError(
+def _not_started(argv: Sequence[str], error: OSError) -> ToolUnavailableError:
+    return ToolUnavailableError(
         f"'{argv[0]}' cannot be started: {error.strerror or error}",
         hint=f"Install {argv[0]} and put it on PATH.",
     )

@@ -83,22 +83,22 @@ def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:
 def push_credentials(event: Event, inputs: Inputs, images: Collection[ImageReference]) -> tuple[Credential, ...]:
     """Return the credentials for the registries of ``images``: by registry, else the pair, else GitHub's token."""
     by_registry = {credential.registry: credential for credential in inputs.credentials}
-    found = []
+    credentials = []
     for registry in dict.fromkeys(image.registry for image in images):
         if registry in by_registry:
-            found.append(by_registry[registry])
+            credentials.append(by_registry[registry])
         elif inputs.password:
             username = inputs.username or (event.actor if registry == GITHUB_REGISTRY else "")
             if not username:
                 raise UserError(f"there is a password for {registry} but no user name", hint="Set 'username'.")
-            found.append(Credential(registry=registry, username=username, password=inputs.password))
+            credentials.append(Credential(registry=registry, username=username, password=inputs.password))
         elif registry == GITHUB_REGISTRY and inputs.github_token:
-            found.append(
+            credentials.append(
                 Credential(
                     registry=registry, username=event.actor or "x-access-token", password=inputs.github_token
                 )
             )
-    return tuple(found)
+    return tuple(credentials)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pixi_container.docker.engine import Build, Engine
-from pixi_container.errors import UserError
+from pixi_container.errors import RegistryError
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_for
 from pixi_container.registry.docker_config import credential_helper_variables, private_docker_config, write_secret
@@ -92,7 +92,11 @@ def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
                 for tag in tags:
                     log.say(f"{tag} is {image.digest}")
     first = decision.images[0]
-    return Report(plan=plan, published=registry.image(first), labels=registry.labels(first))
+    return Report(
+        plan=plan,
+        published=registry.get_image(first),
+        labels=registry.get_labels(first, plan.definition.workspace.platform.docker),
+    )
 
 
 def _check_push(registry: Registry, tags: tuple[ImageReference, ...], log: Log) -> None:
@@ -109,7 +113,7 @@ def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> P
     """
     images = [_same_content(registry, tag, config) for tag in plan.published_tags]
     if digest not in {image.digest for image in images}:
-        raise UserError(f"the builder says that it pushed {digest}, which no tag points to")
+        raise RegistryError(f"the builder says that it pushed {digest}, which no tag points to")
     return images[0]
 
 
@@ -119,9 +123,9 @@ def _read_back_environment(registry: Registry, plan: Plan, config: str) -> None:
 
 
 def _same_content(registry: Registry, tag: ImageReference, config: str) -> PublishedImage:
-    image = registry.image(tag)
+    image = registry.get_image(tag)
     if image is None or image.config != config:
-        raise UserError(
+        raise RegistryError(
             f"{tag} is {'another image' if image else 'not there'} after the push",
             hint="Did another run push the same tag meanwhile? A `concurrency` group prevents that.",
         )

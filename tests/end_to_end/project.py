@@ -145,13 +145,13 @@ class Project:
 
     def labels(self) -> dict[str, dict[str, str]]:
         """Return the labels of the image under each of the user's tags."""
-        found = {}
+        labels_by_tag = {}
         with Registry(lambda _: None) as registry:
             for tag in self.digests():
-                labels = registry.labels(ImageReference(self.rig.registry, self.image, tag))
+                labels = registry.get_labels(ImageReference(self.rig.registry, self.image, tag))
                 assert labels
-                found[tag] = labels
-        return found
+                labels_by_tag[tag] = labels
+        return labels_by_tag
 
     def delete(self, tag: str) -> None:
         """Delete the image under a tag, whatever else it is called."""
@@ -163,8 +163,8 @@ class Project:
 
     def ours(self, kind: str) -> list[str]:
         """Return the tags that fingerprints made: ``env`` or ``img``, without the moving one."""
-        found = registry_tags(self.rig.registry, self.image, ours=True)
-        return sorted(tag for tag in found if re.fullmatch(rf"{kind}-.+-[0-9a-f]{{16}}", tag))
+        tags = registry_tags(self.rig.registry, self.image, ours=True)
+        return sorted(tag for tag in tags if re.fullmatch(rf"{kind}-.+-[0-9a-f]{{16}}", tag))
 
     def _check_out(self, folder: Path, sha: str) -> None:
         folder.mkdir(parents=True)

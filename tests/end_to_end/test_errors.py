@@ -10,9 +10,9 @@ from tests.end_to_end.conftest import Outcome, Step
 from tests.end_to_end.test_flow import nothing_left
 
 
-def failed(step: Step, outcome: Outcome, message: str, hint: str) -> None:
+def failed(step: Step, outcome: Outcome, code: int, message: str, hint: str) -> None:
     """One error, of which the user learns what is wrong and what to do; no tag, no leftover, no traceback."""
-    assert outcome.code == 1, outcome.log
+    assert outcome.code == code, outcome.log
     assert len(outcome.errors) == 1, outcome.errors
     assert message in outcome.errors[0]
     assert hint in outcome.errors[0]
@@ -25,14 +25,18 @@ def failed(step: Step, outcome: Outcome, message: str, hint: str) -> None:
 def test_a_failing_test_command(step: Step) -> None:
     outcome = step.run(environment="default", test_command="echo about to fail\nfalse\necho never")
     failed(
-        step, outcome, "the test in the built image failed with exit code 1; nothing was pushed", "about to fail"
+        step,
+        outcome,
+        7,
+        "the test in the built image failed with exit code 1; nothing was pushed",
+        "about to fail",
     )
     assert "never" not in outcome.log.partition("about to fail\n")[2].splitlines()
 
 
 def test_a_wrong_environment(step: Step) -> None:
     outcome = step.run(environment="gpus")
-    failed(step, outcome, "there is no environment 'gpus'; did you mean 'gpu'?", "default, gpu")
+    failed(step, outcome, 3, "there is no environment 'gpus'; did you mean 'gpu'?", "default, gpu")
     assert "docker buildx build" not in outcome.log
 
 
@@ -40,7 +44,7 @@ def test_a_lock_that_is_out_of_date(step: Step) -> None:
     manifest = step.repository.study / "pixi.toml"
     manifest.write_text(manifest.read_text().replace('numpy = ">=1.26"', 'numpy = ">=1.26"\nrich = "*"'))
     outcome = step.run(environment="default")
-    failed(step, outcome, "it has no conda package rich, which", "Run `pixi lock` and commit pixi.lock.")
+    failed(step, outcome, 3, "it has no conda package rich, which", "Run `pixi lock` and commit pixi.lock.")
     assert "docker buildx build" not in outcome.log
     assert "file=" in next(line for line in outcome.log.splitlines() if line.startswith("::error"))
 
@@ -48,14 +52,14 @@ def test_a_lock_that_is_out_of_date(step: Step) -> None:
 def test_a_registry_that_refuses_the_password(step: Step) -> None:
     images = f"{step.rig.password_registry}/{step.image}"
     outcome = step.run(images=images, username="rig", password="hunter2-wrong")
-    failed(step, outcome, f"refuses to let us push to {images}: user 'rig'", "Check 'username' and 'password'")
+    failed(step, outcome, 4, f"refuses to let us push to {images}: user 'rig'", "Check 'username' and 'password'")
     assert "docker buildx build" not in outcome.log.partition("Check the registries")[2]
     assert "hunter2-wrong" not in outcome.log.replace("::add-mask::hunter2-wrong", "")
 
 
 def test_a_registry_that_wants_a_password_and_gets_none(step: Step) -> None:
     images = f"{step.rig.password_registry}/{step.image}"
-    failed(step, step.run(images=images), "anonymous access, as no credentials are set", "'registry-auth'")
+    failed(step, step.run(images=images), 4, "anonymous access, as no credentials are set", "'registry-auth'")
 
 
 def test_an_unreachable_registry(step: Step) -> None:
@@ -63,27 +67,27 @@ def test_an_unreachable_registry(step: Step) -> None:
         unused.bind(("127.0.0.1", 0))
         images = f"127.0.0.1:{unused.getsockname()[1]}/{step.image}"
         outcome = step.run(images=images)
-    failed(step, outcome, "cannot be used: ", "reachable")
+    failed(step, outcome, 8, "cannot be used: ", "reachable")
     assert "docker buildx build" not in outcome.log.partition("Check the registries")[2]
 
 
 @pytest.mark.parametrize(
-    ("inputs", "message", "hint"),
+    ("inputs", "code", "message", "hint"),
     [
-        ({"pixi_version": "0.71.99"}, "there is no image", "'pixi-version'"),
-        ({"builder": "absent"}, "the buildx builder 'absent' cannot be used", "`docker buildx ls`"),
-        ({"images": "Not An Image"}, "no image name", "registry"),
-        ({"tags": "type=semver"}, "line 1: type=semver needs pattern", "Accepted"),
-        ({"tags": "type=semver,pattern={{version}}"}, "no tag results from the input 'tags'", "type=sha"),
-        ({"include": "../outside"}, "leads out of the context", "relative to 'context'"),
-        ({"context": "absent"}, "is not a folder", "'context'"),
-        ({"expose": "http"}, "input 'expose' has the value 'http'", "Accepted"),
-        ({"cuda_version": "11.0"}, "'gpu' is for CUDA 12 or newer, not for 11.0", "'cuda-version'"),
+        ({"pixi_version": "0.71.99"}, 3, "there is no image", "'pixi-version'"),
+        ({"builder": "absent"}, 5, "the buildx builder 'absent' cannot be used", "`docker buildx ls`"),
+        ({"images": "Not An Image"}, 3, "no image name", "registry"),
+        ({"tags": "type=semver"}, 3, "line 1: type=semver needs pattern", "Accepted"),
+        ({"tags": "type=semver,pattern={{version}}"}, 3, "no tag results from the input 'tags'", "type=sha"),
+        ({"include": "../outside"}, 3, "leads out of the context", "relative to 'context'"),
+        ({"context": "absent"}, 3, "is not a folder", "'context'"),
+        ({"expose": "http"}, 3, "input 'expose' has the value 'http'", "Accepted"),
+        ({"cuda_version": "11.0"}, 3, "'gpu' is for CUDA 12 or newer, not for 11.0", "'cuda-version'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_bad_input(step: Step, inputs: dict[str, str], message: str, hint: str) -> None:
-    failed(step, step.run("push", "refs/heads/main", None, **inputs), message, hint)
+def test_bad_input(step: Step, inputs: dict[str, str], code: int, message: str, hint: str) -> None:
+    failed(step, step.run("push", "refs/heads/main", None, **inputs), code, message, hint)
 
 
 def test_no_docker_engine(step: Step) -> None:
@@ -94,4 +98,4 @@ def test_no_docker_engine(step: Step) -> None:
         return {**env_of(*arguments), "DOCKER_HOST": "unix:///nonexistent.sock"}  # type: ignore[arg-type]
 
     object.__setattr__(step, "environment", without_engine)
-    failed(step, step.run(), "no Docker engine answers", "Start Docker")
+    failed(step, step.run(), 5, "no Docker engine answers", "Start Docker")

@@ -176,7 +176,8 @@ def test_build_on_a_laptop_keeps_the_image_and_pushes_nothing(step: Step) -> Non
 
 
 @pytest.mark.parametrize(
-    "where", ["::group::Plan", "#.* bash /split/install.sh --locked", r"\+ docker run", r"\+ .*type=registry"]
+    "where",
+    ["::group::Plan", "#.* bash /pixi-container/install.sh --locked", r"\+ docker run", r"\+ .*type=registry"],
 )
 def test_a_stop_in_the_middle_leaves_nothing(step: Step, where: str) -> None:
     """Wherever it comes, while packages are installed too, which is not done before for this manifest."""

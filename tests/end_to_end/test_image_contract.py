@@ -295,7 +295,7 @@ def test_layers_hold_only_what_belongs_there(image: Image, solved_example: Path,
     """No cache, no repository, no name of a folder of this machine and no secret, in any file of any layer."""
     archive = tmp_path / "image.tar"
     image.docker("save", "--output", str(archive), image.name)
-    needles = [SECRET.encode(), str(solved_example).encode(), b"/var/cache/pixi", b"/split/cache"]
+    needles = [SECRET.encode(), str(solved_example).encode(), b"/var/cache/pixi", b"/pixi-container/cache"]
     names: set[str] = set()
     searched = 0
     for name, content in files_in(archive):

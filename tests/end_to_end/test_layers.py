@@ -148,9 +148,9 @@ def diff_ids(step: Step) -> list[str]:
 
 def test_what_cannot_be_split_is_one_layer_and_is_said(layered: Step) -> None:
     template = (ROOT / "Dockerfile.template").read_text()
-    marker = "# An environment that is not whole must never become an image.\n"
-    assert marker in template
-    odd = template.replace(marker, "touch {{ prefix }}/$'line\\nbreak'\n" + marker)
+    marker = "    && WORKDIR="
+    assert template.count(marker) == 1
+    odd = template.replace(marker, f"    && touch {{{{ prefix }}}}/$'line\\nbreak' \\\n{marker}")
     (layered.repository.study / "odd.template").write_text(odd)
     layered.repository.commit()
     outcome = built(layered, template="odd.template", test_command="python -c 'import numpy, tqdm'")

@@ -460,7 +460,7 @@ def test_the_environments_image_was_deleted(project: Project) -> None:
 
 def test_the_run_before_failed(project: Project) -> None:
     failed = project.push({"study/src/main.sh": "echo goodbye\n"}, test_command="false")
-    assert failed.code == 1
+    assert failed.code == 7
     outcome = decided(project.push({"README.md": "Read me.\n"}), "build", "nothing changed here", "included files")
     assert outcome.outputs["changed"] == "false"
     assert project.tags()["main"] == head(project)
@@ -560,7 +560,7 @@ def test_a_registry_that_is_down_stops_a_push_before_the_build(project: Project)
         unused.bind(("127.0.0.1", 0))
         images = f"127.0.0.1:{unused.getsockname()[1]}/{project.image}"
         outcome = project.push({"study/src/main.sh": "echo goodbye\n"}, images=images)
-    assert outcome.code == 1
+    assert outcome.code == 8
     assert len(outcome.errors) == 1
     assert "cannot be used" in outcome.errors[0]
 
@@ -585,4 +585,4 @@ def test_explaining_why_two_differ(project: Project, tmp_path: Path, capsys: pyt
     env = {**os.environ, **project.rig.environment()}
     assert main(["plan", "--explain-against", before, "--json", *arguments], env) == 0
     assert json.loads(capsys.readouterr().out)["differences"].keys() == {"activation", "included files"}
-    assert main(["plan", "--explain-against", f"{before}-absent", *arguments], env) == 1
+    assert main(["plan", "--explain-against", f"{before}-absent", *arguments], env) == 3

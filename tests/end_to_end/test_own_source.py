@@ -247,7 +247,7 @@ def test_a_lock_that_does_not_fit_an_own_package(own: Step) -> None:
     (own.repository.study / "packages/tools/pyproject.toml").write_text(other)
     own.repository.commit()
     outcome = own.run(push="false")
-    assert outcome.code == 1
+    assert outcome.code == 3
     (error,) = outcome.errors
     assert "the lock is out of date: " in error
     assert "environment 'default'" in error
@@ -365,7 +365,7 @@ def test_a_template_of_ones_own(step: Step) -> None:
 def test_a_mistake_in_a_template_is_one_error(step: Step, text: str, message: str) -> None:
     (step.repository.study / "image.template").write_text(text)
     outcome = step.run(template="image.template")
-    assert outcome.code == 1
+    assert outcome.code == 3
     assert len(outcome.errors) == 1
     assert message in outcome.errors[0]
     assert "docs/template.md" in outcome.errors[0]
@@ -374,7 +374,7 @@ def test_a_mistake_in_a_template_is_one_error(step: Step, text: str, message: st
 def test_what_dockerignore_hides_is_said(step: Step) -> None:
     (step.repository.study / ".dockerignore").write_text("*\n!src\n")
     outcome = step.run()
-    assert outcome.code == 1
+    assert outcome.code == 6
     assert len(outcome.errors) == 1
     assert ".dockerignore" in outcome.errors[0]
     assert "add the line '!pixi." in outcome.errors[0]

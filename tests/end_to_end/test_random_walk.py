@@ -85,7 +85,7 @@ class Walk:
     def fail(self) -> None:
         """A push whose run fails: its commit is on the branch, and no tag may be on an image of it."""
         outcome = self.project.push({"study/src/main.sh": f"echo broken {len(self.log)}\n"}, test_command="false")
-        assert outcome.code == 1
+        assert outcome.code == 7
         self.commits.append(self.main)
 
     def manual(self) -> None:

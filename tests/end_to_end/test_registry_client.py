@@ -20,8 +20,8 @@ from typing import Any
 import httpx
 import pytest
 
-from pixi_container.errors import UserError
-from pixi_container.registry.client import Registry, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError, UserError
+from pixi_container.registry.client import Registry
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import ImageReference
 from tests.end_to_end.conftest import ROOT, image_name
@@ -111,14 +111,14 @@ class Place:
     def content(self, name: str) -> dict[str, tuple[str, bytes]]:
         """Return everything that is under a tag or digest: media type and bytes by digest."""
         answer = self.call("GET", f"manifests/{name}", headers=ACCEPT).raise_for_status()
-        found = {answer.headers["docker-content-digest"]: (answer.headers["content-type"], answer.content)}
+        contents = {answer.headers["docker-content-digest"]: (answer.headers["content-type"], answer.content)}
         body = answer.json()
         for child in body.get("manifests", []):
-            found.update(self.content(child["digest"]))
+            contents.update(self.content(child["digest"]))
         for blob in [body["config"], *body["layers"]] if "config" in body else []:
-            found[blob["digest"]] = ("", self.call("GET", f"blobs/{blob['digest']}").raise_for_status().content)
-        assert all(digest_of(content) == digest for digest, (_, content) in found.items())
-        return found
+            contents[blob["digest"]] = ("", self.call("GET", f"blobs/{blob['digest']}").raise_for_status().content)
+        assert all(digest_of(content) == digest for digest, (_, content) in contents.items())
+        return contents
 
     def has(self, name: str) -> bool:
         return self.call("HEAD", f"manifests/{name}", headers=ACCEPT).status_code == 200
@@ -157,9 +157,9 @@ def elsewhere(rig: Rig) -> Iterator[Front]:
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited between attempts."""
-    found: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", found.append)
-    return found
+    waits: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    return waits
 
 
 @contextmanager
@@ -181,10 +181,10 @@ def client(registry: str, account: tuple[str, str] | None = None) -> AbstractCon
 def test_what_a_registry_has(place: Place) -> None:
     descriptor = place.put_image("1.0", "latest", text="some")
     with client(place.registry) as registry:
-        assert registry.digest(place.reference.tagged("1.0")) == descriptor["digest"]
-        assert registry.digest(place.reference.pinned(descriptor["digest"])) == descriptor["digest"]
-        assert sorted(registry.tags(place.reference)) == ["1.0", "latest"]
-        image = registry.image(place.reference.tagged("latest"))
+        assert registry.get_digest(place.reference.tagged("1.0")) == descriptor["digest"]
+        assert registry.get_digest(place.reference.pinned(descriptor["digest"])) == descriptor["digest"]
+        assert sorted(registry.get_tags(place.reference)) == ["1.0", "latest"]
+        image = registry.get_image(place.reference.tagged("latest"))
     assert image
     assert image.digest == descriptor["digest"]
     assert image.config == digest_of(b'{"config": {"Labels": {"text": "some"}}}')
@@ -194,12 +194,12 @@ def test_what_a_registry_has(place: Place) -> None:
 def test_what_a_registry_does_not_have(place: Place) -> None:
     absent = place.reference.tagged("latest")
     with client(place.registry) as registry:
-        assert registry.digest(absent) is None
-        assert registry.image(absent) is None
-        assert registry.manifest(absent) is None
-        assert registry.labels(absent) is None
-        assert registry.referrers(absent) == ()
-        assert registry.tags(absent) == ()
+        assert registry.get_digest(absent) is None
+        assert registry.get_image(absent) is None
+        assert registry.get_manifest(absent) is None
+        assert registry.get_labels(absent) is None
+        assert registry.get_referrers(absent) == ()
+        assert registry.get_tags(absent) == ()
         with pytest.raises(UserError, match=f"there is no image {absent}"):
             registry.tag(absent, [absent.tagged("new")])
 
@@ -209,15 +209,15 @@ def test_a_repository_that_has_lost_its_tags_has_none(place: Place) -> None:
     place.call("DELETE", f"manifests/{descriptor['digest']}").raise_for_status()
     assert place.call("GET", "tags/list").json()["tags"] is None
     with client(place.registry) as registry:
-        assert registry.tags(place.reference) == ()
+        assert registry.get_tags(place.reference) == ()
 
 
 @pytest.mark.parametrize("kind", ["oci", "docker"])
 def test_a_manifest_is_given_to_the_byte(place: Place, kind: str) -> None:
     descriptor = place.put_image("one", text="some", kind=kind)
     with client(place.registry) as registry:
-        manifest = registry.manifest(place.reference.tagged("one"))
-        assert registry.manifest(place.reference.pinned(descriptor["digest"])) == manifest
+        manifest = registry.get_manifest(place.reference.tagged("one"))
+        assert registry.get_manifest(place.reference.pinned(descriptor["digest"])) == manifest
     assert manifest
     assert manifest.name == f"{place.registry}/{place.name}"
     assert manifest.digest == descriptor["digest"]
@@ -235,8 +235,8 @@ def test_a_manifest_is_given_to_the_byte(place: Place, kind: str) -> None:
 def test_an_index_tells_its_images(place: Place, kind: str) -> None:
     descriptor = place.put_index("one", kind=kind)
     with client(place.registry) as registry:
-        index = registry.manifest(place.reference.tagged("one"))
-        image = registry.image(place.reference.tagged("one"))
+        index = registry.get_manifest(place.reference.tagged("one"))
+        image = registry.get_image(place.reference.tagged("one"))
     assert index
     assert (index.digest, index.is_index) == (descriptor["digest"], True)
     assert (index.config, index.layers) == (None, ())
@@ -253,8 +253,8 @@ def test_the_digest_is_computed_where_the_registry_does_not_tell_it(front: Front
     front.silent = ("GET", "HEAD")
     reference = ImageReference(front.address, place.name, "one")
     with client(front.address) as registry:
-        assert registry.digest(reference) == descriptor["digest"]
-        image = registry.image(reference)
+        assert registry.get_digest(reference) == descriptor["digest"]
+        image = registry.get_image(reference)
     assert image
     assert image.digest == descriptor["digest"]
 
@@ -266,10 +266,10 @@ def test_a_manifest_with_other_bytes_than_its_digest_says_is_refused(front: Fron
     with client(front.address) as registry:
         for asked in (reference, reference.pinned(descriptor["digest"])):
             with pytest.raises(UserError, match=f"wrong bytes for {descriptor['digest']}"):
-                registry.manifest(asked)
+                registry.get_manifest(asked)
         front.silent = ("GET",)
         with pytest.raises(UserError, match="wrong bytes"):
-            registry.manifest(reference.pinned(descriptor["digest"]))
+            registry.get_manifest(reference.pinned(descriptor["digest"]))
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_manifest_that_is_none_is_told(front: Front, name: str, body: object, 
     content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     front.given = {"/manifests/one": (OCI["manifest"], content)}
     with client(front.address) as registry, pytest.raises(UserError, match=said):
-        registry.manifest(ImageReference(front.address, name, "one"))
+        registry.get_manifest(ImageReference(front.address, name, "one"))
 
 
 @pytest.mark.parametrize("kind", ["oci", "docker"])
@@ -296,11 +296,11 @@ def test_labels_are_those_of_the_platform(place: Place, kind: str) -> None:
     place.put_index("index", kind=kind)
     with client(place.registry) as registry:
         image, index = place.reference.tagged("image"), place.reference.tagged("index")
-        assert registry.labels(image) == {"text": "alone"}
-        assert registry.labels(index) == {"text": "amd64"}
-        assert registry.labels(index, "linux/arm64") == {"text": "arm64"}
-        assert registry.labels(index, "linux/s390x") is None
-        assert registry.labels(index, "linux/arm") is None
+        assert registry.get_labels(image) == {"text": "alone"}
+        assert registry.get_labels(index) == {"text": "amd64"}
+        assert registry.get_labels(index, "linux/arm64") == {"text": "arm64"}
+        assert registry.get_labels(index, "linux/s390x") is None
+        assert registry.get_labels(index, "linux/arm") is None
 
 
 def test_an_index_of_one_image_has_the_labels_of_that(place: Place) -> None:
@@ -312,7 +312,7 @@ def test_an_index_of_one_image_has_the_labels_of_that(place: Place) -> None:
     }
     place.put_manifest(OCI["index"], {"manifests": [attestation, image]}, "one")
     with client(place.registry) as registry:
-        assert registry.labels(place.reference.tagged("one")) == {"text": "the image"}
+        assert registry.get_labels(place.reference.tagged("one")) == {"text": "the image"}
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_an_index_of_one_image_has_the_labels_of_that(place: Place) -> None:
 def test_an_image_without_labels_has_none(place: Place, config: bytes) -> None:
     place.put_manifest(OCI["manifest"], {"config": place.put_blob(config), "layers": []}, "one")
     with client(place.registry) as registry:
-        assert registry.labels(place.reference.tagged("one")) == {}
+        assert registry.get_labels(place.reference.tagged("one")) == {}
 
 
 def test_labels_are_read_only_from_a_sound_configuration(front: Front, place: Place) -> None:
@@ -331,10 +331,10 @@ def test_labels_are_read_only_from_a_sound_configuration(front: Front, place: Pl
     place.put_manifest(OCI["manifest"], {"config": large, "layers": []}, "large")
     with client(front.address) as registry:
         with pytest.raises(UserError, match="more than 4194304 bytes"):
-            registry.labels(reference.tagged("large"))
+            registry.get_labels(reference.tagged("large"))
         front.altered = "/blobs/"
         with pytest.raises(UserError, match="wrong bytes"):
-            registry.labels(reference.tagged("one"))
+            registry.get_labels(reference.tagged("one"))
 
 
 @pytest.mark.parametrize("kind", ["oci", "docker"])
@@ -434,7 +434,7 @@ def test_another_registry_gets_every_bit(
     targets = [other.reference.tagged("one"), place.reference.tagged("two"), other.reference.tagged("two")]
     with client(other.registry, other.auth) as registry:
         assert registry.tag(place.reference.tagged("one"), targets) == descriptor["digest"]
-        assert registry.digest(other.reference.tagged("two")) == descriptor["digest"]
+        assert registry.get_digest(other.reference.tagged("two")) == descriptor["digest"]
     assert other.content("one") == other.content("two") == place.content("two") == place.content("one")
 
 
@@ -450,7 +450,7 @@ def test_a_large_layer_passes_through_little_memory(place: Place, other: Place) 
     layer = place.put_blob(bytes(40_000_000))
     place.put_manifest(OCI["manifest"], {"config": place.put_blob(b"{}"), "layers": [layer]}, "one")
     with client(other.registry, other.auth) as registry:
-        registry.digest(other.reference.tagged("one"))
+        registry.get_digest(other.reference.tagged("one"))
         tracemalloc.start()
         try:
             registry.tag(place.reference.tagged("one"), [other.reference.tagged("one")])
@@ -579,12 +579,12 @@ def test_referrers_by_the_tag_that_stands_in(place: Place) -> None:
     image = place.put_image("one")
     signature = {**place.put_image(text="signature"), "artifactType": "application/vnd.example.signature"}
     with client(place.registry) as registry:
-        assert registry.referrers(place.reference.tagged("one")) == ()
+        assert registry.get_referrers(place.reference.tagged("one")) == ()
         place.put_manifest(OCI["index"], {"manifests": [signature]}, image["digest"].replace(":", "-"))
-        (found,) = registry.referrers(place.reference.tagged("one"))
-        assert (found,) == registry.referrers(place.reference.pinned(image["digest"]))
-    assert found.digest == signature["digest"]
-    assert found.artifact_type == "application/vnd.example.signature"
+        (referrer,) = registry.get_referrers(place.reference.tagged("one"))
+        assert (referrer,) == registry.get_referrers(place.reference.pinned(image["digest"]))
+    assert referrer.digest == signature["digest"]
+    assert referrer.artifact_type == "application/vnd.example.signature"
 
 
 def test_referrers_where_the_registry_has_the_call(front: Front, place: Place) -> None:
@@ -593,10 +593,10 @@ def test_referrers_where_the_registry_has_the_call(front: Front, place: Place) -
     signatures = [place.put_image(text=text) for text in ("a", "b", "c")]
     front.referrers = signatures
     with client(front.address) as registry:
-        found = registry.referrers(ImageReference(front.address, reference.repository, "one"))
-        assert [entry.digest for entry in found] == [entry["digest"] for entry in signatures]
+        referrers = registry.get_referrers(ImageReference(front.address, reference.repository, "one"))
+        assert [entry.digest for entry in referrers] == [entry["digest"] for entry in signatures]
         front.referrers = []
-        assert registry.referrers(ImageReference(front.address, place.name, digest=image["digest"])) == ()
+        assert registry.get_referrers(ImageReference(front.address, place.name, digest=image["digest"])) == ()
 
 
 def test_referrers_at_ghcr_do_not_lead_to_its_web_site(front: Front, elsewhere: Front, place: Place) -> None:
@@ -605,8 +605,8 @@ def test_referrers_at_ghcr_do_not_lead_to_its_web_site(front: Front, elsewhere: 
     place.put_manifest(OCI["index"], {"manifests": [signature]}, image["digest"].replace(":", "-"))
     front.site = f"http://{elsewhere.address}/-/v2/packages"
     with client(front.address) as registry:
-        (found,) = registry.referrers(ImageReference(front.address, place.name, "one"))
-    assert found.digest == signature["digest"]
+        (referrer,) = registry.get_referrers(ImageReference(front.address, place.name, "one"))
+    assert referrer.digest == signature["digest"]
     assert elsewhere.requests == []
 
 
@@ -614,7 +614,7 @@ def test_asking_whether_a_push_is_taken_leaves_nothing(place: Place, front: Fron
     reference = ImageReference(front.address, place.name)
     with client(front.address) as registry:
         registry.check_push(reference)
-        assert registry.tags(reference) == ()
+        assert registry.get_tags(reference) == ()
     opened, given_up, _ = front.requests
     assert opened == f"POST /v2/{place.name}/blobs/uploads/"
     assert given_up.startswith(f"DELETE /v2/{place.name}/blobs/uploads/")
@@ -634,9 +634,15 @@ def test_a_password_opens_the_registry(rig: Rig, other: Place) -> None:
     reference = other.reference.tagged("one")
     with client(other.registry, other.auth) as registry:
         registry.check_push(reference)
-        assert registry.digest(reference) == descriptor["digest"]
+        assert registry.get_digest(reference) == descriptor["digest"]
     with client(other.registry, (rig.username, "wrong")) as registry:
-        for ask in (registry.check_push, registry.digest, registry.tags, registry.image, registry.labels):
+        for ask in (
+            registry.check_push,
+            registry.get_digest,
+            registry.get_tags,
+            registry.get_image,
+            registry.get_labels,
+        ):
             with pytest.raises(
                 RegistryRefusedError, match=f"refuses to let us .* user '{rig.username}'"
             ) as caught:
@@ -648,7 +654,7 @@ def test_a_password_opens_the_registry(rig: Rig, other: Place) -> None:
         client(other.registry) as registry,
         pytest.raises(UserError, match="anonymous access, as no credentials are set"),
     ):
-        registry.tags(reference)
+        registry.get_tags(reference)
 
 
 def test_tokens_as_ghcr_gives_them(front: Front, place: Place) -> None:
@@ -656,12 +662,12 @@ def test_tokens_as_ghcr_gives_them(front: Front, place: Place) -> None:
     front.account = ("someone", SECRET)
     reference = ImageReference(front.address, place.name, "one")
     with client(front.address, front.account) as registry:
-        assert registry.digest(reference) == descriptor["digest"]
+        assert registry.get_digest(reference) == descriptor["digest"]
         registry.check_push(reference)
-        assert registry.tags(reference) == ("one",)
+        assert registry.get_tags(reference) == ("one",)
         assert sum("/token" in request for request in front.requests) == 2
     with client(front.address) as registry:
-        assert registry.digest(reference) == descriptor["digest"]
+        assert registry.get_digest(reference) == descriptor["digest"]
         with pytest.raises(
             RegistryRefusedError, match=r"refuses to let us push.*anonymous access.*resource is denied"
         ):
@@ -670,7 +676,7 @@ def test_tokens_as_ghcr_gives_them(front: Front, place: Place) -> None:
         client(front.address, ("someone", "wrong")) as registry,
         pytest.raises(RegistryRefusedError, match=r"refuses to let us read .* user 'someone'"),
     ):
-        registry.digest(reference)
+        registry.get_digest(reference)
 
 
 def test_a_token_for_taking_blobs_over_may_read_the_source_too(front: Front, place: Place) -> None:
@@ -697,14 +703,14 @@ def test_an_identity_token_is_sent_as_a_form(front: Front, elsewhere: Front, pla
     reference = ImageReference(front.address, place.name, "one")
     with client(front.address, ("<token>", SECRET)) as registry:
         registry.check_push(reference)
-        assert registry.digest(reference) == descriptor["digest"]
+        assert registry.get_digest(reference) == descriptor["digest"]
     assert [request for request in front.requests if request.endswith("/token")] == ["POST /token"] * 2
     front.token_path, front.storage = "/moved", elsewhere.address
     with (
         client(front.address, ("<token>", SECRET)) as registry,
         pytest.raises(RegistryUnavailableError, match="answers 307"),
     ):
-        registry.digest(reference)
+        registry.get_digest(reference)
     assert elsewhere.requests == []
 
 
@@ -713,9 +719,9 @@ def test_a_token_that_ran_out_is_got_anew(front: Front, place: Place, other: Pla
     front.account = ("someone", "password")
     reference = ImageReference(front.address, place.name, "one")
     with client(front.address, front.account) as registry:
-        assert registry.digest(reference) is None
+        assert registry.get_digest(reference) is None
         front.generation += 1
-        assert registry.digest(reference) is None
+        assert registry.get_digest(reference) is None
     # Each blob is first asked for and its upload opened: the token runs out in between.
     front.runs_out_at = "PUT"
     with clients({front.address: front.account, other.registry: other.auth}) as registry:
@@ -728,7 +734,7 @@ def test_a_busy_token_server_is_asked_again(front: Front, place: Place, waits: l
     front.account = ("someone", "password")
     front.faults = [None, 503, None, 429]
     with client(front.address, front.account) as registry:
-        assert registry.digest(ImageReference(front.address, place.name, "one")) == descriptor["digest"]
+        assert registry.get_digest(ImageReference(front.address, place.name, "one")) == descriptor["digest"]
     assert len(waits) == 2
 
 
@@ -755,7 +761,7 @@ def test_a_missing_permission_is_named(
             assert "packages: write" in caught.value.hint
             assert "Manage Actions access" in caught.value.hint
     with client(front.address, ("someone", "wrong")) as registry, pytest.raises(RegistryRefusedError) as caught:
-        registry.labels(reference)
+        registry.get_labels(reference)
     assert "packages: read" in caught.value.hint
     assert not place.has("two")
 
@@ -767,14 +773,14 @@ def test_blobs_on_another_host_are_fetched_without_credentials(
     front.account, front.storage = ("someone", SECRET), elsewhere.address
     source = ImageReference(front.address, place.name, "one")
     with clients({front.address: front.account, other.registry: other.auth}) as registry:
-        assert registry.labels(source) == {"text": "amd64"}
+        assert registry.get_labels(source) == {"text": "amd64"}
         registry.tag(source, [other.reference.tagged("one")])
         assert other.content("one") == place.content("one")
         assert len(elsewhere.requests) == 9
         # Were it to ask for a token, it would get none.
         elsewhere.account = front.account
         with pytest.raises(RegistryRefusedError):
-            registry.labels(source)
+            registry.get_labels(source)
     assert set(elsewhere.authorizations) == {""}
     assert not any("/token" in request for request in elsewhere.requests)
     assert any("Bearer" in authorization for authorization in front.authorizations)
@@ -800,7 +806,7 @@ def test_nobody_sends_us_to_a_place_without_encryption(front: Front, place: Plac
         client(front.address) as registry,
         pytest.raises(RegistryUnavailableError, match=r"192\.0\.2\.1.*not encrypted"),
     ):
-        registry.labels(ImageReference(front.address, place.name, "one"))
+        registry.get_labels(ImageReference(front.address, place.name, "one"))
     assert waits == []
 
 
@@ -818,11 +824,11 @@ def test_secrets_are_in_no_error(front: Front, elsewhere: Front, place: Place, w
     with client(front.address, front.account) as registry:
         assert SECRET not in repr(registry)
         elsewhere.faults = [403]
-        fails(registry.labels)
+        fails(registry.get_labels)
         elsewhere.faults = [503] * 4
-        fails(registry.labels)
+        fails(registry.get_labels)
         front.faults = [0] * 4
-        fails(registry.digest)
+        fails(registry.get_digest)
         front.faults, front.refusal = [], 403
         fails(registry.check_push)
     secrets = [SECRET, "signature=", *{authorization for authorization in front.authorizations if authorization}]
@@ -836,7 +842,7 @@ def test_a_token_that_is_no_header_is_not_used(front: Front, name: str) -> None:
     front.account = ("someone", "password")
     front.given = {"/token": ("application/json", json.dumps({"token": "broken\n" + SECRET}).encode())}
     with client(front.address) as registry, pytest.raises(RegistryRefusedError) as caught:
-        registry.digest(ImageReference(front.address, name, "one"))
+        registry.get_digest(ImageReference(front.address, name, "one"))
     assert "broken" not in "".join(traceback.format_exception(caught.value))
 
 
@@ -849,7 +855,7 @@ def test_every_page_of_tags_is_read(front: Front, place: Place, link: str) -> No
     place.put_image(*tags)
     front.page, front.next_page = 3, link
     with client(front.address) as registry:
-        assert registry.tags(ImageReference(front.address, place.name)) == tuple(tags)
+        assert registry.get_tags(ImageReference(front.address, place.name)) == tuple(tags)
     assert len(front.requests) == 3
 
 
@@ -857,7 +863,7 @@ def test_what_a_link_asks_for_is_passed_on_as_it_is(front: Front, place: Place) 
     place.put_image("v1", "v2")
     front.page, front.next_page = 1, "/v2/../elsewhere?{query}&cursor=a%2Fb%26c+%3D%C3%A9#part"
     with client(front.address) as registry:
-        assert registry.tags(ImageReference(front.address, place.name)) == ("v1", "v2")
+        assert registry.get_tags(ImageReference(front.address, place.name)) == ("v1", "v2")
     assert front.requests[1] == f"GET /v2/{place.name}/tags/list?n=1&last=v1&cursor=a%2Fb%26c+%3D%C3%A9"
 
 
@@ -865,7 +871,7 @@ def test_pages_without_an_end_are_left(front: Front, place: Place) -> None:
     place.put_image("v1", "v2")
     front.page, front.next_page = 1, "{path}?n=1"
     with client(front.address) as registry, pytest.raises(RegistryUnavailableError, match="without an end"):
-        registry.tags(ImageReference(front.address, place.name))
+        registry.get_tags(ImageReference(front.address, place.name))
 
 
 @pytest.mark.parametrize("fault", [429, 500, 502, 503, 0])
@@ -873,7 +879,7 @@ def test_passing_trouble_passes(front: Front, place: Place, fault: int, waits: l
     descriptor = place.put_image("one")
     front.faults = [fault] * 3
     with client(front.address) as registry:
-        assert registry.digest(ImageReference(front.address, place.name, "one")) == descriptor["digest"]
+        assert registry.get_digest(ImageReference(front.address, place.name, "one")) == descriptor["digest"]
     assert len(front.requests) == 4
     assert len(waits) == 3
     assert all(0 < wait <= 5 for wait in waits)
@@ -896,7 +902,7 @@ def test_a_registry_says_when_to_come_again(
 ) -> None:
     front.faults, front.retry_after = [429, 503], retry_after
     with client(front.address) as registry:
-        assert registry.digest(ImageReference(front.address, name, "one")) is None
+        assert registry.get_digest(ImageReference(front.address, name, "one")) is None
     assert len(waits) == 2
     assert all(least <= wait <= most for wait in waits)
 
@@ -918,7 +924,7 @@ def test_a_circle_of_redirects_is_said(front: Front, place: Place, waits: list[f
     place.put_image("one")
     front.storage = front.address
     with client(front.address) as registry, pytest.raises(RegistryUnavailableError, match="redirects"):
-        registry.labels(ImageReference(front.address, place.name, "one"))
+        registry.get_labels(ImageReference(front.address, place.name, "one"))
 
 
 def test_nobody_there(waits: list[float], name: str) -> None:
@@ -926,7 +932,7 @@ def test_nobody_there(waits: list[float], name: str) -> None:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
         with client(address) as registry, pytest.raises(RegistryUnavailableError, match="refused"):
-            registry.digest(ImageReference(address, name, "one"))
+            registry.get_digest(ImageReference(address, name, "one"))
 
 
 @pytest.mark.parametrize("status", [400, 404, 405])

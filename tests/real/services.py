@@ -26,7 +26,7 @@ from pixi_container.addresses import PIXI_IMAGE, PIXI_IMAGE_BASE
 from pixi_container.image.base_images import DEFAULT_PIXI, OLDEST_PIXI
 from pixi_container.registry.client import Registry
 from pixi_container.registry.reference import parse_reference
-from pixi_container.workspace.manifest import version_key
+from pixi_container.versions import version_order
 from tests.rig import buildkit, solve
 from tests.rig import rig as rig_module
 from tests.rig.base.stand_in.manifest import CONDA_FORGE
@@ -138,9 +138,9 @@ def _real(registry: str) -> Rig:
 def _version(asked: str, pixi_image: str) -> str:
     if asked == "newest":
         with Registry(lambda _: None) as registry:
-            tags = registry.tags(parse_reference(pixi_image, source="the rig"))
+            tags = registry.get_tags(parse_reference(pixi_image, source="the rig"))
         named = [re.fullmatch(rf"(\d+\.\d+\.\d+)-{PIXI_IMAGE_BASE}", tag) for tag in tags]
-        return max((tag[1] for tag in named if tag), key=version_key)
+        return max((tag[1] for tag in named if tag), key=version_order)
     version = {"default": DEFAULT_PIXI, "oldest": OLDEST_PIXI}.get(asked, asked)
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         raise ValueError(f"PIXI_CONTAINER_REAL_PIXI is {asked!r}; it may be default, oldest, newest or a version")

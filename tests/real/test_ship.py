@@ -34,8 +34,8 @@ class Published(Project):
     def digests(self) -> dict[str, str]:
         with Registry(lambda _: self.credential) as registry:
             name = ImageReference(self.rig.registry, self.image)
-            tags = [tag for tag in registry.tags(name) if not OURS.fullmatch(tag)]
-            return {tag: str(registry.digest(name.tagged(tag))) for tag in tags}
+            tags = [tag for tag in registry.get_tags(name) if not OURS.fullmatch(tag)]
+            return {tag: str(registry.get_digest(name.tagged(tag))) for tag in tags}
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def test_an_annotation_is_one_line(text: str, capsys: pytest.CaptureFixture[str]
     log = WorkflowLog()
     log.error(UserError(text, hint=text, file=text, line=3))
     log.warning(text)
-    with log.foreign() as show:
+    with log.untrusted_output() as show:
         show(text)
     printed = capsys.readouterr().out
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028]", printed)
@@ -141,7 +141,7 @@ def test_names_of_changed_files_are_no_commands(victim: Victim) -> None:
 def test_the_dockerfile_of_a_checkout_prints_no_command(victim: Victim) -> None:
     (victim.path / "Dockerfile").write_text("FROM a AS production\n# x\r::add-mask::a\n")
     done = victim.run("render", "--dockerfile", "Dockerfile", env=job(victim.commit()))
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert not [line for line in obeyed(done.stdout) if not line.startswith("::error title=")]
 
 

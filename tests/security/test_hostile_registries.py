@@ -24,9 +24,9 @@ from typing import Any
 import httpx
 import pytest
 
-from pixi_container.errors import UserError
+from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError, UserError
 from pixi_container.registry import transport as registry_transport
-from pixi_container.registry.client import Registry, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.registry.client import Registry
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import ImageReference, is_loopback, parse_reference
 
@@ -143,9 +143,9 @@ def elsewhere() -> Iterator[Hostile]:
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited between attempts."""
-    found: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", found.append)
-    return found
+    waits: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    return waits
 
 
 @pytest.fixture
@@ -155,12 +155,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ASKS: dict[str, Callable[[Registry, ImageReference], object]] = {
-    "digest": Registry.digest,
-    "digest that is known": lambda registry, reference: registry.digest(reference.pinned(DIGEST)),
-    "labels": Registry.labels,
-    "image": Registry.image,
-    "tags": Registry.tags,
-    "referrers": Registry.referrers,
+    "digest": Registry.get_digest,
+    "digest that is known": lambda registry, reference: registry.get_digest(reference.pinned(DIGEST)),
+    "labels": Registry.get_labels,
+    "image": Registry.get_image,
+    "tags": Registry.get_tags,
+    "referrers": Registry.get_referrers,
     "check_push": Registry.check_push,
     "tag": lambda registry, reference: registry.tag(reference, [reference.tagged("new")]),
     "tag elsewhere": lambda registry, reference: registry.tag(
@@ -171,20 +171,20 @@ ASKS: dict[str, Callable[[Registry, ImageReference], object]] = {
 
 def outcome(ask: Callable[[], object]) -> UserError | None:
     """Return the error of a call, which is a clear one and came soon; None for a call that worked."""
-    start, found = time.monotonic(), None
+    start, caught = time.monotonic(), None
     try:
         ask()
     except UserError as error:
-        found = error
+        caught = error
     assert time.monotonic() - start < SECONDS
-    if found:
-        text = str(found)
-        assert found.message
+    if caught:
+        text = str(caught)
+        assert caught.message
         assert len(text) < 1000
         assert not CONTROLS.search(text), ascii(text)
-        assert PASSWORD not in "".join(traceback.format_exception(found))
+        assert PASSWORD not in "".join(traceback.format_exception(caught))
         text.encode()
-    return found
+    return caught
 
 
 def fails(ask: Callable[[], object]) -> UserError:
@@ -272,7 +272,7 @@ def test_what_is_no_manifest_is_one_error(hostile: Hostile, document: Body) -> N
         for name in ("digest", "image", "labels", "tag"):
             fails(lambda ask=ASKS[name]: ask(registry, hostile.reference))  # type: ignore[misc]
         hostile.gives(document, INDEX)
-        outcome(lambda: registry.referrers(hostile.reference.pinned(DIGEST)))
+        outcome(lambda: registry.get_referrers(hostile.reference.pinned(DIGEST)))
 
 
 ERRORS: dict[str, Body] = {
@@ -422,7 +422,7 @@ def test_whatever_is_answered_is_one_clear_error(
 def test_tags_that_are_no_list(hostile: Hostile, tags: str) -> None:
     hostile.gives('{"tags": ' + tags + "}")
     with hostile.client() as registry:
-        assert outcome(lambda: registry.tags(hostile.reference)) or registry.tags(hostile.reference) == ()
+        assert outcome(lambda: registry.get_tags(hostile.reference)) or registry.get_tags(hostile.reference) == ()
 
 
 def test_only_tags_are_tags(hostile: Hostile) -> None:
@@ -443,10 +443,10 @@ def test_only_tags_are_tags(hostile: Hostile) -> None:
     ]
     hostile.gives({"tags": [*others, "1.0", "a" * 128]})
     with hostile.client() as registry:
-        assert registry.tags(hostile.reference) == ("1.0", "a" * 128)
+        assert registry.get_tags(hostile.reference) == ("1.0", "a" * 128)
 
 
-@pytest.mark.parametrize("ask", [Registry.tags, Registry.referrers])
+@pytest.mark.parametrize("ask", [Registry.get_tags, Registry.get_referrers])
 def test_pages_that_are_all_new_end(hostile: Hostile, ask: Callable[[Registry, ImageReference], object]) -> None:
     numbers = itertools.count()
     document = {"mediaType": INDEX, "tags": ["a"], "manifests": []}
@@ -463,7 +463,7 @@ def test_tags_without_an_end(hostile: Hostile) -> None:
     page = json.dumps({"tags": [f"tag{number}" for number in range(30_000)]})
     hostile.answer = lambda *_: reply(page, f'link: <?page={next(numbers)}>; rel="next"')
     with hostile.client() as registry:
-        assert "without an end" in fails(lambda: registry.tags(hostile.reference)).message
+        assert "without an end" in fails(lambda: registry.get_tags(hostile.reference)).message
     assert len(hostile.requests) == 4
 
 
@@ -477,7 +477,7 @@ def test_pages_that_take_their_time_end(hostile: Hostile, monkeypatch: pytest.Mo
 
     hostile.answer = answer
     with hostile.client() as registry:
-        assert "without an end" in fails(lambda: registry.tags(hostile.reference)).message
+        assert "without an end" in fails(lambda: registry.get_tags(hostile.reference)).message
     assert len(hostile.requests) < 10
 
 
@@ -496,7 +496,7 @@ def test_pages_that_take_their_time_end(hostile: Hostile, monkeypatch: pytest.Mo
 def test_links_that_lead_nowhere(hostile: Hostile, link: str) -> None:
     hostile.answer = lambda *_: reply({"tags": ["a"]}, f"link: {link}")
     with hostile.client() as registry:
-        outcome(lambda: registry.tags(hostile.reference))
+        outcome(lambda: registry.get_tags(hostile.reference))
     assert len(hostile.requests) <= 2
 
 
@@ -521,7 +521,7 @@ def labels_of(hostile: Hostile, config: str) -> Callable[[str, str], bytes]:
 def test_labels_are_texts_that_can_be_shown(hostile: Hostile, config: str, labels: dict[str, str]) -> None:
     hostile.answer = labels_of(hostile, config)
     with hostile.client() as registry:
-        assert registry.labels(hostile.reference) == labels
+        assert registry.get_labels(hostile.reference) == labels
 
 
 @pytest.mark.parametrize(
@@ -536,7 +536,7 @@ def test_labels_are_texts_that_can_be_shown(hostile: Hostile, config: str, label
 def test_a_configuration_that_is_none(hostile: Hostile, config: str) -> None:
     hostile.answer = labels_of(hostile, config)
     with hostile.client() as registry:
-        assert "something else than JSON" in fails(lambda: registry.labels(hostile.reference)).message
+        assert "something else than JSON" in fails(lambda: registry.get_labels(hostile.reference)).message
 
 
 @pytest.mark.parametrize(
@@ -546,30 +546,33 @@ def test_labels_of_an_index_of_garbage(hostile: Hostile, platform: object) -> No
     children = [{"mediaType": MANIFEST, "digest": DIGEST, "size": 1, "platform": platform}] * 2
     hostile.gives({"mediaType": INDEX, "manifests": children}, INDEX)
     with hostile.client() as registry:
-        assert outcome(lambda: registry.labels(hostile.reference)) or registry.labels(hostile.reference) is None
+        assert (
+            outcome(lambda: registry.get_labels(hostile.reference))
+            or registry.get_labels(hostile.reference) is None
+        )
 
 
 def test_the_digest_that_was_asked_for_is_the_digest_that_is_given(hostile: Hostile) -> None:
     other = f"sha256:{'2' * 64}"
     hostile.answer = lambda *_: reply(manifest(), f"docker-content-digest: {other}", media_type=MANIFEST)
     with hostile.client() as registry:
-        assert registry.digest(hostile.reference) == other
-        error = fails(lambda: registry.digest(hostile.reference.pinned(DIGEST)))
+        assert registry.get_digest(hostile.reference) == other
+        error = fails(lambda: registry.get_digest(hostile.reference.pinned(DIGEST)))
         assert f"wrong bytes for {DIGEST}" in error.message
-        assert "wrong bytes" in fails(lambda: registry.manifest(hostile.reference)).message
+        assert "wrong bytes" in fails(lambda: registry.get_manifest(hostile.reference)).message
 
 
 def nested(depth: int) -> dict[str, bytes]:
     """Return indexes by digest, the outermost last, each of which lists the one before many times."""
     content = json.dumps(manifest()).encode()
-    found = {digest_of(content): content}
+    contents = {digest_of(content): content}
     media_type = MANIFEST
     for _ in range(depth):
         entry = {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
         content = json.dumps({"mediaType": INDEX, "manifests": [entry] * 20}).encode()
-        found[digest_of(content)] = content
+        contents[digest_of(content)] = content
         media_type = INDEX
-    return found
+    return contents
 
 
 @pytest.mark.parametrize(
@@ -601,7 +604,7 @@ def test_an_index_of_indexes_of_indexes(hostile: Hostile, depth: int, said: str)
 
 
 def test_an_index_of_more_than_anybody_means(hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pixi_container.registry.client._MOST_BROUGHT", 50)
+    monkeypatch.setattr("pixi_container.registry.client._MOST_COPIED", 50)
     layers = [{"digest": digest_of(str(number).encode()), "size": 1} for number in range(100)]
 
     def answer(method: str, path: str) -> bytes:
@@ -647,7 +650,7 @@ def trickle(start: bytes, part: bytes, seconds: float = 0.02) -> Callable[..., I
 def test_an_answer_that_trickles_ends(hostile: Hostile, start: bytes, part: bytes, waits: list[float]) -> None:
     hostile.answer = trickle(start, part)
     with hostile.client() as registry:
-        error = fails(lambda: registry.tags(hostile.reference))
+        error = fails(lambda: registry.get_tags(hostile.reference))
     assert f"the registry {hostile.address} takes more than" in error.message
     assert waits == [], "it is not asked again"
 
@@ -657,7 +660,7 @@ def test_a_token_that_trickles_ends(hostile: Hostile) -> None:
     token = trickle(b"HTTP/1.1 200 OK\r\n\r\n", b" ")
     hostile.answer = lambda _, path: token() if "/token" in path else unauthorized(hostile.address)
     with hostile.client() as registry:
-        assert "takes more than" in fails(lambda: registry.tags(hostile.reference)).message
+        assert "takes more than" in fails(lambda: registry.get_tags(hostile.reference)).message
 
 
 @pytest.mark.usefixtures("impatient")
@@ -679,7 +682,7 @@ def test_a_handshake_that_trickles_ends(monkeypatch: pytest.MonkeyPatch) -> None
         threading.Thread(target=serve, daemon=True).start()
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with client(address, None) as registry:
-            error = fails(lambda: registry.tags(ImageReference(address, "study")))
+            error = fails(lambda: registry.get_tags(ImageReference(address, "study")))
         server.shutdown(socket.SHUT_RDWR)
     assert "takes more than" in error.message
 
@@ -741,14 +744,14 @@ def test_what_is_compressed_does_not_explode(hostile: Hostile, status: int, laye
     answer = reply(bomb(layers), encoding, "location: /", status=status)
     hostile.answer = lambda *_: answer
     with hostile.client() as registry:
-        assert peak(lambda: registry.tags(hostile.reference)) < 30_000_000
+        assert peak(lambda: registry.get_tags(hostile.reference)) < 30_000_000
     assert len(hostile.requests) == 1
 
 
 def test_a_proxy_that_compresses_does_no_harm(hostile: Hostile) -> None:
     hostile.answer = lambda *_: reply(gzip.compress(b'{"tags": ["a"]}'), "content-encoding: gzip")
     with hostile.client() as registry:
-        assert registry.tags(hostile.reference) == ("a",)
+        assert registry.get_tags(hostile.reference) == ("a",)
 
 
 @pytest.mark.slow
@@ -768,7 +771,7 @@ def test_four_megabytes_do_not_become_many(hostile: Hostile, content: bytes) -> 
     with hostile.client() as registry:
 
         def ask() -> None:
-            registry.tags(hostile.reference)
+            registry.get_tags(hostile.reference)
             raise UserError("a page that is one")
 
         assert peak(ask) < MEMORY
@@ -779,7 +782,7 @@ def test_redirects_in_a_circle_end(hostile: Hostile, status: int, waits: list[fl
     numbers = itertools.count()
     hostile.answer = lambda *_: reply(b"", f"location: /{next(numbers)}", status=status)
     with hostile.client() as registry:
-        assert "more than 20 redirects" in fails(lambda: registry.tags(hostile.reference)).message
+        assert "more than 20 redirects" in fails(lambda: registry.get_tags(hostile.reference)).message
     assert len(hostile.requests) == 21
     assert waits == []
 
@@ -788,7 +791,7 @@ def test_redirects_do_not_flood(hostile: Hostile) -> None:
     answer = b"HTTP/1.1 307 See\r\nlocation: /\r\n\r\n"
     hostile.answer = lambda *_: itertools.chain([answer], itertools.repeat(b" " * 65536))
     with hostile.client() as registry:
-        assert peak(lambda: registry.tags(hostile.reference)) < 30_000_000
+        assert peak(lambda: registry.get_tags(hostile.reference)) < 30_000_000
 
 
 @pytest.mark.parametrize(
@@ -799,7 +802,7 @@ def test_nobody_sends_us_to_something_else_than_the_web(
 ) -> None:
     hostile.answer = lambda *_: reply(b"", f"location: {location}", status=307)
     with hostile.client() as registry:
-        assert "which is not HTTPS" in fails(lambda: registry.tags(hostile.reference)).message
+        assert "which is not HTTPS" in fails(lambda: registry.get_tags(hostile.reference)).message
     assert waits == []
 
 
@@ -833,7 +836,7 @@ TOKENS: list[str | bytes] = [
 def test_a_token_that_is_none(hostile: Hostile, token: str | bytes, user: str) -> None:
     hostile.answer = lambda _, path: reply(token) if "/token" in path else unauthorized(hostile.address)
     with hostile.client((user, PASSWORD)) as registry:
-        error = fails(lambda: registry.tags(hostile.reference))
+        error = fails(lambda: registry.get_tags(hostile.reference))
     assert isinstance(error, (RegistryRefusedError, RegistryUnavailableError))
     assert len(hostile.requests) == 2, "nothing is asked with it"
 
@@ -896,7 +899,7 @@ def test_a_password_goes_nowhere_without_encryption(
         return web(401, www_authenticate=f'Bearer realm="{realm}"')
 
     with on_the_web(monkeypatch, answer, (user, PASSWORD)) as (registry, requests):
-        fails(lambda: registry.tags(STUDY))
+        fails(lambda: registry.get_tags(STUDY))
     assert [str(request.url.host) for request in requests] == ["registry.example"]
     assert "authorization" not in requests[0].headers
 
@@ -911,7 +914,7 @@ def test_a_password_goes_to_the_token_server(monkeypatch: pytest.MonkeyPatch, us
         return web(401, www_authenticate='Bearer realm="https://auth.example/token?a=b"')
 
     with on_the_web(monkeypatch, answer, (user, PASSWORD)) as (registry, requests):
-        assert registry.tags(STUDY) == ("a",)
+        assert registry.get_tags(STUDY) == ("a",)
     _, token, _ = requests
     if user == "someone":
         assert token.method == "GET"
@@ -947,7 +950,7 @@ def test_a_redirected_request_for_a_token_has_no_password(
         return web(200, {"token": "theirs"})
 
     with on_the_web(monkeypatch, answer, (user, PASSWORD)) as (registry, requests):
-        fails(lambda: registry.tags(STUDY))
+        fails(lambda: registry.get_tags(STUDY))
     secret = base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()
     for request in requests:
         text = f"{request.url} {dict(request.headers)} {request.content.decode()}"
@@ -971,7 +974,7 @@ def test_a_registry_elsewhere_sends_nobody_to_this_machine(
     monkeypatch: pytest.MonkeyPatch, place: str, path: str
 ) -> None:
     status = 307 if path == "redirect" else 202
-    ask = Registry.tags if path == "redirect" else Registry.check_push
+    ask = Registry.get_tags if path == "redirect" else Registry.check_push
 
     def answer(_: httpx.Request) -> httpx.Response:
         return web(status, {"tags": []}, location=place)
@@ -995,7 +998,7 @@ def test_what_a_token_opens_stays_at_its_registry(hostile: Hostile, elsewhere: H
 
     hostile.answer = answer
     with hostile.client() as registry:
-        assert registry.tags(hostile.reference) == ("a",)
+        assert registry.get_tags(hostile.reference) == ("a",)
     assert hostile.authorizations[2] == "Bearer the token"
     assert elsewhere.authorizations == [""]
 
@@ -1011,8 +1014,8 @@ def test_a_user_in_an_address_is_not_ours(hostile: Hostile) -> None:
 def test_cookies_are_not_kept(hostile: Hostile) -> None:
     hostile.answer = lambda *_: reply({"tags": []}, "set-cookie: a=b; path=/", f"set-cookie: {'c' * 60_000}=d")
     with hostile.client() as registry:
-        registry.tags(hostile.reference)
-        registry.tags(hostile.reference)
+        registry.get_tags(hostile.reference)
+        registry.get_tags(hostile.reference)
     assert hostile.cookies == ["", ""]
 
 
@@ -1024,7 +1027,7 @@ def test_this_machine_is_asked_without_a_proxy(
     monkeypatch.setenv("no_proxy", "")
     hostile.gives({"tags": ["a"]})
     with hostile.client() as registry:
-        assert registry.tags(hostile.reference) == ("a",)
+        assert registry.get_tags(hostile.reference) == ("a",)
     assert elsewhere.requests == []
 
 
@@ -1034,7 +1037,7 @@ def test_another_machine_is_asked_by_the_proxy(hostile: Hostile, monkeypatch: py
     monkeypatch.setenv("no_proxy", "ghcr.io")
     hostile.answer = lambda *_: reply(status=502)
     with client("registry.invalid", None) as registry:
-        error = fails(lambda: registry.tags(ImageReference("registry.invalid", "study")))
+        error = fails(lambda: registry.get_tags(ImageReference("registry.invalid", "study")))
     assert "502" in error.message
     assert hostile.requests == ["CONNECT registry.invalid:443"] * 4
 
@@ -1045,7 +1048,7 @@ def test_a_proxy_that_trickles_ends(hostile: Hostile, monkeypatch: pytest.Monkey
         monkeypatch.setenv(name, f"http://{hostile.address}")
     hostile.answer = trickle(b"HTTP/1.1 200 OK\r\nx: ", b"a")
     with client("registry.invalid", None) as registry:
-        error = fails(lambda: registry.tags(ImageReference("registry.invalid", "study")))
+        error = fails(lambda: registry.get_tags(ImageReference("registry.invalid", "study")))
     assert "takes more than" in error.message
 
 
@@ -1064,7 +1067,7 @@ def test_a_name_with_many_addresses_is_left(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: addresses)
     monkeypatch.setattr("httpcore.SyncBackend", Backend)
     with client("registry.invalid", None) as registry:
-        fails(lambda: registry.tags(ImageReference("registry.invalid", "study")))
+        fails(lambda: registry.get_tags(ImageReference("registry.invalid", "study")))
     assert len(asked) == 4 * 8
 
 
@@ -1089,7 +1092,7 @@ def test_what_a_registry_repeats_is_not_told(hostile: Hostile, status: int) -> N
 
     hostile.answer = answer
     with hostile.client() as registry:
-        told = str(fails(lambda: registry.tags(hostile.reference)))
+        told = str(fails(lambda: registry.get_tags(hostile.reference)))
     assert "not ***, not ***, not ***: xxx" in told
     assert "a-pass" not in told
 
@@ -1100,19 +1103,19 @@ def test_a_signature_is_not_told(hostile: Hostile, elsewhere: Hostile) -> None:
     for answer in (reply("<html>"), reply(b" " * 5_000_000), reply(status=503), reply(status=403), b"", b"\xff"):
         elsewhere.answer = lambda *_, answer=answer: answer
         with hostile.client() as registry:
-            error = fails(lambda: registry.tags(hostile.reference))
+            error = fails(lambda: registry.get_tags(hostile.reference))
         assert "secret" not in str(error)
     for place in ("https://user:secret@[::1/", "ftp://user:secret@example.invalid/?secret#secret"):
         hostile.answer = lambda *_, place=place: reply(b"", f"location: {place}", status=307)
         with hostile.client() as registry:
-            assert "secret" not in str(fails(lambda: registry.tags(hostile.reference)))
+            assert "secret" not in str(fails(lambda: registry.get_tags(hostile.reference)))
 
 
 def test_what_a_registry_says_is_one_short_line(hostile: Hostile) -> None:
     said = "first\r\n::error::\x1b[31mred\x1b[0m \u202eright\u2069 \x9bC1 \u2028 \x7f end" + " more" * 10_000
     hostile.answer = lambda *_: reply({"errors": [{"message": said}] * 10}, status=403)
     with hostile.client() as registry:
-        message = fails(lambda: registry.tags(hostile.reference)).message
+        message = fails(lambda: registry.get_tags(hostile.reference)).message
     assert "\n" not in message
     assert "it says: first ::error::red" in message
     assert message.endswith("…")
@@ -1125,7 +1128,7 @@ def test_waits_are_bounded_whatever_is_asked_for(hostile: Hostile, waits: list[f
         waits.clear()
         hostile.requests.clear()
         with hostile.client() as registry:
-            fails(lambda: registry.tags(hostile.reference))
+            fails(lambda: registry.get_tags(hostile.reference))
         assert len(hostile.requests) == 4
         assert len(waits) == 3
         assert all(0 <= wait <= 30 for wait in waits)
@@ -1186,4 +1189,4 @@ def test_every_status_has_an_end(hostile: Hostile) -> None:
     for status in HTTPStatus:
         hostile.answer = lambda *_, status=status: reply(manifest(), status=status.value)
         with hostile.client() as registry:
-            outcome(lambda: registry.labels(hostile.reference))
+            outcome(lambda: registry.get_labels(hostile.reference))

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from pixi_container.cli import main
+from pixi_container.cli import COMMANDS, Subcommand, main
+from pixi_container.errors import (
+    BuildFailedError,
+    CommitGoneError,
+    ImageTestFailedError,
+    NotPermittedError,
+    RegistryError,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    ToolUnavailableError,
+    UserError,
+)
 from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.inputs import INPUTS
 from tests.unit.conftest import Folder
 
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost"]
@@ -49,8 +63,8 @@ def test_render_prints_the_dockerfile_alone(folder: Folder, capsys: pytest.Captu
     assert capsys.readouterr().out.splitlines()[3] == f"FROM ghcr.io/prefix-dev/pixi:{DEFAULT_PIXI}-noble AS pixi"
 
 
-def test_a_users_error_is_one_message_and_exit_code_1(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["render", "--context", str(folder.path), "--environment", "cpu"], {"PATH": "/usr/bin:/bin"}) == 1
+def test_a_wrong_input_is_one_message_and_exit_code_3(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render", "--context", str(folder.path), "--environment", "cpu"], {"PATH": "/usr/bin:/bin"}) == 3
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "there is no environment 'cpu'" in printed.err
@@ -59,7 +73,7 @@ def test_a_users_error_is_one_message_and_exit_code_1(folder: Folder, capsys: py
 
 def test_in_a_workflow_the_error_is_an_annotation(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     env = {"GITHUB_ACTIONS": "true", "PATH": "/usr/bin:/bin", "INPUT_CONTEXT": str(folder.path / "absent")}
-    assert main(["render"], env) == 1
+    assert main(["render"], env) == 3
     assert capsys.readouterr().out.startswith("::error title=pixi-container::the context ")
 
 
@@ -68,6 +82,58 @@ def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], capsys: pytes
     with pytest.raises(SystemExit) as caught:
         main(arguments, {})
     assert caught.value.code == 2
+
+
+def test_an_input_that_the_command_does_not_use_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["tags", "--layers", "3"], {})
+    assert caught.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith("tags: error: --layers has no effect here; it is for run, build, plan, render")
+
+
+def test_the_help_of_a_command_has_the_inputs_that_it_uses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["tags", "--help"], {})
+    listed = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    assert listed >= {"--flavor", "--environment"}
+    assert not listed & {"--layers", "--push", "--password"}
+
+
+def test_the_table_of_inputs_names_commands_that_there_are() -> None:
+    assert {name for row in INPUTS for name in row.commands} == COMMANDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UserError, 3),
+        (CommitGoneError, 3),
+        (NotPermittedError, 4),
+        (RegistryRefusedError, 4),
+        (ToolUnavailableError, 5),
+        (BuildFailedError, 6),
+        (ImageTestFailedError, 7),
+        (RegistryError, 8),
+        (RegistryUnavailableError, 8),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(
+    error: type[UserError], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise error("wrong")
+
+    monkeypatch.setitem(COMMANDS, "tags", Subcommand(fail, "fail"))
+    assert main(["tags"], {}) == code
+
+
+def test_a_bug_is_exit_code_1_with_the_lines_to_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(COMMANDS, "tags", Subcommand(lambda *_: 1 // 0, "fail"))
+    assert main(["tags"], {}) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_tags_reads_a_workflows_variables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,10 +170,24 @@ def test_images_that_are_all_disabled_leave_no_tags(capsys: pytest.CaptureFixtur
     assert (result["tag-names"], result["tags"]) == (["a"], [])
 
 
+HEAVY = {
+    "difflib",
+    "github",
+    "httpx",
+    "jinja2",
+    "packaging",
+    "rattler",
+    "requests",
+    "semver",
+    "tenacity",
+    "wcmatch",
+}
+
+
 def test_starting_imports_nothing_heavy() -> None:
     script = (
         "import sys; from pixi_container.cli import main; main(['tags', '--tags', 'a', '--images', 'r.io/a'], {});"
-        "print(sorted({'httpx', 'github', 'requests', 'jinja2', 'rattler'} & sys.modules.keys()), file=sys.stderr)"
+        f"print(sorted({HEAVY} & sys.modules.keys()), file=sys.stderr)"
     )
     source = Path(__file__).parents[2] / "src"
     done = subprocess.run(

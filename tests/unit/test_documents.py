@@ -6,9 +6,10 @@ import re
 
 import pytest
 
+from pixi_container.errors import EXIT_CODES, UserError
 from pixi_container.image.base_images import DEFAULT_PIXI, OLDEST_PIXI
-from pixi_container.image.dockerfile import TEMPLATE
-from pixi_container.workspace.manifest import version_key
+from pixi_container.image.dockerfile import scripts
+from pixi_container.versions import version_order
 from tests.documents import FILES, PIXI_VERSIONS, ROOT, with_tables
 
 
@@ -18,13 +19,21 @@ def test_the_tables_are_current(name: str) -> None:
     assert text == with_tables(text), "run `python -m tests.documents`"
 
 
-def test_the_versions_of_pixi_are_those_that_the_dockerfile_tells_apart() -> None:
-    minors = re.findall(r'"\$minor" -(?:ge|lt) (\d+)', (ROOT / TEMPLATE).read_text("utf-8"))
+def test_every_kind_of_error_has_an_exit_code_that_is_documented() -> None:
+    kinds = [UserError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    # 0 to 2 are what no error of a user ends with.
+    assert {kind.exit_code for kind in kinds} == EXIT_CODES.keys() - {0, 1, 2}
+
+
+def test_the_versions_of_pixi_are_those_that_the_scripts_tell_apart() -> None:
+    minors = re.findall(r"pixi_is_older_than (\d+)", "".join(scripts().values()))
     assert minors
     assert {f"0.{minor}.0" for minor in minors} <= PIXI_VERSIONS.keys()
 
 
 def test_the_versions_of_pixi_go_from_the_oldest_to_the_default() -> None:
     versions = list(PIXI_VERSIONS)
-    assert versions == sorted(versions, key=version_key)
+    assert versions == sorted(versions, key=version_order)
     assert (versions[0], versions[-1]) == (OLDEST_PIXI, DEFAULT_PIXI)

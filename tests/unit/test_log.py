@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import suppress
+from types import SimpleNamespace
+
 import pytest
 
 from pixi_container.errors import UserError
-from pixi_container.log import TerminalLog, WorkflowLog, log_for
+from pixi_container.interrupts import Interrupted
+from pixi_container.log import Log, TerminalLog, WorkflowLog, log_for
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pixi_container.log.time", SimpleNamespace(monotonic=lambda: 5.0))
 
 
 def test_the_place_decides() -> None:
@@ -21,8 +31,31 @@ def test_an_error_is_one_escaped_annotation_outside_of_any_group(capsys: pytest.
     assert capsys.readouterr().out.splitlines() == [
         "::group::Build",
         "::endgroup::",
+        "Build: failed after 0.0 s",
         "::error title=pixi-container,file=a%2Cb.toml,line=3::a,b.toml:3: 50%25 wrong,%0Asee%0Ado: this",
     ]
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (None, "done in 0.0 s"),
+        (UserError("x"), "failed after 0.0 s"),
+        (ZeroDivisionError(), "failed after 0.0 s"),
+        (Interrupted(signal.SIGTERM), "interrupted after 0.0 s"),
+    ],
+)
+def test_a_step_says_how_it_ended(
+    raised: BaseException | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs: tuple[Log, ...] = (TerminalLog(), WorkflowLog())
+    for log in logs:
+        with suppress(BaseException), log.step("Build"):
+            if raised:
+                raise raised
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == ["", "== Build", f"   {told}"]
+    assert printed.out.splitlines() == ["::group::Build", "::endgroup::", f"Build: {told}"]
 
 
 @pytest.mark.parametrize("line", ["::error::x", "  ::set-output name=a::b", "a ##[error]x", "::add-mask::a"])
@@ -34,7 +67,7 @@ def test_our_own_lines_are_never_commands(line: str, capsys: pytest.CaptureFixtu
 
 
 def test_foreign_lines_stand_between_stop_and_resume(capsys: pytest.CaptureFixture[str]) -> None:
-    with WorkflowLog().foreign() as show:
+    with WorkflowLog().untrusted_output() as show:
         show("::error::from a Dockerfile")
     first, foreign, last = capsys.readouterr().out.splitlines()
     token = first.removeprefix("::stop-commands::")

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pixi_container.json_object import object_under
+from pixi_container.json_object import object_under, text_under
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,20 +82,20 @@ def comparison_for(event: Event) -> Comparison | Changes:
     A push compares what the branch was with what it is, and a new branch the default branch; a pull request the
     first parent of its merge commit with that commit, so that what the base branch got meanwhile does not count.
     """
-    found = _comparison_for(event)
-    if isinstance(found, Changes):
-        return found
-    if not _COMMIT.fullmatch(found.head) or (found.base and not _COMMIT.fullmatch(found.base)):
+    comparison = _comparison_for(event)
+    if isinstance(comparison, Changes):
+        return comparison
+    if not _COMMIT.fullmatch(comparison.head) or (comparison.base and not _COMMIT.fullmatch(comparison.base)):
         return assumed("the event does not say which commits to compare")
-    return found
+    return comparison
 
 
 def _comparison_for(event: Event) -> Comparison | Changes:
     if event.name in {"pull_request", "pull_request_target"}:
         return _of_pull_request(event)
     if event.name == "merge_group":
-        group = object_under(event.payload, "merge_group")
-        base, head = str(group.get("base_sha") or ""), str(group.get("head_sha") or event.sha)
+        base = text_under(event.payload, "merge_group", "base_sha")
+        head = text_under(event.payload, "merge_group", "head_sha") or event.sha
         if not base:
             return assumed("the payload does not say what the merge group is based on", head=head)
         return Comparison(head=head, base=base)
@@ -108,7 +108,7 @@ def _comparison_for(event: Event) -> Comparison | Changes:
 
 
 def _of_push(event: Event) -> Comparison | Changes:
-    before, head = str(event.payload.get("before") or ""), str(event.payload.get("after") or event.sha)
+    before, head = text_under(event.payload, "before"), text_under(event.payload, "after") or event.sha
     if before and not _NOTHING.fullmatch(before):
         return Comparison(head=head, base=before)
     if not before:
@@ -120,7 +120,7 @@ def _of_push(event: Event) -> Comparison | Changes:
 
 def _of_pull_request(event: Event) -> Comparison | Changes:
     request = object_under(event.payload, "pull_request")
-    head = str(object_under(request, "head").get("sha") or "")
+    head = text_under(request, "head", "sha")
     count = request.get("changed_files")
     comparison = Comparison(
         head=event.sha,
@@ -134,7 +134,7 @@ def _of_pull_request(event: Event) -> Comparison | Changes:
         return assumed("the payload does not say which pull request it is")
     return Comparison(
         head=head,
-        base=str(object_under(request, "base").get("sha") or ""),
+        base=text_under(request, "base", "sha"),
         pull_request=event.pull_request,
         pull_request_head=head,
         listed_files=comparison.listed_files,
@@ -158,12 +158,12 @@ class Relevance:
 
     def of(self, files: Iterable[str]) -> tuple[str, ...]:
         """Return those of ``files`` that matter, relative to the workspace folder, sorted."""
-        found = set()
+        relevant = set()
         for file in files:
             path = posixpath.relpath(file, self.prefix or ".")
             if file == self.workflow or self._is_named(path) or self._is_matched(path):
-                found.add(path)
-        return tuple(sorted(found))
+                relevant.add(path)
+        return tuple(sorted(relevant))
 
     def _is_named(self, path: str) -> bool:
         # A changed submodule or symbolic link is one entry, and what we want may be inside of it.
@@ -174,6 +174,12 @@ class Relevance:
         return any(wanted == "." or _within(path, wanted) or _within(wanted, path) for wanted in self.paths)
 
     def _is_matched(self, path: str) -> bool:
+        """Return whether the last pattern that matches includes the path.
+
+        The loop is our own, as an exclusion of wcmatch wins wherever it stands. ``DockerIgnore`` has another rule
+        for each part: its patterns are Go's regular expressions, one that matches a folder decides on all below
+        it, and an exception there may lie below a hidden folder.
+        """
         from wcmatch import glob
 
         flags = glob.GLOBSTAR | glob.DOTGLOB

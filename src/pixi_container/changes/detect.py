@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from pixi_container.changes.comparison import Changes, assumed, comparison_for
-from pixi_container.changes.git import CommitGoneError, Difference, GitUnavailableError, compare_remote
+from pixi_container.changes.git import Difference, compare_remote
+from pixi_container.errors import CommitGoneError, GithubUnavailableError, GitUnavailableError
 from pixi_container.runner.checkout import checkout_prefix
 
 if TYPE_CHECKING:
@@ -30,15 +31,15 @@ def find_changes(event: Event, token: str, env: Mapping[str, str], say: Callable
     said = []
     if not asked.only_listed:
         try:
-            found = compare_remote(asked, f"{event.server_url}/{event.repository}", token, env)
+            difference = compare_remote(asked, f"{event.server_url}/{event.repository}", token, env)
         except CommitGoneError as error:
             return assumed(error.message, base=asked.base, head=asked.head)
         except GitUnavailableError as error:
             say(f"{error.message}; asking GitHub's API")
             said.append(error.message)
         else:
-            return known(found, "git")
-    from pixi_container.changes.github import GithubUnavailableError, compare_by_github
+            return known(difference, "git")
+    from pixi_container.changes.github import compare_by_github
 
     try:
         answer = compare_by_github(asked, event.repository, token, event.api_url)
@@ -59,20 +60,20 @@ def workspace_prefix(context: Path) -> str | None:
 
 def running_workflow(env: Mapping[str, str]) -> str:
     """Return the running workflow's file, whose change may be one of our inputs; empty outside of a workflow."""
-    found = _WORKFLOW.fullmatch(env.get("GITHUB_WORKFLOW_REF", ""))
-    return found["path"] if found else ""
+    running = _WORKFLOW.fullmatch(env.get("GITHUB_WORKFLOW_REF", ""))
+    return running["path"] if running else ""
 
 
-def known(found: Difference, source: str) -> Changes:
+def known(difference: Difference, source: str) -> Changes:
     """Make the answer of a difference, told by ``git`` or ``github``."""
-    between = f"between {found.base[:7]} and {found.head[:7]}"
-    count = len(found.files)
+    between = f"between {difference.base[:7]} and {difference.head[:7]}"
+    count = len(difference.files)
     return Changes(
         known=True,
         consulted=True,
         reason=f"{count} file{'' if count == 1 else 's'} changed {between}",
-        base=found.base,
-        head=found.head,
+        base=difference.base,
+        head=difference.head,
         source=source,
-        files=found.files,
+        files=difference.files,
     )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from pixi_container.changes.comparison import assumed
 from pixi_container.changes.git import Difference
-from pixi_container.errors import UserError
+from pixi_container.errors import GithubUnavailableError
+from pixi_container.json_object import object_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,10 +25,6 @@ _COMPARE_LIMIT = 300
 _LIST_LIMIT = 3000
 _ATTEMPTS = 3
 _LONGEST_WAIT_SECONDS = 20
-
-
-class GithubUnavailableError(UserError):
-    """The API gave no answer: rate limit, outage, no permission."""
 
 
 def compare_by_github(comparison: Comparison, repository: str, token: str, api_url: str) -> Difference | Changes:
@@ -59,7 +56,7 @@ def compare_by_github(comparison: Comparison, repository: str, token: str, api_u
             return _of_pull_request(asked, comparison)
         return _of_commits(asked, comparison)
     except GithubException as error:
-        message = error.data.get("message", "") if isinstance(error.data, dict) else str(error.data or "")
+        message = object_in(error.data).get("message") or error.message
         raise GithubUnavailableError(f"GitHub's API answers {error.status}: {message or error}") from error
     except requests.RequestException as error:
         raise GithubUnavailableError(f"GitHub's API cannot be reached: {type(error).__name__}") from error
@@ -88,14 +85,16 @@ def _of_commits(repository: Repository, comparison: Comparison) -> Difference | 
     """Compare two commits; GitHub compares with their common ancestor, which is the same only straight ahead."""
     base, head = comparison.base or comparison.base_branch, comparison.head
     answer = repository.compare(base, head)
-    found = answer.base_commit.sha
+    base_sha = answer.base_commit.sha
     if answer.status not in {"ahead", "identical"}:
-        return assumed("the history was rewritten, which GitHub's comparison does not show", base=found, head=head)
+        return assumed(
+            "the history was rewritten, which GitHub's comparison does not show", base=base_sha, head=head
+        )
     if len(answer.files) >= _COMPARE_LIMIT:
-        return assumed(f"GitHub tells of {_COMPARE_LIMIT} changed files at most", base=found, head=head)
-    return Difference(found, head, _names(answer.files))
+        return assumed(f"GitHub tells of {_COMPARE_LIMIT} changed files at most", base=base_sha, head=head)
+    return Difference(base_sha, head, _names(answer.files))
 
 
 def _names(files: Iterable[File]) -> tuple[str, ...]:
-    found = (name for file in files for name in (file.filename, file.previous_filename) if name)
-    return tuple(sorted(set(found)))
+    names = (name for file in files for name in (file.filename, file.previous_filename) if name)
+    return tuple(sorted(set(names)))

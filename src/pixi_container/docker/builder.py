@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixi_container.errors import UserError
+from pixi_container.errors import ToolUnavailableError
 from pixi_container.processes import capture
-from pixi_container.workspace.manifest import version_key
+from pixi_container.versions import version_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +27,12 @@ class BuilderKind:
 def native_platform(env: Mapping[str, str]) -> str:
     """Return the engine's own platform, such as ``linux/amd64``.
 
-    Raises ``UserError`` when there is no docker command or no engine answers.
+    Raises ``ToolUnavailableError`` when there is no docker command or no engine answers.
     """
     done = capture(["docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"], env=env)
     platform = done.output.strip()
     if done.code != 0 or "/" not in platform:
-        raise UserError(
+        raise ToolUnavailableError(
             f"no Docker engine answers: {done.errors.strip() or 'no server'}",
             hint="Start Docker, or point DOCKER_HOST or a Docker context at one.",
         )
@@ -42,21 +42,23 @@ def native_platform(env: Mapping[str, str]) -> str:
 def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
     """Find out what the builder can do; an empty name means the current one.
 
-    Raises ``UserError`` when buildx is missing or too old, or there is no such builder.
+    Raises ``ToolUnavailableError`` when buildx is missing or too old, or there is no such builder.
     """
     version = capture(["docker", "buildx", "version"], env=env)
-    found = re.search(r"v?(\d+\.\d+\.\d+)", version.output)
-    if version.code != 0 or not found:
-        raise UserError(
+    installed = re.search(r"v?(\d+\.\d+\.\d+)", version.output)
+    if version.code != 0 or not installed:
+        raise ToolUnavailableError(
             "docker buildx is not installed",
             hint="Install Docker's buildx plugin: https://docs.docker.com/go/buildx/",
         )
-    if version_key(found[1]) < version_key(_OLDEST_BUILDX):
-        raise UserError(f"docker buildx {found[1]} is too old", hint=f"Install {_OLDEST_BUILDX} or newer.")
+    if version_order(installed[1]) < version_order(_OLDEST_BUILDX):
+        raise ToolUnavailableError(
+            f"docker buildx {installed[1]} is too old", hint=f"Install {_OLDEST_BUILDX} or newer."
+        )
     inspected = capture(["docker", "buildx", "inspect", *([name] if name else [])], env=env)
     driver = re.search(r"^Driver:\s+(\S+)", inspected.output, re.MULTILINE)
     if inspected.code != 0 or not driver:
-        raise UserError(
+        raise ToolUnavailableError(
             f"the buildx builder {name!r} cannot be used: {inspected.errors.strip()}"
             if name
             else f"buildx has no usable builder: {inspected.errors.strip()}",

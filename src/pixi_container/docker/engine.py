@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.docker.failures import explain
-from pixi_container.errors import UserError
+from pixi_container.errors import BuildFailedError, ImageTestFailedError
 from pixi_container.processes import capture, stream
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class Engine:
         return self._buildx(command, needs=()).get("containerimage.config.digest", "")
 
     def test(self, command: Command) -> None:
-        """Run the test in the built image. Raises ``UserError`` when it fails."""
-        with self._log.foreign() as show:
+        """Run the test in the built image. Raises ``ImageTestFailedError`` when it fails."""
+        with self._log.untrusted_output() as show:
             # A client that a signal stops while it asks for the container leaves one that nobody removes.
             done = stream(
                 command.argv,
@@ -76,7 +76,7 @@ class Engine:
                 stop=self._remove_container,
             )
         if done.code != 0:
-            raise UserError(
+            raise ImageTestFailedError(
                 f"the test in the built image failed with exit code {done.code}; nothing was pushed",
                 hint="\n".join(done.output.splitlines()[-5:]),
             )
@@ -84,13 +84,13 @@ class Engine:
     def push(self, command: Command, tested: str = "") -> Pushed:
         """Push, and give what was pushed.
 
-        Raises ``UserError`` when the push fails, and when what the builder pushed is not the image ``tested``, of
-        which that is the configuration's digest.
+        ``tested`` is the digest of the tested image's configuration. Raises ``BuildFailedError`` when the builder
+        pushed another image, and what ``explain`` returns when the push fails.
         """
         metadata = self._buildx(command, needs=("containerimage.config.digest", "containerimage.digest"))
         pushed = Pushed(metadata["containerimage.digest"], metadata["containerimage.config.digest"])
         if tested and pushed.config != tested:
-            raise UserError(
+            raise BuildFailedError(
                 "the builder pushed another image than the one that was tested: its configuration is "
                 f"{pushed.config}, the tested one's {tested}",
                 hint="The builder lost its cache in between. Run again; if it happens again, use another builder.",
@@ -123,12 +123,12 @@ class Engine:
     def _buildx(self, command: Command, needs: tuple[str, ...]) -> dict[str, str]:
         """Run one build and give the texts of its metadata, of which ``needs`` must be there."""
         self._prepare()
-        with self._log.foreign() as show:
+        with self._log.untrusted_output() as show:
 
             def watch(line: str) -> None:
                 show(line)
-                if (found := NOTE.match(line)) and found[1] not in self.notes:
-                    self.notes.append(found[1])
+                if (note := NOTE.match(line)) and note[1] not in self.notes:
+                    self.notes.append(note[1])
 
             done = stream(
                 command.in_folder(str(self._work)),
@@ -142,10 +142,10 @@ class Engine:
         try:
             metadata: dict[str, Any] = json.loads((self._work / f"{command.purpose}.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise UserError(f"buildx succeeded but left no metadata: {error}") from error
+            raise BuildFailedError(f"buildx succeeded but left no metadata: {error}") from error
         missing = set(needs) - metadata.keys()
         if missing:
-            raise UserError(
+            raise BuildFailedError(
                 f"buildx succeeded but did not report {' and no '.join(sorted(missing))}",
                 hint="Use a builder of the docker, docker-container, remote or kubernetes driver.",
             )

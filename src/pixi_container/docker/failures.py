@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 
 from pixi_container.docker.build_output import build_output
 from pixi_container.docker.pixi_report import outdated_reasons, pixi_report
-from pixi_container.errors import UserError
+from pixi_container.errors import (
+    BuildFailedError,
+    RegistryError,
+    RegistryRefusedError,
+    ToolUnavailableError,
+    UserError,
+)
 from pixi_container.registry.immutable_tags import HOW_WITH_IMMUTABLE_TAGS, IMMUTABLE
 from pixi_container.shortening import shortened
 from pixi_container.workspace.lock import LOCK_NAME
@@ -50,6 +56,7 @@ class _Cause:
     """What words mean from these speakers.
 
     ``message`` and ``hint`` may have ``{text}``, all that was said, ``{match}`` and the pattern's named groups.
+    ``error`` is the kind that they are told as.
     """
 
     speakers: tuple[_Speaker, ...]
@@ -57,6 +64,7 @@ class _Cause:
     hint: str
     message: str = ""
     file: str = ""
+    error: type[UserError] = BuildFailedError
 
 
 _OUTDATED = r"lock[- ]file (?:is )?not up-to-date with"
@@ -205,12 +213,14 @@ _CAUSES = (
         r"\b429 too many requests|toomanyrequests",
         f"Name images of another registry, run again later, or {_LOG_IN}",
         "a registry limits how much it is asked: {text}",
+        error=RegistryError,
     ),
     _Cause(
         _BUILDER,
         rf"failed to resolve source metadata for (?P<what>\S+): (?s:.)*{_REFUSED_BY_REGISTRY}",
         f"{_IMAGES} If the image is private, {_LOG_IN}",
         "the registry refuses the image {what}: {text}",
+        error=RegistryRefusedError,
     ),
     # Before refusals, as Docker Hub says it by a 403.
     _Cause(
@@ -218,6 +228,7 @@ _CAUSES = (
         rf"failed to push (?P<what>\S+): (?s:.)*(?:{IMMUTABLE})",
         HOW_WITH_IMMUTABLE_TAGS,
         "the registry lets nobody move the tag {what}: {text}",
+        error=RegistryRefusedError,
     ),
     _Cause(
         _BUILDER,
@@ -225,18 +236,21 @@ _CAUSES = (
         f"{_CREDENTIALS}; for ghcr.io the job needs `packages: write`, and a package that there is must give this "
         "repository write access in its settings.",
         "the registry refuses the push of {what}: {text}",
+        error=RegistryRefusedError,
     ),
     _Cause(
         _BUILDER,
         r"failed to push (?P<what>\S+): (?s:.)*(?:name unknown|NAME_UNKNOWN|404 Not Found|does not exist)",
         "Make the repository first: some registries, such as Amazon ECR, make none on a push.",
         "the registry has no repository for {what}: {text}",
+        error=RegistryError,
     ),
     _Cause(
         _BUILDER,
         _REFUSED_BY_REGISTRY,
         f"{_CREDENTIALS}; for ghcr.io the job needs `packages: write`.",
         "a registry refuses access: {text}",
+        error=RegistryRefusedError,
     ),
     _Cause(
         _BUILDER,
@@ -263,6 +277,7 @@ _CAUSES = (
         "Make the builder trust the registry's certificate authority: "
         "https://docs.docker.com/build/ci/github-actions/configure-builder/",
         "a registry's certificate is not trusted by the builder: {text}",
+        error=RegistryError,
     ),
     _Cause(
         _BUILDER,
@@ -270,6 +285,7 @@ _CAUSES = (
         "Name it among 'insecure-registries' of the engine, or as `http = true` in the builder's configuration: "
         "https://docs.docker.com/build/ci/github-actions/configure-builder/",
         "a registry speaks plain HTTP, which the builder does not take from it: {text}",
+        error=RegistryError,
     ),
     # https://github.com/moby/buildkit/issues/6977: left by a build that failed or was cancelled beside the step.
     _Cause(
@@ -284,6 +300,7 @@ _CAUSES = (
         r"cannot connect to the docker daemon|connect to the docker (?:API|daemon)|error during connect",
         "Start Docker, or point DOCKER_HOST or a Docker context at one.",
         "the Docker engine does not answer: {text}",
+        error=ToolUnavailableError,
     ),
     _Cause(
         _BUILDER,
@@ -296,13 +313,20 @@ _CAUSES = (
         r"^unknown (?:shorthand )?flag: |^docker: 'buildx' is not a docker command",
         "Install Docker's buildx plugin, or a newer one: https://docs.docker.com/go/buildx/",
         "docker buildx is missing or too old: {text}",
+        error=ToolUnavailableError,
     ),
-    _Cause(_BUILDER, r'no builder "', "`docker buildx ls` lists the builders; the input 'builder' names one."),
+    _Cause(
+        _BUILDER,
+        r'no builder "',
+        "`docker buildx ls` lists the builders; the input 'builder' names one.",
+        error=ToolUnavailableError,
+    ),
     _Cause(
         _BUILDER,
         rf"{_UNREACHABLE}|unexpected status\S* (?s:.)*: 5\d\d|HTTP status: 5\d\d",
         _AGAIN,
         "a registry could not be reached from the builder: {text}",
+        error=RegistryError,
     ),
 )
 
@@ -319,9 +343,9 @@ def explain(output: str, *, purpose: str, code: int) -> UserError:
         or _known(_Speaker.SHELL, "\n".join(last[-_LAST_LINES:]), f"{failed}: {{text}}")
         or (_of_pixi(report, outdated_reasons(said.step)) if report else None)
         or (
-            UserError(f"a step of the {purpose} failed: {last[-1]}", hint="\n".join(last[:-1]))
+            BuildFailedError(f"a step of the {purpose} failed: {last[-1]}", hint="\n".join(last[:-1]))
             if last
-            else UserError(": ".join(filter(None, [failed, shortened(said.builder, _LONGEST_MESSAGE)])))
+            else BuildFailedError(": ".join(filter(None, [failed, shortened(said.builder, _LONGEST_MESSAGE)])))
         )
     )
 
@@ -335,7 +359,7 @@ def _of_pixi(report: PixiReport, outdated: Sequence[str]) -> UserError:
         )
     unmet = [line.strip() for line in report.quoted if line.strip().startswith("Unsatisfied requirements: ")]
     message = ": ".join([report.message, *unmet])
-    return _known(_speaker(report.message), message, "pixi failed: {text}") or UserError(
+    return _known(_speaker(report.message), message, "pixi failed: {text}") or BuildFailedError(
         f"pixi failed: {shortened(report.message, _LONGEST_MESSAGE)}",
         hint="\n".join((*_last(report.quoted), *filter(None, [report.help]))),
     )
@@ -359,7 +383,7 @@ def _known(speaker: _Speaker, text: str, message: str) -> UserError | None:
                 "match": shortened(match[0].strip(), _LONGEST_LINE),
                 **{name: shortened(value or "") for name, value in match.groupdict().items()},
             }
-            return UserError(
+            return cause.error(
                 (cause.message or message).format(**parts), hint=cause.hint.format(**parts), file=cause.file
             )
     return None

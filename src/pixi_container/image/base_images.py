@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pixi_container.addresses import PIXI_IMAGE, PIXI_IMAGE_BASE
 from pixi_container.errors import UserError
 from pixi_container.registry.reference import ImageReference, parse_reference
-from pixi_container.workspace.manifest import version_key
+from pixi_container.versions import version_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -23,7 +23,7 @@ DEFAULT_PIXI = "0.77.0"
 """What builds when nothing asks for another: the newest that was tested."""
 
 OLDEST_PIXI = "0.53.0"
-"""The first that knows every option in Dockerfile.template; the last of them was `shell-hook --as-is`."""
+"""The first that knows every option in image/scripts; the last of them was `shell-hook --as-is`."""
 
 LOCK_NEEDS = {6: "0.39.0", 7: "0.68.0"}
 RICH_PLATFORMS_NEED = "0.71.0"
@@ -50,7 +50,7 @@ def choose_base_images(
     published: Callable[[ImageReference], Collection[str]] | None = None,
     pin: Callable[[ImageReference], ImageReference] = lambda reference: reference,
 ) -> BaseImages:
-    """Choose both. ``published`` gives the tags of a repository, ``pin`` a reference's digest.
+    """Choose both. ``published`` returns the tags of a repository, ``pin`` a reference with its digest.
 
     Raises ``UserError`` for a malformed name, or when no release of pixi fits.
     """
@@ -98,16 +98,16 @@ def choose_pixi(
     needs = {LOCK_NEEDS.get(lock_version, "0"): f"lock version {lock_version}"}
     if rich_platforms:
         needs[RICH_PLATFORMS_NEED] = "platforms given as tables"
-    needed = max(needs, key=version_key)
-    floor = max(needed, oldest, key=version_key)
+    needed = max(needs, key=version_order)
+    floor = max(needed, oldest, key=version_order)
 
     def fits(version: str) -> bool:
-        return version_key(version) >= version_key(floor) and spec.matches(Version(version))
+        return version_order(version) >= version_order(floor) and spec.matches(Version(version))
 
     because = ", ".join([needs[needed]] + ([f"requires-pixi {requires_pixi}"] if requires_pixi else []))
     if asked:
         hint = f"Set '{asked_by}' to {floor} or newer that meets 'requires-pixi', or leave it empty."
-        if version_key(asked) < version_key(oldest):
+        if version_order(asked) < version_order(oldest):
             raise UserError(f"pixi {asked} is too old: {oldest} is the oldest that is supported", hint=hint)
         if not fits(asked):
             raise UserError(f"pixi {asked} cannot build this workspace ({because})", hint=hint)
@@ -115,12 +115,13 @@ def choose_pixi(
     if fits(DEFAULT_PIXI):
         return DEFAULT_PIXI, f"the default, which fits {because}"
     pattern = re.compile(rf"(\d+\.\d+\.\d+)-{PIXI_IMAGE_BASE}")
-    candidates = [found[1] for tag in (published() if published else ()) if (found := pattern.fullmatch(tag))]
+    tags = published() if published else ()
+    candidates = [match[1] for tag in tags if (match := pattern.fullmatch(tag))]
     if not published:
         candidates = [
             f"{v}.0" if v.count(".") == 1 else v for v in re.findall(r"\d+\.\d+(?:\.\d+)?", requires_pixi)
         ]
-    fitting = sorted(filter(fits, candidates), key=version_key)
+    fitting = sorted(filter(fits, candidates), key=version_order)
     if not fitting:
         raise UserError(
             f"no known release of pixi fits this workspace ({because})",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -32,17 +33,6 @@ TEMPLATE = "Dockerfile.template"
 TRUSTED_CACHE, UNTRUSTED_CACHE = "pixi-container", "pixi-container-untrusted"
 """Names of the builder's cache of packages: a build that pushes never reads what a pull request's can write."""
 
-ACTIVATION_CHECK = r"""
-fail() { echo "activation check: $1" >&2; exit 1; }
-[ -n "${CONDA_PREFIX:-}" ] || fail "CONDA_PREFIX is not set"
-case ":$PATH:" in *":$CONDA_PREFIX/bin:"*) ;; *) fail "PATH does not have $CONDA_PREFIX/bin but is $PATH" ;; esac
-unreadable=$(find "$CONDA_PREFIX" ! -readable -print -quit)
-[ -z "$unreadable" ] || fail "user $(id -u) cannot read $unreadable"
-if [ -x "$CONDA_PREFIX/bin/python" ]; then python -I -B -c "" || fail "python does not start"; fi
-echo "environment $CONDA_PREFIX is active for user $(id -u)"
-""".strip()
-"""What is run when the user gives no ``test-command``, as a user that the image does not know."""
-
 PROXY_VARIABLES = tuple(
     name
     for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -64,6 +54,7 @@ PASSED_VARIABLES = (
 )
 """Variables of the builder image that reach the build of own packages, beside ``PIP_*`` and ``UV_*``."""
 
+_SCRIPTS = Path(__file__).parent / "scripts"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXPANDED_BY_SHELL = re.compile(r"[$`]")
 
@@ -113,7 +104,8 @@ def render_dockerfile(
         "workdir": workdir,
         "prefix": prefix,
         "cuda": _cuda(workspace),
-        "activation_check": ACTIVATION_CHECK,
+        "activation_check": activation_check(),
+        "scripts": scripts(),
         "platforms": [
             {
                 "architecture": workspace.platform.docker.partition("/")[2],
@@ -158,6 +150,18 @@ def layers_for(workspace: Workspace, settings: ImageSettings, stage: WorkspaceSt
     if stage:
         others += manifest_copies + len(stage.copies) + 1
     return environment_layers(installed, layers_beside(others, settings.layers))
+
+
+@lru_cache
+def scripts() -> dict[str, str]:
+    """Return the texts of the scripts that the Dockerfile holds, by the names of their files."""
+    files = sorted(file for file in _SCRIPTS.iterdir() if file.suffix in {".sh", ".awk"})
+    return {file.name: file.read_text("utf-8") for file in files}
+
+
+def activation_check() -> str:
+    """Return what is run when the user gives no ``test-command``, as a user that the image does not know."""
+    return scripts()["active.sh"].strip()
 
 
 def _local_channels(workspace: Workspace) -> list[str]:

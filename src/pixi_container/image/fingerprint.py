@@ -21,29 +21,29 @@ if TYPE_CHECKING:
     from pixi_container.workspace.workspace import Workspace
 
 ENVIRONMENT_PARTS = {
-    "platform": "Docker's platform, and Pixi's name of it",
-    "packages": "every locked package with its digests, but for those of the workspace's own source",
-    "manifest": "the manifest's tables, but for tasks and descriptions",
-    "builder": "the builder image by digest",
-    "runtime": "the base of the final image by digest",
-    "pixi": "the version of pixi",
+    "platform": "the Docker platform and Pixi's name for it",
+    "packages": "every locked package with its digests, except packages from the workspace's own source",
+    "manifest": "the manifest's tables, except tasks and descriptions",
+    "builder": "the builder image, by digest",
+    "runtime": "the base of the final image, by digest",
+    "pixi": "the version of Pixi",
     "cuda": "the CUDA version",
-    "prefix": "where the environment lies in the image",
-    "activation": "variables of the activation, and the content of its scripts",
-    "local packages": "the content of package files and folders of wheels in the workspace",
+    "prefix": "the environment's path in the image",
+    "activation": "the activation variables and the content of the activation scripts",
+    "local packages": "the content of package files and wheel folders in the workspace",
     "compression": "the input `compression`",
-    "template": "the text of the stages up to the environment, apart from the images' names",
-    "context": "every file that an own template's stages may copy, where they copy more than ours",
+    "template": "the text of the Dockerfile stages up to `environment`, without image names",
+    "context": "every file that the stages of your own template may copy, if they copy more than the default ones",
 }
 IMAGE_PARTS = {
     "environment": "the environment's fingerprint",
-    "manifest and lock": "the content of manifest and lock, and of the files that Pixi insists on",
-    "own packages": "the files of the packages from the workspace's own source",
-    "included files": "the files that are copied into the image",
-    "settings": "the text of the whole Dockerfile, apart from the images' names",
+    "manifest and lock": "the content of the manifest, the lock, and the files that Pixi requires",
+    "own packages": "the files of packages from the workspace's own source",
+    "included files": "the files copied into the image",
+    "settings": "the text of the whole Dockerfile, without image names",
     "labels": "the inputs `labels` and `annotations`",
     "test": "the input `test-command`",
-    ".dockerignore": "the content of .dockerignore",
+    ".dockerignore": "the content of `.dockerignore`",
 }
 """What goes into the fingerprints; the second has the first as a part."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from pixi_container.json_object import object_in
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,13 +25,13 @@ _PART_DIGITS = 16
 def fingerprint_labels(environment: Fingerprint, image: Fingerprint | None = None) -> dict[str, str]:
     """Return the labels of an image, or of an environment's image when there is no ``image``."""
     parts = short_parts(environment.as_json(), image.as_json() if image else {})
-    found = {ENVIRONMENT: environment.digest, PARTS: json.dumps(parts, sort_keys=True)}
-    return {**found, IMAGE: image.digest} if image else found
+    labels = {ENVIRONMENT: environment.digest, PARTS: json.dumps(parts, sort_keys=True)}
+    return {**labels, IMAGE: image.digest} if image else labels
 
 
 def short_parts(*parts: Mapping[str, str]) -> dict[str, str]:
     """Return the parts' digests by name, as long as the label has them."""
-    return {name: digest[:_PART_DIGITS] for found in parts for name, digest in found.items()}
+    return {name: digest[:_PART_DIGITS] for digests in parts for name, digest in digests.items()}
 
 
 def parts_in(labels: Mapping[str, str]) -> dict[str, str]:
@@ -38,4 +40,4 @@ def parts_in(labels: Mapping[str, str]) -> dict[str, str]:
         parts = json.loads(labels.get(PARTS, "{}"))
     except ValueError:
         return {}
-    return {str(name): str(digest) for name, digest in parts.items()} if isinstance(parts, dict) else {}
+    return {str(name): str(digest) for name, digest in object_in(parts).items()}

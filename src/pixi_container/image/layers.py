@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.inputs import MOST_LAYERS
+from pixi_container.workspace.wheels import is_wheel, wheel_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,7 +70,7 @@ def environment_layers(packages: Iterable[LockedPackage], most: int = MOST_LAYER
     grouped = sorted(members.items(), key=lambda item: (item[0].startswith("shared-"), item[0]))
     return (
         *(Layer(f"own-{name}", (f"conda:{name}",)) for _, name in own[:alone]),
-        *(Layer(name, tuple(sorted(found))) for name, found in grouped),
+        *(Layer(name, tuple(sorted(members_of))) for name, members_of in grouped),
         Layer(REST),
     )
 
@@ -80,12 +81,11 @@ def layers_beside(others: int, most: int) -> int:
 
 
 def _is_compiled(location: str) -> bool:
-    """Tell a wheel for one platform by its last tag, in a path or a URL.
-
-    Source: https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention
-    """
-    path = re.split(r"[?#]", location, maxsplit=1)[0]
-    return path.endswith(".whl") and not path.endswith("-none-any.whl")
+    """Tell whether a wheel is for one platform; one whose name says nothing may be, and may be as large."""
+    if not is_wheel(location):
+        return False
+    tags = wheel_tags(location)
+    return not tags or any((tag.abi, tag.platform) != ("none", "any") for tag in tags)
 
 
 def _bucket(name: str, count: int) -> int:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.paths import can_be_mounted, is_below, is_file, is_in_context, leads_out
+from pixi_container.versions import version_order
 from pixi_container.workspace.local_packages import is_inside
-from pixi_container.workspace.manifest import version_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -41,7 +41,7 @@ def lock_check_without_source(workspace: Workspace, pixi_version: str) -> LockCh
     places = [place for place in workspace.source_places if place.kind != "conda-file"]
     if workspace.manifest.has_development_packages or any(place.kind != "pypi-folder" for place in places):
         return None
-    if places and version_key(pixi_version) < version_key(_EMPTY_FOLDER_SUFFICES):
+    if places and version_order(pixi_version) < version_order(_EMPTY_FOLDER_SUFFICES):
         return None
     if places and not _has_links(workspace, workspace.local_channels):
         return None

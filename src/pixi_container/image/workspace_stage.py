@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pixi_container.image.lock_check import LockCheck, lock_check_beside
 from pixi_container.paths import can_be_mounted
+from pixi_container.versions import version_order
 from pixi_container.workspace.local_packages import is_inside
-from pixi_container.workspace.manifest import version_key
 
 if TYPE_CHECKING:
     from pixi_container.workspace.local_packages import OwnSource
@@ -55,7 +55,7 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     ]
     if not own:
         return None
-    release = version_key(pixi_version) >= version_key(EDITABLE_FROM_MANIFEST)
+    release = version_order(pixi_version) >= version_order(EDITABLE_FROM_MANIFEST)
     stay = [package for package in own if package.kind == "pypi-editable" and not release]
     needed = {path for package in own for path in (package.path, *package.inputs)}
     needed |= {path for path in workspace.find_links if is_inside(path)}

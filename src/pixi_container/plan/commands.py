@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.docker.command import WORK, Command
-from pixi_container.image.dockerfile import ACTIVATION_CHECK
+from pixi_container.image.dockerfile import activation_check
 from pixi_container.image.fingerprint_labels import fingerprint_labels
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _environment_labels(options: BuildOptions) -> tuple[str, ...]:
 
 
 def _test_command(inputs: Inputs, options: BuildOptions) -> Command:
-    script = ("bash", "-euo", "pipefail", "-c", inputs.test_command or ACTIVATION_CHECK)
+    script = ("bash", "-euo", "pipefail", "-c", inputs.test_command or activation_check())
     user = () if inputs.test_command or inputs.dockerfile else _CHECK_AS
     return Command(
         "test", ("docker", "run", "--rm", "--name", options.test_container, *user, options.local_image, *script)

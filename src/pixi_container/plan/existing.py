@@ -78,14 +78,14 @@ def _find_image(
     compared: ImageReference | None = None
     differences: tuple[str, ...] = ()
     for tag in dict.fromkeys((name.tagged(definition.image_tag), *tags)):
-        digest = registry.digest(tag) or ""
+        digest = registry.get_digest(tag) or ""
         is_new = bool(digest) and digest not in digests.values()
         digests[tag] = digest
         if not is_new:
             continue
-        labels = registry.labels(tag.pinned(digest)) or {}
+        labels = registry.get_labels(tag.pinned(digest)) or {}
         if wanted.items() <= labels.items():
-            known = {other: digests.get(other) or registry.digest(other) or "" for other in tags}
+            known = {other: digests.get(other) or registry.get_digest(other) or "" for other in tags}
             return ExistingImages(images=(name.pinned(digest),), tags=known)
         parts = fingerprint_labels.parts_in(labels)
         if parts and not compared:
@@ -107,7 +107,7 @@ def find_environment(
     """
     try:
         reusable = _same_under(registry, names, definition.environment_tag)
-        labels = registry.labels(reusable) if reusable else None
+        labels = registry.get_labels(reusable) if reusable else None
         fingerprint = definition.environment_fingerprint.digest
         if reusable and labels and labels.get(fingerprint_labels.ENVIRONMENT) == fingerprint:
             return ExistingImages(environment=reusable)
@@ -123,7 +123,7 @@ def find_environment(
 def _same_under(registry: Registry, names: tuple[ImageReference, ...], tag: str) -> ImageReference | None:
     """Return the first name's image of this tag by digest, where every name has the same content under it."""
     first, *others = names
-    digest = registry.digest(first.tagged(tag))
+    digest = registry.get_digest(first.tagged(tag))
     if not digest:
         return None
     image = first.pinned(digest)
@@ -136,7 +136,7 @@ def _same_under(registry: Registry, names: tuple[ImageReference, ...], tag: str)
 
 
 def _config(registry: Registry, reference: ImageReference) -> str:
-    image = registry.image(reference)
+    image = registry.get_image(reference)
     return image.config if image else ""
 
 
@@ -145,8 +145,8 @@ def compare(registry: Registry, reference: ImageReference, definition: ImageDefi
 
     Raises ``UserError`` when there is no such image, or when it has no fingerprint.
     """
-    digest = reference.digest or registry.digest(reference if reference.tag else reference.tagged("latest"))
-    labels = registry.labels(reference.pinned(digest)) if digest else None
+    digest = reference.digest or registry.get_digest(reference if reference.tag else reference.tagged("latest"))
+    labels = registry.get_labels(reference.pinned(digest)) if digest else None
     if labels is None:
         raise UserError(f"there is no image {reference}")
     theirs = fingerprint_labels.parts_in(labels)

@@ -150,7 +150,7 @@ def _choose_bases(request: Request, workspace: Workspace, registry: Registry | N
     return choose_base_images(
         request.inputs,
         workspace,
-        published=registry.tags,
+        published=registry.get_tags,
         pin=lambda reference: _pinned(reference, registry, log),
     )
 
@@ -175,12 +175,12 @@ def _look_up(request: Request, definition: ImageDefinition, registry: Registry, 
 
 def _pinned(reference: ImageReference, registry: Registry, log: Log) -> ImageReference:
     """Pin a base to what its tag points to now, so that plan and build mean the same image."""
-    from pixi_container.registry.client import RegistryUnavailableError
+    from pixi_container.errors import RegistryUnavailableError
 
     if reference.digest:
         return reference
     try:
-        digest = registry.digest(reference if reference.tag else reference.tagged("latest"))
+        digest = registry.get_digest(reference if reference.tag else reference.tagged("latest"))
     except RegistryUnavailableError as error:
         # The builder may know a way that we do not: a mirror, or its cache.
         log.warning(f"{reference} is not pinned by digest, so nothing is reused: {error.message}")
@@ -197,4 +197,4 @@ def _version_tags(request: Request, registry: Registry | None) -> tuple[str, ...
     """Ask what versions the registry has, only where the answer can matter: on a tag that may push."""
     if not registry or not request.event.tag or not request.may_push:
         return None
-    return tuple(dict.fromkeys(tag for name in request.names for tag in registry.tags(name)))
+    return tuple(dict.fromkeys(tag for name in request.names for tag in registry.get_tags(name)))

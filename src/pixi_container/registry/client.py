@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from pixi_container.display import one_line
-from pixi_container.errors import UserError
+from pixi_container.errors import RegistryError, RegistryRefusedError, RegistryUnavailableError
 from pixi_container.json_object import object_under
 from pixi_container.registry.reference import DIGEST, TAG
 from pixi_container.registry.transport import (
     Answer,
-    Call,
-    RegistryRefusedError,
-    RegistryUnavailableError,
+    RegistryCall,
     TransientError,
     Transport,
     joined_url,
@@ -37,15 +35,6 @@ if TYPE_CHECKING:
 
     from pixi_container.registry.credentials import Credential
     from pixi_container.registry.reference import ImageReference
-
-__all__ = [
-    "Descriptor",
-    "Manifest",
-    "PublishedImage",
-    "Registry",
-    "RegistryRefusedError",
-    "RegistryUnavailableError",
-]
 
 T = TypeVar("T")
 
@@ -69,8 +58,8 @@ _MOST_ENTRIES = 1000
 https://github.com/moby/moby/blob/v27.0.0/layer/layer_store.go
 """
 
-_MOST_BROUGHT = 5000
-"""The most manifests and blobs that are brought to another repository for one tag."""
+_MOST_COPIED = 5000
+"""The most manifests and blobs that are copied to another repository for one tag."""
 
 _DEEPEST_INDEX = 8
 _LARGEST_BLOB = 2**40
@@ -119,13 +108,13 @@ class Descriptor:
         return "vnd.docker.reference.type" in self.annotations or self.platform.startswith("unknown/")
 
     @property
-    def is_elsewhere(self) -> bool:
+    def is_nondistributable(self) -> bool:
         """Whether it is a layer that registries do not keep, as its licence forbids that."""
         return bool(self.urls) and bool(re.search(r"\.foreign\.|\.nondistributable\.", self.media_type))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manifest:
+class ImageManifest:
     """An image, or an index of images, as a registry has it: ``content`` is what ``digest`` is of, to the byte.
 
     ``name`` is registry and repository. An image has ``config`` and ``layers``, base first; an index (Docker's
@@ -156,7 +145,7 @@ class Registry:
     """What one asks registries, with the credentials at hand; repeated within bounds when a registry is busy.
 
     Every method raises ``RegistryRefusedError`` where the user may not do this, ``RegistryUnavailableError`` where
-    the registry gives no usable answer, and ``UserError`` where what it has is not what its digest says.
+    the registry gives no usable answer, and ``RegistryError`` where what it has is not what its digest says.
     """
 
     def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
@@ -168,14 +157,24 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         self._transport.close()
 
-    def digest(self, reference: ImageReference) -> str | None:
-        """Return the digest that the reference's tag points to, or None when there is no such image."""
-        return self._digest(reference, push=False)
+    def get_digest(self, reference: ImageReference, *, push: bool = False) -> str | None:
+        """Return the digest that the reference's tag points to, or None when there is no such image.
 
-    def tags(self, reference: ImageReference) -> tuple[str, ...]:
+        ``push`` asks with the right to push, as where it is to be compared with what was pushed.
+        """
+        answer = self._ask_for_manifest("HEAD", reference, push=push)
+        if answer.status == 404:
+            return None
+        told = answer.headers.get("docker-content-digest", "")
+        if DIGEST.fullmatch(told) and reference.digest in {"", told}:
+            return told
+        manifest = self.get_manifest(reference)
+        return manifest.digest if manifest else None
+
+    def get_tags(self, reference: ImageReference) -> tuple[str, ...]:
         """Return every tag of the repository, none when it does not exist."""
         listed: list[str] = []
-        for page in self._pages(Call("GET", reference, "tags/list?n=1000", expected=(404,))):
+        for page in self._get_pages(RegistryCall("GET", reference, "tags/list?n=1000", expected=(404,))):
             if page.status == 404:
                 continue
             tags = page.json().get("tags")
@@ -185,12 +184,12 @@ class Registry:
                 )
             listed += [tag for tag in tags or () if isinstance(tag, str) and TAG.fullmatch(tag)]
             if len(listed) > _MOST_LISTED:
-                raise _without_end(reference)
+                raise _endless_list(reference)
         return tuple(listed)
 
-    def image(self, reference: ImageReference) -> PublishedImage | None:
+    def get_image(self, reference: ImageReference) -> PublishedImage | None:
         """Return the image of one platform; None when there is none."""
-        manifest = self.manifest(reference)
+        manifest = self.get_manifest(reference)
         if manifest is None:
             return None
         return PublishedImage(
@@ -199,50 +198,42 @@ class Registry:
             layer_sizes=tuple(layer.size for layer in manifest.layers),
         )
 
-    def manifest(self, reference: ImageReference) -> Manifest | None:
+    def get_manifest(self, reference: ImageReference) -> ImageManifest | None:
         """Return what the reference's digest names, or else its tag; None when there is nothing."""
-        answer = self._transport.ask(
-            Call(
-                "GET",
-                reference,
-                f"manifests/{reference.digest or reference.tag}",
-                headers=_ACCEPT,
-                expected=(404,),
-            )
-        )
+        answer = self._ask_for_manifest("GET", reference)
         if answer.status == 404:
             return None
         told = answer.headers.get("docker-content-digest", "")
         expected = reference.digest or (told if DIGEST.fullmatch(told) else "")
-        return _manifest(answer, _checked(answer.content, expected, reference), reference)
+        return _parse_manifest(answer, _verified_digest(answer.content, expected, reference), reference)
 
-    def labels(self, reference: ImageReference, platform: str = "linux/amd64") -> dict[str, str] | None:
+    def get_labels(self, reference: ImageReference, platform: str = "linux/amd64") -> dict[str, str] | None:
         """Return the labels of the image for ``platform``; None when there is no such image.
 
         An index with one image gives that image's, whatever its platform.
         """
-        manifest = self.manifest(reference)
+        manifest = self.get_manifest(reference)
         if manifest and manifest.is_index:
             child = manifest.child(platform)
-            manifest = self.manifest(reference.pinned(child.digest)) if child else None
+            manifest = self.get_manifest(reference.pinned(child.digest)) if child else None
         if not manifest or not manifest.config:
             return None
         digest = manifest.config.digest
-        answer = self._transport.ask(Call("GET", reference, f"blobs/{digest}"))
-        _checked(answer.content, digest, reference)
-        labels = object_under(object_under(answer.json(), "config"), "Labels")
+        answer = self._transport.ask(RegistryCall("GET", reference, f"blobs/{digest}"))
+        _verified_digest(answer.content, digest, reference)
+        labels = object_under(answer.json(), "config", "Labels")
         return {_encodable(name): _encodable(value) for name, value in labels.items() if isinstance(value, str)}
 
-    def referrers(self, reference: ImageReference) -> tuple[Descriptor, ...]:
+    def get_referrers(self, reference: ImageReference) -> tuple[Descriptor, ...]:
         """Return what says that it is about this image: signatures, attestations. An empty result is not an error.
 
         Source, with the tag that stands in where a registry does not have the call:
         https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
         """
-        digest = reference.digest or self.digest(reference)
+        digest = reference.digest or self.get_digest(reference)
         if digest is None:
             return ()
-        call = Call(
+        call = RegistryCall(
             "GET",
             reference,
             f"referrers/{digest}",
@@ -251,73 +242,60 @@ class Registry:
             redirects=False,
             expected=range(300, 500),
         )
-        found: list[Descriptor] = []
-        for page in self._pages(call):
+        referrers: list[Descriptor] = []
+        for page in self._get_pages(call):
             if page.status != 200 or _media_type(page) != _OCI_INDEX:
                 break
-            found += _descriptors(page.json().get("manifests"), reference)
-            if len(found) > _MOST_LISTED:
-                raise _without_end(reference)
+            referrers += _parse_descriptors(page.json().get("manifests"), reference)
+            if len(referrers) > _MOST_LISTED:
+                raise _endless_list(reference)
         else:
-            return tuple(found)
-        listed = self.manifest(reference.tagged(digest.replace(":", "-")))
+            return tuple(referrers)
+        listed = self.get_manifest(reference.tagged(digest.replace(":", "-")))
         return listed.children if listed else ()
 
     def check_push(self, reference: ImageReference) -> None:
         """Make sure that the registry takes pushes to this name, by opening an upload and giving it up again.
 
-        Raises ``UserError`` with the likely cause when it does not.
+        Raises ``RegistryRefusedError`` with the likely cause when it does not.
         """
-        answer = self._transport.ask(Call("POST", reference, "blobs/uploads/", push=True))
-        self._give_up(answer, reference)
+        answer = self._transport.ask(RegistryCall("POST", reference, "blobs/uploads/", push=True))
+        self._cancel_upload(answer, reference)
 
     def tag(self, source: ImageReference, targets: Sequence[ImageReference]) -> str:
         """Make each target's tag point to what ``source`` is, bit for bit, and give its digest.
 
-        A target may be in another repository or registry: everything that the image refers to is brought there
-        first. A tag that points there already is left alone. Raises ``UserError`` when there is no such image, or
-        when a tag points elsewhere afterwards.
+        A target may be in another repository or registry: everything that the image refers to is copied there
+        first. A tag that points there already is left alone. Raises ``RegistryError`` when there is no such image,
+        or when a tag points elsewhere afterwards.
         """
-        manifest = self.manifest(source)
+        manifest = self.get_manifest(source)
         if manifest is None:
-            raise UserError(f"there is no image {source}")
+            raise RegistryError(f"there is no image {source}")
         complete = {source.name}
         for target in targets:
-            if self._digest(target.tagged(target.tag), push=True) != manifest.digest:
-                if target.name not in complete and not self._holds(
+            if self.get_digest(target.tagged(target.tag), push=True) != manifest.digest:
+                if target.name not in complete and not self._image_exists(
                     target, manifest.digest, index=manifest.is_index
                 ):
-                    self._bring(manifest, source, target, set())
-                self._put(manifest, target, target.tag)
-                found = self._digest(target.tagged(target.tag), push=True)
-                if found != manifest.digest:
-                    raise UserError(
-                        f"{target} points to {found or 'nothing'} after it was made to point to {manifest.digest}",
+                    self._copy_content(manifest, source, target, set())
+                self._put_manifest(manifest, target, target.tag)
+                now = self.get_digest(target.tagged(target.tag), push=True)
+                if now != manifest.digest:
+                    raise RegistryError(
+                        f"{target} points to {now or 'nothing'} after it was made to point to {manifest.digest}",
                         hint=_SOMEBODY_ELSE,
                     )
             complete.add(target.name)
         return manifest.digest
 
-    def _digest(self, reference: ImageReference, *, push: bool) -> str | None:
-        answer = self._transport.ask(
-            Call(
-                "HEAD",
-                reference,
-                f"manifests/{reference.digest or reference.tag}",
-                push=push,
-                headers=_ACCEPT,
-                expected=(404,),
-            )
+    def _ask_for_manifest(self, method: str, reference: ImageReference, *, push: bool = False) -> Answer:
+        path = f"manifests/{reference.digest or reference.tag}"
+        return self._transport.ask(
+            RegistryCall(method, reference, path, push=push, headers=_ACCEPT, expected=(404,))
         )
-        if answer.status == 404:
-            return None
-        told = answer.headers.get("docker-content-digest", "")
-        if DIGEST.fullmatch(told) and reference.digest in {"", told}:
-            return told
-        manifest = self.manifest(reference)
-        return manifest.digest if manifest else None
 
-    def _pages(self, call: Call) -> Iterator[Answer]:
+    def _get_pages(self, call: RegistryCall) -> Iterator[Answer]:
         """Return every page of a list; only the query of a link counts, so that it leads nowhere else.
 
         Raises ``RegistryUnavailableError`` when the pages do not end.
@@ -327,7 +305,7 @@ class Registry:
         while path:
             too_many = len(asked) >= _MOST_PAGES or read > _MOST_LIST_BYTES or time.monotonic() > end
             if path in asked or too_many:
-                raise _without_end(call.reference)
+                raise _endless_list(call.reference)
             asked.add(path)
             answer = self._transport.ask(replace(call, path=path))
             read += len(answer.content)
@@ -336,49 +314,54 @@ class Registry:
             query = following[1].partition("#")[0].partition("?")[2] if following else ""
             path = f"{call.path.partition('?')[0]}?{query}" if following else ""
 
-    def _holds(self, repository: ImageReference, digest: str, *, index: bool) -> bool:
+    def _image_exists(self, repository: ImageReference, digest: str, *, index: bool) -> bool:
         """Whether a repository has an image, and so its layers. An index may be there without its images."""
-        return not index and self._digest(repository.pinned(digest), push=True) is not None
+        return not index and self.get_digest(repository.pinned(digest), push=True) is not None
 
-    def _bring(
-        self, manifest: Manifest, source: ImageReference, target: ImageReference, brought: set[str], depth: int = 0
+    def _copy_content(
+        self,
+        manifest: ImageManifest,
+        source: ImageReference,
+        target: ImageReference,
+        copied: set[str],
+        depth: int = 0,
     ) -> None:
-        """Bring to the target's repository everything that a manifest of the source's refers to.
+        """Copy to the target's repository everything that a manifest of the source's refers to.
 
-        ``brought`` has the digests of what is there already, and gets those of the rest. Raises ``UserError`` when
-        an index is too large to be meant.
+        ``copied`` has the digests of what is there already, and gets those of the rest. Raises ``RegistryError``
+        when an index is too large to be meant.
         """
         if depth > _DEEPEST_INDEX:
-            raise UserError(f"{source} has an index within {_DEEPEST_INDEX} others")
+            raise RegistryError(f"{source} has an index within {_DEEPEST_INDEX} others")
         blobs = [blob for blob in (manifest.config, *manifest.layers) if blob]
         for child in manifest.children:
             if not child.is_manifest:
                 blobs.append(child)
-            elif child.digest not in brought:
-                self._note(child, brought, source)
-                if self._holds(target, child.digest, index=child.media_type in _INDEXES):
+            elif child.digest not in copied:
+                self._mark_copied(child, copied, source)
+                if self._image_exists(target, child.digest, index=child.media_type in _INDEXES):
                     continue
-                found = self.manifest(source.pinned(child.digest))
-                if found is None:
-                    raise UserError(f"{source} is incomplete: it lists {child.digest}, which is not there")
-                self._bring(found, source, target, brought, depth + 1)
-                self._put(found, target, child.digest)
+                child_manifest = self.get_manifest(source.pinned(child.digest))
+                if child_manifest is None:
+                    raise RegistryError(f"{source} is incomplete: it lists {child.digest}, which is not there")
+                self._copy_content(child_manifest, source, target, copied, depth + 1)
+                self._put_manifest(child_manifest, target, child.digest)
         for blob in blobs:
-            if blob.is_elsewhere or blob.digest in brought:
+            if blob.is_nondistributable or blob.digest in copied:
                 continue
-            self._note(blob, brought, source)
-            if source.registry != target.registry or not self._mount(blob, source, target):
-                self._transport.repeat(partial(self._copy, blob, source, target))
+            self._mark_copied(blob, copied, source)
+            if source.registry != target.registry or not self._mount_blob(blob, source, target):
+                self._transport.ask_again(partial(self._copy_blob, blob, source, target))
 
     @staticmethod
-    def _note(part: Descriptor, brought: set[str], source: ImageReference) -> None:
-        brought.add(part.digest)
-        if len(brought) > _MOST_BROUGHT:
-            raise UserError(f"{source} refers to more than {_MOST_BROUGHT} manifests and blobs")
+    def _mark_copied(part: Descriptor, copied: set[str], source: ImageReference) -> None:
+        copied.add(part.digest)
+        if len(copied) > _MOST_COPIED:
+            raise RegistryError(f"{source} refers to more than {_MOST_COPIED} manifests and blobs")
 
-    def _mount(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> bool:
+    def _mount_blob(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> bool:
         """Have the registry take a blob over from another of its repositories; whether it did."""
-        call = Call(
+        call = RegistryCall(
             "POST",
             target,
             f"blobs/uploads/?mount={blob.digest}&from={quote(source.repository, safe='')}",
@@ -392,37 +375,40 @@ class Registry:
         except RegistryRefusedError:
             return False
         if answer.status == 202:
-            self._give_up(answer, target)
+            self._cancel_upload(answer, target)
         return answer.status == 201
 
-    def _copy(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> None:
+    def _blob_exists(self, blob: Descriptor, repository: ImageReference) -> bool:
+        call = RegistryCall("HEAD", repository, f"blobs/{blob.digest}", push=True, expected=(404,))
+        return self._transport.ask_once(call).status != 404
+
+    def _copy_blob(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> None:
         """Pass a blob through this machine in one attempt, unless it is there."""
-        there = Call("HEAD", target, f"blobs/{blob.digest}", push=True, expected=(404,))
-        if self._transport.once(there).status != 404:
+        if self._blob_exists(blob, target):
             return
-        opened = self._transport.once(Call("POST", target, "blobs/uploads/", push=True))
+        opened = self._transport.ask_once(RegistryCall("POST", target, "blobs/uploads/", push=True))
         location = _location(opened, target)
         if not location:
             raise RegistryUnavailableError(
                 f"the registry {target.registry} opens an upload and does not say where"
             )
-        upload = Call(
+        upload = RegistryCall(
             "PUT",
             target,
             f"{location}{'&' if '?' in location else '?'}digest={blob.digest}",
             push=True,
             headers={"content-type": "application/octet-stream"},
-            content=lambda: self._parts(blob, source),
+            content=lambda: self._read_blob(blob, source),
             size=blob.size,
             expected=(404,),
         )
-        if self._transport.once(upload).status == 404:
+        if self._transport.ask_once(upload).status == 404:
             raise TransientError(target.registry, location, "it has forgotten an upload that it opened")
 
-    def _parts(self, blob: Descriptor, source: ImageReference) -> Generator[bytes, None, None]:
-        call = Call("GET", source, f"blobs/{blob.digest}", size=blob.size)
+    def _read_blob(self, blob: Descriptor, source: ImageReference) -> Generator[bytes, None, None]:
+        call = RegistryCall("GET", source, f"blobs/{blob.digest}", size=blob.size)
         seen, left = hashlib.sha256(), blob.size
-        with closing(self._transport.chunks(call)) as parts:
+        with closing(self._transport.stream(call)) as parts:
             for part in parts:
                 seen.update(part)
                 left -= len(part)
@@ -430,11 +416,11 @@ class Registry:
                     break
                 yield part
         if left or f"sha256:{seen.hexdigest()}" != blob.digest:
-            raise _other_bytes(blob.digest, source)
+            raise _wrong_bytes(blob.digest, source)
 
-    def _put(self, manifest: Manifest, target: ImageReference, name: str) -> None:
+    def _put_manifest(self, manifest: ImageManifest, target: ImageReference, name: str) -> None:
         self._transport.ask(
-            Call(
+            RegistryCall(
                 "PUT",
                 target,
                 f"manifests/{name}",
@@ -444,12 +430,12 @@ class Registry:
             )
         )
 
-    def _give_up(self, opened: Answer, reference: ImageReference) -> None:
+    def _cancel_upload(self, opened: Answer, reference: ImageReference) -> None:
         """Cancel an upload. A registry may not let us; it then forgets it by itself."""
         location = _location(opened, reference)
         if location:
-            with suppress(UserError, TransientError):
-                self._transport.once(Call("DELETE", reference, location, push=True))
+            with suppress(RegistryError, RegistryRefusedError, TransientError):
+                self._transport.ask_once(RegistryCall("DELETE", reference, location, push=True))
 
 
 def _location(answer: Answer, reference: ImageReference) -> str:
@@ -457,7 +443,7 @@ def _location(answer: Answer, reference: ImageReference) -> str:
     return joined_url(answer.url, location, reference.registry) if location else ""
 
 
-def _without_end(reference: ImageReference) -> RegistryUnavailableError:
+def _endless_list(reference: ImageReference) -> RegistryUnavailableError:
     return RegistryUnavailableError(
         f"the registry {reference.registry} gives a list of {reference.name} without an end",
         hint=f"At most {_MOST_PAGES} pages with {_MOST_LISTED} entries are read, "
@@ -469,69 +455,69 @@ def _media_type(answer: Answer) -> str:
     return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _checked(content: bytes, expected: str, reference: ImageReference) -> str:
-    """Return the digest of a content. Raises ``UserError`` when it is not as expected, where that is known."""
+def _verified_digest(content: bytes, expected: str, reference: ImageReference) -> str:
+    """Return the digest of a content. Raises ``RegistryError`` when it is not as expected, where that is known."""
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected not in {"", digest}:
-        raise _other_bytes(expected, reference)
+        raise _wrong_bytes(expected, reference)
     return digest
 
 
-def _other_bytes(digest: str, reference: ImageReference) -> UserError:
-    return UserError(
+def _wrong_bytes(digest: str, reference: ImageReference) -> RegistryError:
+    return RegistryError(
         f"the registry {reference.registry} gives wrong bytes for {digest} of {reference.name}",
         hint="Nothing of it was used. Is there a proxy in between that changes what it passes on?",
     )
 
 
-def _manifest(answer: Answer, digest: str, reference: ImageReference) -> Manifest:
+def _parse_manifest(answer: Answer, digest: str, reference: ImageReference) -> ImageManifest:
     document = answer.json()
     media_type = document.get("mediaType") or _media_type(answer)
     if media_type not in _MANIFESTS:
         shown = one_line(media_type) if isinstance(media_type, str) else "its media type is no text"
-        raise UserError(f"{reference} is of a kind that is not known here: {shown}")
-    made = Manifest(name=reference.name, digest=digest, media_type=media_type, content=answer.content)
+        raise RegistryError(f"{reference} is of a kind that is not known here: {shown}")
+    made = ImageManifest(name=reference.name, digest=digest, media_type=media_type, content=answer.content)
     if made.is_index:
-        return replace(made, children=_descriptors(document.get("manifests"), reference))
-    (config,) = _descriptors([document.get("config")], reference)
-    return replace(made, config=config, layers=_descriptors(document.get("layers"), reference))
+        return replace(made, children=_parse_descriptors(document.get("manifests"), reference))
+    (config,) = _parse_descriptors([document.get("config")], reference)
+    return replace(made, config=config, layers=_parse_descriptors(document.get("layers"), reference))
 
 
-def _descriptors(listed: object, reference: ImageReference) -> tuple[Descriptor, ...]:
-    """Parse descriptors. Raises ``UserError`` when one of them is none, or there are too many."""
+def _parse_descriptors(listed: object, reference: ImageReference) -> tuple[Descriptor, ...]:
+    """Parse descriptors. Raises ``RegistryError`` when one of them is none, or there are too many."""
     try:
-        entries = tuple(_descriptor(entry) for entry in islice(_of(list, listed), _MOST_ENTRIES + 1))
+        entries = tuple(_parse_descriptor(entry) for entry in islice(_typed(list, listed), _MOST_ENTRIES + 1))
     except (TypeError, ValueError) as error:
-        raise UserError(f"{reference} has a manifest that cannot be read: {one_line(str(error))}") from error
+        raise RegistryError(f"{reference} has a manifest that cannot be read: {one_line(str(error))}") from error
     if len(entries) > _MOST_ENTRIES:
-        raise UserError(f"{reference} has a manifest that refers to more than {_MOST_ENTRIES} others")
+        raise RegistryError(f"{reference} has a manifest that refers to more than {_MOST_ENTRIES} others")
     return entries
 
 
-def _descriptor(entry: object) -> Descriptor:
+def _parse_descriptor(entry: object) -> Descriptor:
     """Parse a descriptor as strictly as Go does for Docker. Raises ``TypeError`` and ``ValueError``."""
     if not isinstance(entry, dict):
         raise TypeError("an entry is no object")
-    digest, size = _of(str, entry.get("digest")), entry.get("size")
+    digest, size = _typed(str, entry.get("digest")), entry.get("size")
     if not DIGEST.fullmatch(digest):
         raise ValueError(f"'{digest[:80]}' is no digest")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _LARGEST_BLOB:
         raise ValueError(f"{digest} has no size, or one that cannot be")
-    platform = _of(dict, entry.get("platform"))
-    parts = [_of(str, platform.get(name)) for name in ("os", "architecture", "variant")]
-    annotations = _of(dict, entry.get("annotations"))
+    platform = _typed(dict, entry.get("platform"))
+    parts = [_typed(str, platform.get(name)) for name in ("os", "architecture", "variant")]
+    annotations = _typed(dict, entry.get("annotations"))
     return Descriptor(
         digest=digest,
         size=size,
-        media_type=_encodable(_of(str, entry.get("mediaType"))),
+        media_type=_encodable(_typed(str, entry.get("mediaType"))),
         platform=_encodable("/".join(part for part in parts if part)),
-        artifact_type=_encodable(_of(str, entry.get("artifactType"))),
-        annotations={_encodable(name): _encodable(_of(str, value)) for name, value in annotations.items()},
-        urls=tuple(_encodable(_of(str, url)) for url in _of(list, entry.get("urls"))),
+        artifact_type=_encodable(_typed(str, entry.get("artifactType"))),
+        annotations={_encodable(name): _encodable(_typed(str, value)) for name, value in annotations.items()},
+        urls=tuple(_encodable(_typed(str, url)) for url in _typed(list, entry.get("urls"))),
     )
 
 
-def _of(kind: type[T], value: object) -> T:
+def _typed(kind: type[T], value: object) -> T:
     """Return the value, an empty one for ``null`` or nothing. Raises ``TypeError`` for one of another type."""
     if value is None:
         return kind()

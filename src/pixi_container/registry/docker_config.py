@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_CREDENTIALS
 from pixi_container.child_environment import CREDENTIAL_HELPER, passing
 from pixi_container.errors import UserError
-from pixi_container.json_object import object_under
+from pixi_container.json_object import object_in, object_under
 from pixi_container.processes import capture
 from pixi_container.registry.credentials import Credential
 
@@ -41,7 +41,7 @@ def stored_credential(registry: str, env: Mapping[str, str]) -> Credential | Non
         except (UserError, ValueError, AttributeError, RecursionError):
             return None
     else:
-        auth = object_under(object_under(config, "auths"), key).get("auth", "")
+        auth = object_under(config, "auths", key).get("auth", "")
         try:
             username, _, password = base64.b64decode(str(auth)).decode().partition(":")
         except (binascii.Error, ValueError):
@@ -117,4 +117,4 @@ def _read(folder: Path) -> dict[str, Any]:
             file=str(path),
             hint="Repair or remove the file.",
         ) from error
-    return config if isinstance(config, dict) else {}
+    return object_in(config)

@@ -24,9 +24,10 @@ from urllib.request import getproxies, parse_http_list, parse_keqv_list, proxy_b
 
 from pixi_container.addresses import DOCKER_HUB, DOCKER_HUB_API, GITHUB_REGISTRY
 from pixi_container.display import one_line
-from pixi_container.errors import UserError
+from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError
 from pixi_container.registry.immutable_tags import HOW_WITH_IMMUTABLE_TAGS, IMMUTABLE
 from pixi_container.registry.reference import is_loopback
+from pixi_container.retries import retry
 
 if TYPE_CHECKING:
     import ssl
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     import httpcore
     import httpx
     from httpcore import SOCKET_OPTION
-    from tenacity import RetryCallState
 
     from pixi_container.registry.credentials import Credential
     from pixi_container.registry.reference import ImageReference
@@ -72,14 +72,6 @@ https://github.com/docker/docker-credential-helpers/blob/master/README.md
 """
 
 
-class RegistryUnavailableError(UserError):
-    """The registry gave no usable answer: not reachable, too busy or broken."""
-
-
-class RegistryRefusedError(UserError):
-    """The registry does not let us do this."""
-
-
 class TransientError(Exception):
     """Trouble of one attempt that may be over at the next; ``wait`` is how many seconds the registry asks for."""
 
@@ -91,7 +83,7 @@ class TransientError(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
+class RegistryCall:
     """One thing to ask of a repository.
 
     ``path`` is below the repository, or a URL that the registry gave. ``push`` asks for the right to push, and
@@ -305,34 +297,20 @@ class Transport:
         """Close all connections."""
         self._connections.close()
 
-    def ask(self, call: Call) -> Answer:
+    def ask(self, call: RegistryCall) -> Answer:
         """Make a call, again when the trouble may pass, and give the answer.
 
         Raises ``RegistryRefusedError`` and ``RegistryUnavailableError``.
         """
-        return self.repeat(lambda: self.once(call))
+        return self.ask_again(lambda: self.ask_once(call))
 
-    def repeat(self, attempt: Callable[[], T]) -> T:
+    def ask_again(self, attempt: Callable[[], T]) -> T:
         """Return what ``attempt`` gives, which is called anew after a ``TransientError``, a few times.
 
         Raises ``RegistryUnavailableError`` when the trouble lasts.
         """
-        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
-
-        backoff = wait_exponential_jitter(multiplier=0.3, max=5)
-
-        def wait(state: RetryCallState) -> float:
-            trouble = state.outcome.exception() if state.outcome else None
-            return max(backoff(state), trouble.wait if isinstance(trouble, TransientError) else 0)
-
-        attempts = Retrying(
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait,
-            retry=retry_if_exception_type(TransientError),
-            reraise=True,
-        )
         try:
-            return attempts(attempt)
+            return retry(attempt, on=TransientError, attempts=_ATTEMPTS, least_wait=lambda trouble: trouble.wait)
         except TransientError as trouble:
             raise RegistryUnavailableError(
                 f"the registry {trouble.registry} cannot be used: {trouble}",
@@ -340,18 +318,18 @@ class Transport:
                 "Is the name right, and the registry up and reachable?",
             ) from trouble
 
-    def once(self, call: Call) -> Answer:
+    def ask_once(self, call: RegistryCall) -> Answer:
         """Make a call one time; raises ``TransientError`` in addition to what ``ask`` raises."""
         with self._response(call) as response:
             return _answer(response)
 
-    def chunks(self, call: Call) -> Generator[bytes, None, None]:
-        """Make a call one time and give the answer's content in parts, however long it is; raises as ``once``."""
+    def stream(self, call: RegistryCall) -> Generator[bytes, None, None]:
+        """Make a call one time and yield the answer's content in parts, of any length; raises as ``ask_once``."""
         with self._response(call) as response:
             yield from response.iter_raw(_CHUNK_BYTES)
 
     @contextmanager
-    def _response(self, call: Call) -> Iterator[httpx.Response]:
+    def _response(self, call: RegistryCall) -> Iterator[httpx.Response]:
         import httpx
 
         registry = call.reference.registry
@@ -375,7 +353,7 @@ class Transport:
             except (httpx.InvalidURL, UnicodeError, OverflowError) as error:
                 raise _no_url(registry, url) from error
 
-    def _send(self, call: Call, url: str) -> httpx.Response:
+    def _send(self, call: RegistryCall, url: str) -> httpx.Response:
         import httpx
 
         headers = dict(call.headers)
@@ -398,7 +376,7 @@ class Transport:
             )
             return self._exchange(call, request, follow=False)
 
-    def _exchange(self, call: Call, request: httpx.Request, *, follow: bool) -> httpx.Response:
+    def _exchange(self, call: RegistryCall, request: httpx.Request, *, follow: bool) -> httpx.Response:
         """Send a request and follow redirects, of which httpx would read any amount of content.
 
         What authorizes a request goes with it to its own place alone:
@@ -423,7 +401,7 @@ class Transport:
             f"the registry {call.reference.registry} answers with more than {_MOST_REDIRECTS} redirects"
         )
 
-    def _log_in(self, call: Call, response: httpx.Response) -> bool:
+    def _log_in(self, call: RegistryCall, response: httpx.Response) -> bool:
         """Get what the challenge asks for; whether there is something new to try."""
         import httpx
 
@@ -468,7 +446,7 @@ class Transport:
         self._authorizations[key] = f"Bearer {token}"
         return True
 
-    def _check(self, call: Call, response: httpx.Response) -> None:
+    def _check(self, call: RegistryCall, response: httpx.Response) -> None:
         status, registry = response.status_code, call.reference.registry
         busy = status == 429 or status >= 500
         if 200 <= status < 300 or (status in call.expected and not busy):
@@ -496,7 +474,7 @@ class Transport:
             hint=_permission_hint(registry, push=call.push),
         )
 
-    def _quoted(self, call: Call, text: str) -> str:
+    def _quoted(self, call: RegistryCall, text: str) -> str:
         """Return what others say as one short line; a registry may repeat the secret that it was given."""
         credential = self._credential_for(call.reference.registry)
         authorizations = [*self._authorizations.values(), *([_basic(credential)] if credential else [])]
@@ -533,7 +511,7 @@ def _no_url(registry: str, url: str) -> RegistryUnavailableError:
     )
 
 
-def _is_of(call: Call, url: httpx.URL) -> bool:
+def _is_of(call: RegistryCall, url: httpx.URL) -> bool:
     """Whether a URL is the registry's own: nobody else gets its credentials, wherever it sends us."""
     import httpx
 
@@ -541,7 +519,7 @@ def _is_of(call: Call, url: httpx.URL) -> bool:
     return (url.scheme, url.raw_host, url.port) == (own.scheme, own.raw_host, own.port)
 
 
-def _require_encryption(call: Call, url: httpx.URL) -> None:
+def _require_encryption(call: RegistryCall, url: httpx.URL) -> None:
     """Raise ``RegistryUnavailableError`` for all but HTTPS, and HTTP from this machine's registry to itself."""
     host = url.netloc.decode("ascii")
     if url.scheme == "https" and url.raw_host:
@@ -557,7 +535,7 @@ def _require_encryption(call: Call, url: httpx.URL) -> None:
         )
 
 
-def _realm(call: Call, text: str) -> httpx.URL:
+def _realm(call: RegistryCall, text: str) -> httpx.URL:
     """Return where tokens are to be got. Raises ``RegistryUnavailableError`` where no password may be sent.
 
     It may be any host, as with Docker: https://distribution.github.io/distribution/spec/auth/token/
@@ -594,12 +572,12 @@ def _basic(credential: Credential) -> str:
 
 def _challenges(response: httpx.Response) -> dict[str, dict[str, str]]:
     """Return the parameters of each authentication scheme that is offered, by its name in lower case."""
-    found = {}
+    offered = {}
     for challenge in response.headers.get_list("www-authenticate"):
         scheme, _, parameters = challenge.partition(" ")
         parts = [part for part in parse_http_list(parameters) if re.fullmatch("[^=]+=.+", part)]
-        found[scheme.lower()] = parse_keqv_list(parts)
-    return found
+        offered[scheme.lower()] = parse_keqv_list(parts)
+    return offered
 
 
 def _answer(response: httpx.Response) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pixi_container.errors import UserError
+from pixi_container.errors import NotPermittedError
 from pixi_container.runner.event import LOCAL
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Spoken:
 
     event: Event
     note: str = ""
-    problem: UserError | None = None
+    problem: NotPermittedError | None = None
 
 
 def event_to_speak_of(event: Event, checkout: CheckedOut, *, may_push: bool) -> Spoken:
@@ -49,7 +49,7 @@ def event_to_speak_of(event: Event, checkout: CheckedOut, *, may_push: bool) -> 
     if may_push and not checkout.is_later:
         return Spoken(
             event,
-            problem=UserError(
+            problem=NotPermittedError(
                 f"{differs}: the image would have the tags of a commit that it is not made of",
                 hint="Leave 'ref' out at actions/checkout and start the workflow on that branch or tag, or set "
                 "'push' to false.",

@@ -16,7 +16,7 @@ from pixi_container.errors import UserError
 from pixi_container.paths import read_bytes, read_text
 from pixi_container.runner.checked_out import CheckedOut
 from pixi_container.runner.event import LOCAL, Event
-from pixi_container.runner.git import run_git
+from pixi_container.runner.git import Git
 from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _EXTENSION = re.compile(
     r"^\s*(objectformat|refstorage)\s*=\s*(sha1|sha256|files|reftable)\s*$", re.MULTILINE | re.IGNORECASE
 )
-_SECONDS = 30
 _REFS_BYTES = 64 * 1024 * 1024
 
 
@@ -87,12 +86,12 @@ def local_event(folder: Path, env: Mapping[str, str]) -> Event:
     checkout = checkout_around(folder)
     if checkout:
         with repository_of(checkout, env) as git:
-            sha = git("rev-parse", "--verify", "--quiet", "HEAD")
-            tag = git("describe", "--tags", "--exact-match", "HEAD") if sha else ""
-            branch = git("symbolic-ref", "--quiet", "--short", "HEAD")
-            default = git("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").partition("/")[2]
+            sha = git.read("rev-parse", "--verify", "--quiet", "HEAD")
+            tag = git.read("describe", "--tags", "--exact-match", "HEAD") if sha else ""
+            branch = git.read("symbolic-ref", "--quiet", "--short", "HEAD")
+            default = git.read("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").partition("/")[2]
             configuration = _text(checkout.common_dir, "config")
-            remote = git("config", "--file", "-", "--get", "remote.origin.url", given=configuration)
+            remote = git.read("config", "--file", "-", "--get", "remote.origin.url", given=configuration)
     named = _GITHUB_REMOTE.fullmatch(remote)
     return Event(
         name=LOCAL,
@@ -112,10 +111,10 @@ def what_is_checked_out(folder: Path, event: Event, env: Mapping[str, str]) -> C
     if checkout is None or not _COMMIT_ID.fullmatch(event.sha):
         return CheckedOut()
     with repository_of(checkout, env) as git:
-        sha = git("rev-parse", "--verify", "--quiet", "HEAD")
-        is_later = sha != event.sha and git("merge-base", event.sha, sha) == event.sha
+        sha = git.read("rev-parse", "--verify", "--quiet", "HEAD")
+        is_later = sha != event.sha and git.read("merge-base", event.sha, sha) == event.sha
         configuration = _text(checkout.common_dir, "config")
-        remote = git("config", "--file", "-", "--get", "remote.origin.url", given=configuration)
+        remote = git.read("config", "--file", "-", "--get", "remote.origin.url", given=configuration)
     named = _ANY_REMOTE.search(remote)
     return CheckedOut(sha, named["repository"] if named else "", is_later=is_later)
 
@@ -126,7 +125,7 @@ def commit_date(folder: Path, sha: str, env: Mapping[str, str]) -> datetime | No
     if checkout is None or not _COMMIT_ID.fullmatch(sha):
         return None
     with repository_of(checkout, env) as git:
-        header = git("cat-file", "commit", sha).partition("\n\n")[0]
+        header = git.read("cat-file", "commit", sha).partition("\n\n")[0]
     committer = _COMMITTER.search(header)
     if not committer:
         return None
@@ -144,25 +143,12 @@ def source_version(folder: Path, env: Mapping[str, str]) -> str:
     if checkout is None:
         return ""
     with repository_of(checkout, env) as git:
-        described = git("describe", "--tags", "--long", "--match", "*[0-9]*")
+        described = git.read("describe", "--tags", "--long", "--match", "*[0-9]*")
         version = re.fullmatch(r".*?(\d+(?:\.\d+)*)-(\d+)-(g[0-9a-f]+)", described)
         if version:
             return version[1] if version[2] == "0" else f"{version[1]}.post{version[2]}+{version[3]}"
-        sha = git("rev-parse", "--short", "HEAD")
+        sha = git.read("rev-parse", "--short", "HEAD")
     return f"0.0.0+g{sha}" if sha else ""
-
-
-class Git:
-    """Reading commands on one repository."""
-
-    def __init__(self, path: str, env: Mapping[str, str]) -> None:
-        self.path = path
-        self._env = env
-
-    def __call__(self, *arguments: str, given: str = "") -> str:
-        """Return what git prints, trimmed; empty when it fails."""
-        done = run_git(self.path, self._env, *arguments, seconds=_SECONDS, given=given)
-        return done.output.strip() if done.code == 0 else ""
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.addresses import GITHUB, GITHUB_API
 from pixi_container.errors import UserError
-from pixi_container.json_object import object_under
+from pixi_container.json_object import object_under, text_under
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,20 +20,45 @@ LOCAL = "local"
 _PULL_REQUESTS = frozenset({"pull_request", "pull_request_target"})
 _PUSHING = frozenset({"push", "release", "schedule", "workflow_dispatch", "repository_dispatch", LOCAL})
 _MERGE_QUEUE = "refs/heads/gh-readonly-queue/"
-_PULL_REF = re.compile(r"refs/pull/(\d+)/")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
+class Ref:
+    """A full ``ref`` of Git, such as ``refs/heads/main``, ``refs/tags/v1`` or ``refs/pull/7/merge``.
+
+    Each of its parts is empty where the ref is not of that kind.
+    """
+
+    ref: str = ""
+
+    @property
+    def branch(self) -> str:
+        """The branch's short name."""
+        return self._below("refs/heads/")
+
+    @property
+    def tag(self) -> str:
+        """The git tag's name."""
+        return self._below("refs/tags/")
+
+    @property
+    def pull_request_name(self) -> str:
+        """``7`` for ``refs/pull/7/merge``, ``7/head`` for ``refs/pull/7/head``."""
+        return self._below("refs/pull/").removesuffix("/merge")
+
+    def _below(self, folder: str) -> str:
+        return self.ref.removeprefix(folder) if self.ref.startswith(folder) else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(Ref):
     """One event of GitHub Actions, or ``local`` outside of it.
 
-    ``ref`` is the full ref (``refs/heads/main``, ``refs/tags/v1``, ``refs/pull/7/merge``), ``sha`` the full
-    commit id, ``repository`` is ``owner/name``; each is empty when it is not known.
+    ``sha`` is the full commit id, ``repository`` is ``owner/name``; each is empty when it is not known.
     Source of the names: https://docs.github.com/actions/reference/workflows-and-actions/variables
     """
 
     name: str
-    ref: str = ""
     sha: str = ""
     repository: str = ""
     base_ref: str = ""
@@ -43,19 +68,9 @@ class Event:
     payload: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def branch(self) -> str:
-        """The branch's short name, empty when the ref is no branch."""
-        return self.ref.removeprefix("refs/heads/") if self.ref.startswith("refs/heads/") else ""
-
-    @property
-    def tag(self) -> str:
-        """The git tag's name, empty when the ref is no tag."""
-        return self.ref.removeprefix("refs/tags/") if self.ref.startswith("refs/tags/") else ""
-
-    @property
     def is_pull_request(self) -> bool:
         """Whether untrusted code may be at work: nothing is pushed and nobody is logged in."""
-        return self.name in _PULL_REQUESTS or _PULL_REF.match(self.ref) is not None
+        return self.name in _PULL_REQUESTS or bool(self.pull_request_name)
 
     @property
     def pull_request(self) -> int | None:
@@ -63,8 +78,8 @@ class Event:
         number = self.payload.get("number", object_under(self.payload, "pull_request").get("number"))
         if self.is_pull_request and isinstance(number, int):
             return number
-        found = _PULL_REF.match(self.ref)
-        return int(found[1]) if found else None
+        named = self.pull_request_name.partition("/")[0]
+        return int(named) if re.fullmatch("[0-9]{1,18}", named) else None
 
     @property
     def is_merge_queue(self) -> bool:
@@ -99,7 +114,7 @@ class Event:
     @property
     def default_branch(self) -> str:
         """The repository's default branch as the payload has it, else empty."""
-        return str(object_under(self.payload, "repository").get("default_branch") or "")
+        return text_under(self.payload, "repository", "default_branch")
 
 
 def event_from_environment(env: Mapping[str, str]) -> Event:

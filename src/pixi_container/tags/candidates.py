@@ -72,10 +72,10 @@ def _match(rule: Rule, facts: Facts) -> Candidate:
     groups = _groups(rule, rule.search, text)
     if not groups:
         return Candidate(note=f"{rule.search.source!r} does not match {text!r}")
-    found = groups[rule.group] if rule.group < len(groups) else None
-    if found is None:
+    group = groups[rule.group] if rule.group < len(groups) else None
+    if group is None:
         return Candidate(note=f"{rule.search.source!r} has no group {rule.group} in {text!r}")
-    return Candidate(found, latest=True)
+    return Candidate(group, latest=True)
 
 
 def _groups(rule: Rule, search: Search, text: str) -> list[str | None]:

@@ -73,12 +73,12 @@ def compute(
     names = image_names(images)
     chosen = flavor_of(flavor)
     if entries(tags, "tags"):
-        found = rules(tags)
+        chosen_rules = rules(tags)
     else:
-        found = rules(default_tags(facts), "default tags")
+        chosen_rules = rules(default_tags(facts), "default tags")
         if chosen.latest == "auto" and default_is_latest(facts):
             chosen = replace(chosen, latest="true")
-    tag_names, notes = _tag_names(found, facts, chosen, published)
+    tag_names, notes = _tag_names(chosen_rules, facts, chosen, published)
     version = tag_names[0] if tag_names else ""
     of_image, label_notes = labels_of(facts, version, labels)
     of_manifest, annotation_notes = labels_of(facts, version, annotations, "annotations")
@@ -97,12 +97,12 @@ def _tags(images: tuple[str, ...], tag_names: tuple[str, ...], *, anonymous: boo
 
 
 def _tag_names(
-    found: list[Rule], facts: Facts, flavor: Flavor, published: Collection[str] | None
+    chosen_rules: list[Rule], facts: Facts, flavor: Flavor, published: Collection[str] | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     names: dict[str, None] = {}
     notes: list[str] = []
     latest = False
-    for rule in found:
+    for rule in chosen_rules:
         if not _enabled(rule, facts):
             continue
         made = candidate(rule, facts)

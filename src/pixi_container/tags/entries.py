@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -34,12 +35,12 @@ class Entry:
         must be quoted as CSV has it: ``"pattern=v(\d{1,3})"``. Raises ``UserError`` for malformed quotes.
         """
         fields = _record(self, [self.text])[0]
-        found = []
+        attributes = []
         for text in fields:
             match = _ATTRIBUTE.fullmatch(text)
             name, value = (match["name"].lower(), match["value"]) if match else ("", text)
-            found.append((name, value.strip()))
-        return found
+            attributes.append((name, value.strip()))
+        return attributes
 
 
 def entries(text: str, name: str) -> list[Entry]:
@@ -48,7 +49,7 @@ def entries(text: str, name: str) -> list[Entry]:
     An entry that is quoted as a whole may hold line breaks. Raises ``UserError`` for a quote without an end.
     """
     lines = text.replace("\r\n", "\n").split("\n")
-    found = []
+    listed = []
     number = 0
     while number < len(lines):
         stripped = lines[number].strip()
@@ -59,18 +60,14 @@ def entries(text: str, name: str) -> list[Entry]:
             if len(fields) == 1:
                 entry = Entry(name, number + 1, fields[0].strip())
         if entry.text and not stripped.startswith("#"):
-            found.append(entry)
+            listed.append(entry)
         number += taken
-    return found
+    return listed
 
 
 def accepted(word: str, words: Collection[str]) -> str:
-    """Say what is accepted instead of ``word``, the likely one first."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(word.lower(), words, 1)
-    suggestion = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{suggestion}Accepted: {', '.join(words)}."
+    """Say what is accepted instead of ``word``, and what is most like it."""
+    return f"Accepted: {', '.join(words)}{did_you_mean(word, words) or '.'}"
 
 
 def _record(entry: Entry, lines: list[str]) -> tuple[list[str], int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timezone
 from typing import TYPE_CHECKING
 
+from pixi_container.suggestions import did_you_mean
 from pixi_container.tags.entries import accepted
 from pixi_container.tags.moment import moment
 
@@ -82,22 +83,22 @@ def template(text: str, entry: Entry, variables: Collection[str] = ()) -> Templa
     parts: list[str | Expression] = []
     position = 0
     while (start := text.find("{{", position)) >= 0:
-        found = _EXPRESSION.match(text, start)
-        if not found:
+        match = _EXPRESSION.match(text, start)
+        if not match:
             raise entry.error(
                 f"malformed expression at {text[start:]!r}",
                 "An expression is {{name}}, or {{date 'format' tz='zone'}} with its values in quotes.",
             )
         parts += [text[position:start]] if start > position else []
-        parts.append(_expression(found, entry, (*variables, *GLOBAL)))
-        position = found.end()
+        parts.append(_expression(match, entry, (*variables, *GLOBAL)))
+        position = match.end()
     parts += [text[position:]] if position < len(text) else []
     return Template(entry, tuple(parts))
 
 
-def _expression(found: re.Match[str], entry: Entry, names: Collection[str]) -> Expression:
-    name, argument = found["name"], found["argument"]
-    options = {key: _unquoted(value) for key, value in _OPTION.findall(found["options"])}
+def _expression(match: re.Match[str], entry: Entry, names: Collection[str]) -> Expression:
+    name, argument = match["name"], match["argument"]
+    options = {key: _unquoted(value) for key, value in _OPTION.findall(match["options"])}
     if name not in names:
         raise entry.error(f"unknown expression {{{{{name}}}}}", accepted(name, names))
     if name not in DATES:
@@ -128,15 +129,10 @@ def _zone(name: str, entry: Entry) -> tzinfo:
         zones = {zone.lower(): zone for zone in available_timezones()}
     if name.lower() in zones:
         return ZoneInfo(zones[name.lower()])
-    raise entry.error(f"unknown time zone {name!r}", _zone_hint(name, zones))
-
-
-def _zone_hint(name: str, zones: Mapping[str, str]) -> str:
-    from difflib import get_close_matches
-
-    near = [zones[zone] for zone in get_close_matches(name.lower(), zones, 3)]
-    suggestion = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"{suggestion}Accepted: the names of the IANA time zone database, such as 'Europe/Berlin'."
+    raise entry.error(
+        f"unknown time zone {name!r}{did_you_mean(name, zones.values())}",
+        "Accepted: the names of the IANA time zone database, such as 'Europe/Berlin'.",
+    )
 
 
 def _value(expression: Expression, facts: Facts, entry: Entry) -> str:

@@ -7,15 +7,13 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import UserError
+from pixi_container.json_object import object_in, text_under
+from pixi_container.runner.event import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pixi_container.runner.event import Event
-
-_BRANCHES = "refs/heads/"
-_TAGS = "refs/tags/"
-_PULL_REQUESTS = "refs/pull/"
 
 # metadata-action holds that these events always run for the default branch's last commit.
 _EVENTS_OF_THE_DEFAULT_BRANCH = ("create", "discussion", "issues", "schedule")
@@ -43,7 +41,7 @@ class Repository:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class Facts(Ref):
     """The event, the commit and the repository behind an image.
 
     ``ref`` is a full ref; of every pull request, ``pull_request_target`` included, it is
@@ -53,7 +51,6 @@ class Facts:
     """
 
     event_name: str
-    ref: str
     sha: str
     base_ref: str = ""
     default_branch: str = ""
@@ -67,35 +64,18 @@ class Facts:
     annotation_levels: str = ""
 
     @property
-    def branch(self) -> str:
-        """The branch's short name, empty when the ref is no branch."""
-        return self.ref[len(_BRANCHES) :] if self.ref.startswith(_BRANCHES) else ""
-
-    @property
-    def tag(self) -> str:
-        """The git tag's name, empty when the ref is no tag."""
-        return self.ref[len(_TAGS) :] if self.ref.startswith(_TAGS) else ""
-
-    @property
-    def pull_request_name(self) -> str:
-        """``7`` for ``refs/pull/7/merge``, ``7/head`` for ``refs/pull/7/head``, empty when there is none."""
-        if not self.ref.startswith(_PULL_REQUESTS):
-            return ""
-        return self.ref[len(_PULL_REQUESTS) :].removesuffix("/merge")
-
-    @property
     def is_pull_request(self) -> bool:
         """Whether the image is made for a pull request, which publishes nothing."""
         return (
             self.event_name.startswith("pull_request")
             or self.pull_request is not None
-            or self.ref.startswith(_PULL_REQUESTS)
+            or bool(self.pull_request_name)
         )
 
     @property
     def is_default_branch(self) -> bool:
         """The meaning of ``{{is_default_branch}}``: never true for a pushed git tag."""
-        if not self.ref.removeprefix(_BRANCHES):
+        if not self.ref.removeprefix("refs/heads/"):
             return False
         on_it = bool(self.branch) and self.branch == self.default_branch
         return on_it or any(word in self.event_name for word in _EVENTS_OF_THE_DEFAULT_BRANCH)
@@ -131,18 +111,18 @@ def facts_from(
     now = _source_date(env) or now
     ref = event.ref
     number = event.pull_request
-    if event.is_pull_request and number is not None and not ref.startswith(_PULL_REQUESTS):
-        ref = f"{_PULL_REQUESTS}{number}/merge"
+    if event.is_pull_request and number is not None and not event.pull_request_name:
+        ref = f"refs/pull/{number}/merge"
     head = ""
     if "true" in env.get("DOCKER_METADATA_PR_HEAD_SHA", "").lower() and event.is_pull_request:
-        head = _text(event.payload, "pull_request", "head", "sha")
+        head = text_under(event.payload, "pull_request", "head", "sha")
     if commit_date is None:
         commit_date = _commit_date(event.payload, head or event.sha) or now
     return Facts(
         event_name=event.name,
         ref=ref,
         sha=event.sha,
-        base_ref=_base_ref(event, ref),
+        base_ref=_base_ref(event, Ref(ref=ref)),
         default_branch=event.default_branch,
         pull_request=number,
         pull_request_head_sha=head,
@@ -163,8 +143,8 @@ def commit_date_in(event: Event) -> datetime | None:
 def _commit_date(payload: Mapping[str, Any], sha: str) -> datetime | None:
     commits = payload.get("commits")
     for commit in [*(commits if isinstance(commits, list) else []), payload.get("head_commit")]:
-        if isinstance(commit, dict) and sha and commit.get("id") == sha:
-            return _timestamp(_text(commit, "timestamp"))
+        if sha and object_in(commit).get("id") == sha:
+            return _timestamp(text_under(commit, "timestamp"))
     return None
 
 
@@ -177,22 +157,22 @@ def _timestamp(text: str) -> datetime | None:
     return when if when.tzinfo else when.replace(tzinfo=timezone.utc)
 
 
-def _base_ref(event: Event, ref: str) -> str:
-    if ref.startswith(_TAGS):
-        return _text(event.payload, "base_ref").removeprefix(_BRANCHES)
-    if ref.startswith(_PULL_REQUESTS):
-        return _text(event.payload, "pull_request", "base", "ref") or event.base_ref
+def _base_ref(event: Event, ref: Ref) -> str:
+    if ref.tag:
+        return text_under(event.payload, "base_ref").removeprefix("refs/heads/")
+    if ref.pull_request_name:
+        return text_under(event.payload, "pull_request", "base", "ref") or event.base_ref
     return ""
 
 
 def _repository(event: Event) -> Repository:
-    full_name = _text(event.payload, "repository", "full_name") or event.repository
+    full_name = text_under(event.payload, "repository", "full_name") or event.repository
     url = f"{event.server_url}/{full_name}" if full_name else ""
-    licence = _text(event.payload, "repository", "license", "spdx_id")
+    licence = text_under(event.payload, "repository", "license", "spdx_id")
     return Repository(
         full_name=full_name,
-        html_url=_text(event.payload, "repository", "html_url") or url,
-        description=_text(event.payload, "repository", "description"),
+        html_url=text_under(event.payload, "repository", "html_url") or url,
+        description=text_under(event.payload, "repository", "description"),
         licence="" if licence == _UNNAMED_LICENCE else licence,
     )
 
@@ -218,9 +198,3 @@ def _short_sha_length(env: Mapping[str, str]) -> int:
             f"DOCKER_METADATA_SHORT_SHA_LENGTH is {length!r}", hint="It must be a whole number above zero."
         )
     return int(length)
-
-
-def _text(value: object, *path: str) -> str:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""

@@ -25,12 +25,12 @@ class Flavor:
     suffix_on_latest: bool = False
 
 
-def flavor_of(text: str, name: str = "flavor") -> Flavor:
-    """Read the input; what is not given keeps its default. Raises ``UserError`` for what is malformed."""
+def flavor_of(text: str) -> Flavor:
+    """Read the input ``flavor``; what is not given keeps its default. Raises ``UserError`` when malformed."""
     latest = "auto"
     affixes = {"prefix": _EMPTY, "suffix": _EMPTY}
     on_latest = {"prefix": False, "suffix": False}
-    for entry in entries(text, name):
+    for entry in entries(text, "flavor"):
         affix = ""
         for key, value in entry.attributes():
             if key == "latest":

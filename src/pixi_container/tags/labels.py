@@ -50,7 +50,7 @@ def labels_of(
     }
     # A payload's text is anybody's, and a label is a line of an output.
     lines = {f"org.opencontainers.image.{key}": _one_line(value) for key, value in known.items()}
-    found = {key: value for key, value in lines.items() if value.strip()}
+    labels = {key: value for key, value in lines.items() if value.strip()}
     notes: list[str] = []
     for entry in entries(text, name):
         key, separator, value = template(entry.text, entry).render(facts).partition("=")
@@ -60,8 +60,8 @@ def labels_of(
             continue
         if not _KEY.fullmatch(key):
             raise entry.error(f"{entry.text!r} is not key=value", "Write key=value; the value may be empty: key=.")
-        found[key] = value
-    return {key: found[key] for key in sorted(found, key=_collation)}, tuple(notes)
+        labels[key] = value
+    return {key: labels[key] for key in sorted(labels, key=_collation)}, tuple(notes)
 
 
 def annotations_of(values: Mapping[str, str], levels: str) -> tuple[str, ...]:
@@ -77,8 +77,8 @@ def annotations_of(values: Mapping[str, str], levels: str) -> tuple[str, ...]:
         return (*annotations_of(values, "manifest"), *annotations_of(description, "index"))
     names = dict.fromkeys(level.strip() for level in levels.split(",") if level.strip())
     for level in names:
-        found = _LEVEL.fullmatch(level)
-        if not found or found["name"] not in LEVELS:
+        match = _LEVEL.fullmatch(level)
+        if not match or match["name"] not in LEVELS:
             raise UserError(f"unknown annotation level {level!r}", hint=accepted(level.partition("[")[0], LEVELS))
     return tuple(f"{level}:{key}={value}" for level in names for key, value in values.items())
 

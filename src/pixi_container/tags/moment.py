@@ -38,16 +38,16 @@ def moment(when: datetime, pattern: str) -> str:
 
     Text in ``[brackets]``, a token after a backslash and all that is no token stand for themselves.
     """
-    expanded = _LONG.sub(lambda found: _LONG_FORMATS.get(found[0], found[0]), pattern)
-    return _TOKEN.sub(lambda found: _write(when, found), expanded)
+    expanded = _LONG.sub(lambda match: _LONG_FORMATS.get(match[0], match[0]), pattern)
+    return _TOKEN.sub(lambda token: _write(when, token), expanded)
 
 
-def _write(when: datetime, found: re.Match[str]) -> str:
-    if found["literal"]:
-        return found["literal"][1:-1]
-    if found["escaped"]:
-        return found["escaped"].replace("\\", "")
-    return _TOKENS[found["token"]](when)
+def _write(when: datetime, token: re.Match[str]) -> str:
+    if token["literal"]:
+        return token["literal"][1:-1]
+    if token["escaped"]:
+        return token["escaped"].replace("\\", "")
+    return _TOKENS[token["token"]](when)
 
 
 def _ordinal(number: int) -> str:

@@ -72,13 +72,13 @@ def search(text: str, entry: Entry, *, slashes: bool = False) -> Search:
     return Search(text, compiled, every="g" in flags, sticky="y" in flags)
 
 
-def _translate(found: re.Match[str]) -> str:
-    kind, text = found.lastgroup, found[0]
+def _translate(token: re.Match[str]) -> str:
+    kind, text = token.lastgroup, token[0]
     if kind == "foreign":
         raise ValueError(f"{text!r} is no JavaScript regular expression")
     return {
-        "reference": f"(?P={found['reference']})",
-        "letter": found["letter"] or "",
+        "reference": f"(?P={token['reference']})",
+        "letter": token["letter"] or "",
         "anything": r"[\s\S]",
         "nothing": "(?!)",
         "named": "(?P<",

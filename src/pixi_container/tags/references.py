@@ -21,13 +21,13 @@ MAX_NAME = 255
 _FOREIGN = re.compile(r"[^a-zA-Z0-9._-]+")
 
 
-def image_names(text: str, name: str = "images") -> tuple[str, ...]:
-    """Read image names, lower-cased, without repeats and without those with ``enable=false``.
+def image_names(text: str) -> tuple[str, ...]:
+    """Read the input ``images``: names, lower-cased, without repeats and without those with ``enable=false``.
 
     An entry is one or more names, or ``name=…,enable=…``. Raises ``UserError`` for what no registry takes.
     """
     names: dict[str, None] = {}
-    for entry in entries(text, name):
+    for entry in entries(text, "images"):
         names.update(dict.fromkeys(_enabled(entry)))
     return tuple(names)
 

@@ -70,7 +70,7 @@ def rules(text: str, name: str = "tags") -> list[Rule]:
 
     Raises ``UserError`` for whatever is malformed, whether or not the entry is enabled.
     """
-    return sorted((rule(entry) for entry in entries(text, name)), key=lambda found: -found.priority)
+    return sorted((rule(entry) for entry in entries(text, name)), key=lambda parsed: -parsed.priority)
 
 
 def rule(entry: Entry) -> Rule:

@@ -207,16 +207,6 @@ class DockerIgnore:
         nearest = bisect_left(self._exceptions, inside)
         return not any(text.startswith(inside) for text in self._exceptions[nearest : nearest + 1])
 
-    def hides(self, path: str) -> bool:
-        """Return whether the build does not see what is at ``path``, relative to the context."""
-        *folders, name = path.split("/")
-        verdict = self.top()
-        for folder in folders:
-            verdict = self.below(verdict, folder)
-            if self.is_skipped(verdict):
-                return True
-        return self.below(verdict, name).is_hidden
-
 
 def printable(text: str) -> str:
     """Return the text as the builder passes it on: each byte that is not UTF-8 became U+FFFD.

@@ -42,13 +42,13 @@ class Feature:
         (crates/pixi_manifest/src/system_requirements.rs).
         """
         table = self.table.table("system-requirements")
-        found = {package: version for key, package in _REQUIREMENTS.items() if (version := table.version(key))}
+        versions = {package: version for key, package in _REQUIREMENTS.items() if (version := table.version(key))}
         if isinstance(table.values.get("libc"), dict):
             libc = table.table("libc")
-            found[f"__{libc.string('family') or 'glibc'}"] = libc.version("version")
+            versions[f"__{libc.string('family') or 'glibc'}"] = libc.version("version")
         elif version := table.version("libc"):
-            found["__glibc"] = version
-        return found
+            versions["__glibc"] = version
+        return versions
 
     def targets(self, names: tuple[str, ...]) -> list[TomlTable]:
         """Return the feature's tables that hold on a platform of these names, conda's one last, best one first.

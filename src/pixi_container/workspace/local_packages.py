@@ -14,6 +14,7 @@ from pixi_container.errors import UserError
 from pixi_container.paths import check_possible, exists, leads_out
 from pixi_container.shortening import shortened
 from pixi_container.workspace.lock import LOCK_NAME
+from pixi_container.workspace.requirements import normal_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +90,7 @@ def own_source(
     inputs = _inputs_by_folder(lock, platform.subdir, folder, root)
     entries = _pypi_entries(environment, names)
     left = _MOST_STEPS
-    found = []
+    packages = []
     for package in local:
         path = place_of(_relative_to(folder, package.location), root)
         check_possible(path, source=f"package '{shortened(package.name)}'", file=lock.file)
@@ -99,12 +100,12 @@ def own_source(
             raise UserError(
                 "the lock's local packages are built from too many folders of each other to follow", file=lock.file
             )
-        found.append(
+        packages.append(
             OwnSource(
                 name=package.name, kind=kind, path=path, reason=reason, inputs=tuple(sorted(needed - {path}))
             )
         )
-    return tuple(found)
+    return tuple(packages)
 
 
 def git_source(platform: LockedPlatform, lock: Lock) -> tuple[GitSource, ...]:
@@ -113,14 +114,14 @@ def git_source(platform: LockedPlatform, lock: Lock) -> tuple[GitSource, ...]:
     for record in lock.source_records:
         if record.git and record.subdir in {"", platform.subdir}:
             repositories[record.name, record.location].append(record.git)
-    found = []
+    sources = []
     for package in platform.packages:
         places = [package.location] if package.location.startswith("git+") else []
         if package.from_source:
             places += repositories.get((package.name, package.location), [])
         if places:
-            found.append(GitSource(package.name, places[0]))
-    return tuple(found)
+            sources.append(GitSource(package.name, places[0]))
+    return tuple(sources)
 
 
 def source_places(lock: Lock, root: Path) -> tuple[SourcePlace, ...]:
@@ -187,15 +188,15 @@ def _relative_to(folder: PurePosixPath, location: str) -> str:
 
 def _inputs_by_folder(lock: Lock, subdir: str, folder: PurePosixPath, root: Path) -> dict[str, set[str]]:
     """Give, for each folder with a package of the lock, the folders that building this package reads."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
+    inputs: defaultdict[str, set[str]] = defaultdict(set)
     for record in lock.source_records:
         if record.subdir in {"", subdir} and is_local(record.location):
             path = _relative_to(folder, record.location)
             places = [place for place in record.from_workspace if is_local(place)]
             places += [posixpath.join(path, place) for place in record.from_location]
-            found[path] |= {_relative_to(folder, place) for place in places}
-    followed = {place: place_of(place, root) for place in set().union(*found.values())}
-    return {path: {followed[place] for place in places} for path, places in found.items()}
+            inputs[path] |= {_relative_to(folder, place) for place in places}
+    followed = {place: place_of(place, root) for place in set().union(*inputs.values())}
+    return {path: {followed[place] for place in places} for path, places in inputs.items()}
 
 
 def _all_inputs(path: str, inputs: Mapping[str, set[str]], steps: int) -> tuple[set[str], int]:
@@ -203,15 +204,15 @@ def _all_inputs(path: str, inputs: Mapping[str, set[str]], steps: int) -> tuple[
 
     It ends, without having all of them, where less than none is left.
     """
-    found: set[str] = set()
+    reached: set[str] = set()
     todo = [path]
     while todo and steps >= 0:
         read = inputs.get(todo.pop(), set())
         steps -= 1 + len(read)
-        new = read - found
-        found |= new
+        new = read - reached
+        reached |= new
         todo += new
-    return found, steps
+    return reached, steps
 
 
 def _kind_of_place(kind: str, location: str) -> str:
@@ -230,7 +231,7 @@ def _kind(package: LockedPackage, lock: Lock, entries: Mapping[str, list[_Entry]
         return "wheel", f"the file {place}"
     if package.location.endswith(_SDIST):
         return "sdist", f"the file {place}"
-    editable, why = _editable(package.name, lock, entries.get(_normalised(package.name), []))
+    editable, why = _editable(package.name, lock, entries.get(normal_name(package.name), []))
     return ("pypi-editable" if editable else "pypi-path"), f"{place}, {why}"
 
 
@@ -240,13 +241,13 @@ _Entry = tuple["TomlTable", str, "Feature"]
 
 def _pypi_entries(environment: Environment, names: tuple[str, ...]) -> dict[str, list[_Entry]]:
     """Return the environment's entries by the normal form of the name, the one that wins first."""
-    found: defaultdict[str, list[_Entry]] = defaultdict(list)
+    entries: defaultdict[str, list[_Entry]] = defaultdict(list)
     for feature in environment.features:
         for target in feature.targets(names):
             dependencies = target.table("pypi-dependencies")
             for key in dependencies.values:
-                found[_normalised(key)].append((dependencies, key, feature))
-    return dict(found)
+                entries[normal_name(key)].append((dependencies, key, feature))
+    return dict(entries)
 
 
 def _editable(name: str, lock: Lock, entries: list[_Entry]) -> tuple[bool, str]:
@@ -261,8 +262,3 @@ def _editable(name: str, lock: Lock, entries: list[_Entry]) -> tuple[bool, str]:
     if entries:
         return False, "not editable in the manifest"
     return name in lock.editable, f"editable in {LOCK_NAME}" if name in lock.editable else "not in the manifest"
-
-
-def _normalised(name: str) -> str:
-    """https://packaging.python.org/en/latest/specifications/name-normalization/."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -146,7 +146,7 @@ class Lock:
         (crates/pixi_core/src/lock_file: platform_rename.rs, and satisfiability/platform.rs,
         ``resolve_lock_platform_for``).
         """
-        found = self._environment(environment)
+        locked = self._environment(environment)
         promises = platform.promises
         of_subdir = [row for row in rows if row.subdir == platform.subdir]
         named = [row for row in of_subdir if row.name == platform.name]
@@ -154,7 +154,7 @@ class Lock:
         bare = [row for row in of_subdir if row.name == platform.subdir]
         covered = [row for row in bare if not row.virtual_packages or row.promises >= promises]
         candidates = (*named, *same, *covered)
-        return next((row for row in candidates if found.packages(row.rattler)), None)
+        return next((row for row in candidates if locked.packages(row.rattler)), None)
 
     def read(self, environment: str, row: LockRow) -> LockedPlatform:
         """Return the packages of a row."""
@@ -187,10 +187,10 @@ class Lock:
             )
 
     def _environment(self, name: str) -> RattlerEnvironment:
-        found = self.rattler.environment(name)
-        if found is None:
+        environment = self.rattler.environment(name)
+        if environment is None:
             raise KeyError(name)
-        return found
+        return environment
 
 
 def read_lock(context: Path) -> Lock:
@@ -283,8 +283,8 @@ def _text(context: Path) -> str:
 
 def _version(text: str) -> int:
     """Read the version, the first line of a lock from version 4 on and the last one before."""
-    found = re.search(r"^version: (\d{1,9})\s*$", text, re.MULTILINE)
-    return int(found[1]) if found else 0
+    version = re.search(r"^version: (\d{1,9})\s*$", text, re.MULTILINE)
+    return int(version[1]) if version else 0
 
 
 def _line(text: str, start: str) -> int | None:

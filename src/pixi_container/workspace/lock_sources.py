@@ -44,7 +44,7 @@ class SourceRecord:
 
 def source_records(text: str) -> tuple[SourceRecord, ...]:
     """Read them all from the text of a lock of any version; before version 4 there were none."""
-    found = []
+    records = []
     for entry in _ENTRY.finditer(text):
         end = text.find("\n- ", entry.end())
         body = text[entry.end() : len(text) if end < 0 else end + 1]
@@ -59,8 +59,8 @@ def source_records(text: str) -> tuple[SourceRecord, ...]:
             location = _field(body, "path")
             if not location:
                 continue
-        found.append(_record(entry["type"] or entry["kind"] or "conda", name, location, body))
-    return tuple(found)
+        records.append(_record(entry["type"] or entry["kind"] or "conda", name, location, body))
+    return tuple(records)
 
 
 def _record(kind: str, name: str, location: str, body: str) -> SourceRecord:
@@ -94,8 +94,8 @@ def _record(kind: str, name: str, location: str, body: str) -> SourceRecord:
 
 
 def _field(body: str, name: str) -> str:
-    found = re.search(rf"^  {name}: (.+)$", body, re.MULTILINE)
-    return _plain(found[1]) if found else ""
+    line = re.search(rf"^  {name}: (.+)$", body, re.MULTILINE)
+    return _plain(line[1]) if line else ""
 
 
 def _plain(scalar: str) -> str:

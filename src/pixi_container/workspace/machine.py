@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote
 
 from pixi_container.shortening import shortened
+from pixi_container.versions import version_order
 from pixi_container.workspace.lock import LOCK_NAME
-from pixi_container.workspace.manifest import version_key
+from pixi_container.workspace.wheels import is_wheel, wheel_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,26 +57,26 @@ def glibc(platform: Platform, locked: LockedPlatform) -> Derived:
 
     The highest of what the platform declares, conda packages depend on, and wheels are tagged with (PEP 600).
     """
-    found = _lowest_versions(_asked("__glibc", locked.packages))
-    found += [
+    versions = _lowest_versions(_asked("__glibc", locked.packages))
+    versions += [
         Derived(version, f"the wheel of {shortened(package.name)} in {LOCK_NAME}")
         for package in locked.packages
         if package.kind == "pypi" and (version := _wheel_glibc(package.location))
     ]
     if declared := platform.version("__glibc"):
-        found.insert(0, Derived(declared, platform.reason))
-    return _highest(found) if found else Derived("", NOT_ASKED_FOR)
+        versions.insert(0, Derived(declared, platform.reason))
+    return _highest(versions) if versions else Derived("", NOT_ASKED_FOR)
 
 
-def _highest(found: Iterable[Derived]) -> Derived:
+def _highest(versions: Iterable[Derived]) -> Derived:
     """Return the highest version; of equal ones the first."""
-    return max(found, key=lambda derived: version_key(derived.value))
+    return max(versions, key=lambda derived: version_order(derived.value))
 
 
 def _lowest_versions(asked: Iterable[tuple[str, str]]) -> list[Derived]:
     """Give, of each package that says a version, the one that it asks for at least."""
     return [
-        Derived(max(bounds, key=version_key), f"{_source(name, spec)} in {LOCK_NAME}")
+        Derived(max(bounds, key=version_order), f"{_source(name, spec)} in {LOCK_NAME}")
         for name, spec in asked
         if (bounds := _bounds(spec))
     ]
@@ -105,14 +105,11 @@ def _bounds(spec: str) -> list[str]:
 
 def _wheel_glibc(location: str) -> str:
     """Read the tags of a wheel's name; of several for glibc the lowest, as any one of them is enough."""
-    file = unquote(re.split(r"[?#]", location, maxsplit=1)[0]).rpartition("/")[2]
-    if not file.endswith(".whl"):
-        return ""
     versions = []
-    for tag in file[: -len(".whl")].rpartition("-")[2].split("."):
-        numbered = re.match(r"manylinux_(\d+)_(\d+)_", tag)
+    for platform in {tag.platform for tag in wheel_tags(location)} if is_wheel(location) else ():
+        numbered = re.match(r"manylinux_(\d+)_(\d+)_", platform)
         if numbered:
             versions.append(f"{numbered[1]}.{numbered[2]}")
-        elif old := _MANYLINUX.get(tag.partition("_")[0]):
+        elif old := _MANYLINUX.get(platform.partition("_")[0]):
             versions.append(old)
-    return min(versions, key=version_key, default="")
+    return min(versions, key=version_order, default="")

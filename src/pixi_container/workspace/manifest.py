@@ -178,11 +178,11 @@ class Manifest:
         ``names`` are the platform's, conda's one last. Of each feature only the most specific target that has
         scripts counts (crates/pixi_manifest/src/feature.rs, ``activation_scripts``).
         """
-        found: list[str] = []
+        scripts: list[str] = []
         for feature in self.environment(environment).features:
             tables = [target.table("activation") for target in feature.targets(names)]
-            found += next((table.strings("scripts") for table in tables if "scripts" in table), ())
-        return tuple(dict.fromkeys(found))
+            scripts += next((table.strings("scripts") for table in tables if "scripts" in table), ())
+        return tuple(dict.fromkeys(scripts))
 
     def activation_env(self, environment: str, names: tuple[str, ...]) -> dict[str, str]:
         """Variables that the environment's activation sets; the earlier feature and the later target win."""
@@ -270,14 +270,6 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
         f"no Pixi workspace in '{context}'",
         hint=f"Looked for {', '.join(MANIFEST_NAMES)} with a workspace table. Set 'context' to its folder.",
     )
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """Order dotted numbers such as ``12.9`` by value; zeros at the end do not count, as in conda."""
-    numbers = [int(number) for number in re.findall(r"[0-9]{1,18}", version)]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
 
 
 def _parse(context: Path, name: str) -> Manifest:

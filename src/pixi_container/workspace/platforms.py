@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixi_container.shortening import listed, shortened
-from pixi_container.workspace.manifest import version_key
+from pixi_container.versions import VersionOrder, version_order
 from pixi_container.workspace.toml_table import type_name
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _MOST_PLATFORMS = 200
 _ARCHSPEC = {"64": "x86_64", "32": "x86", "arm64": "m1"}
 
 
-Promise = tuple[str, tuple[int, ...], str]
+Promise = tuple[str, VersionOrder, str]
 """A virtual package in a form that can be compared: name, ordered version, build."""
 
 
@@ -86,18 +86,18 @@ class Platform:
     def promises(self) -> frozenset[Promise]:
         """What makes it, with its subdir, the same platform under another name, as in a lock."""
         return frozenset(
-            (package.name, version_key(package.version), package.build) for package in self.virtual_packages
+            (package.name, version_order(package.version), package.build) for package in self.virtual_packages
         )
 
     def version(self, package: str) -> str:
         """Return the version of one of its virtual packages, empty when it has none."""
-        return next((found.version for found in self.virtual_packages if found.name == package), "")
+        return next((virtual.version for virtual in self.virtual_packages if virtual.name == package), "")
 
 
 def parse_virtual_packages(specs: Iterable[str], subdir: str) -> tuple[VirtualPackage, ...]:
     """Read ``name=version[=build]`` as a lock writes it, without what is assumed of any machine of ``subdir``."""
-    found = ((*spec.split("=", 2), "") for spec in specs)
-    return _customised((VirtualPackage(*parts[:3]) for parts in found), subdir)
+    fields = ((*spec.split("=", 2), "") for spec in specs)
+    return _customised((VirtualPackage(*parts[:3]) for parts in fields), subdir)
 
 
 def environment_platforms(manifest: Manifest, environment: Environment) -> tuple[Platform, ...]:
@@ -189,7 +189,7 @@ def _union(subdir: str, pinned: Sequence[Platform], originals: dict[str, Platfor
     for platform in pinned:
         for package in platform.virtual_packages:
             known = highest.get(package.name)
-            if known is None or version_key(package.version) > version_key(known[0].version):
+            if known is None or version_order(package.version) > version_order(known[0].version):
                 highest[package.name] = (package, platform.reason)
     packages = tuple(package for _, (package, _) in sorted(highest.items()))
     reasons = dict.fromkeys([reason for _, (_, reason) in sorted(highest.items())] or [pinned[0].reason])
@@ -218,13 +218,13 @@ def _declared(manifest: Manifest) -> dict[str, Platform]:
         raise manifest.workspace.error(
             f"the workspace has {len(entries)} platforms; {_MOST_PLATFORMS} are accepted", "platforms"
         )
-    found: dict[str, Platform] = {}
+    platforms: dict[str, Platform] = {}
     for entry in entries:
         platform = _parse(manifest, entry)
-        if platform.name in found:
+        if platform.name in platforms:
             raise manifest.workspace.error(f"platform '{shortened(platform.name)}' is listed twice", "platforms")
-        found[platform.name] = platform
-    return found
+        platforms[platform.name] = platform
+    return platforms
 
 
 def _parse(manifest: Manifest, entry: Any) -> Platform:  # noqa: ANN401
@@ -274,17 +274,17 @@ def _virtual_packages(key: str, value: Any) -> list[VirtualPackage]:  # noqa: AN
 def _customised(packages: Iterable[VirtualPackage], subdir: str) -> tuple[VirtualPackage, ...]:
     """Leave out what Pixi assumes of any such machine (platform.rs, ``subdir_default_virtual_packages``)."""
     system, _, cpu = subdir.partition("-")
-    defaults = {name: (version_key(version), "") for name, version in _DEFAULTS.get(system, {}).items()}
-    defaults["__unix"] = (version_key("0"), "0")
+    defaults = {name: (version_order(version), "") for name, version in _DEFAULTS.get(system, {}).items()}
+    defaults["__unix"] = (version_order("0"), "0")
     defaults["__archspec"] = (
-        version_key("0"),
+        version_order("0"),
         "m1" if cpu == "arm64" and system == "osx" else _ARCHSPEC.get(cpu, cpu),
     )
     return tuple(
         sorted(
             package
             for package in packages
-            if (version_key(package.version), package.build) != defaults.get(package.name)
+            if (version_order(package.version), package.build) != defaults.get(package.name)
         )
     )
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pixi_container.workspace.feature import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pixi_container.workspace.feature import Feature
     from pixi_container.workspace.manifest import Environment, Manifest
     from pixi_container.workspace.toml_table import TomlTable
+
+T = TypeVar("T")
 
 _LONGEST_VERSION = 300
 _CONDA_FILE = (".conda", ".tar.bz2")
@@ -73,14 +75,16 @@ class PypiRequirement:
 
 
 def normal_name(name: str) -> str:
-    """https://packaging.python.org/en/latest/specifications/name-normalization/."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    """Return the name by which PyPI knows a package, an extra or a group, however it is written."""
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
 
 
 def requirement_name(requirement: str) -> str:
     """Return the normal name that a PEP 508 requirement starts with, empty when it has none."""
-    found = _REQUIREMENT_NAME.match(requirement)
-    return normal_name(found[1]) if found else ""
+    match = _REQUIREMENT_NAME.match(requirement)
+    return normal_name(match[1]) if match else ""
 
 
 @dataclass
@@ -105,28 +109,32 @@ class Requirements:
 
     def pypi(self, environment: Environment, names: tuple[str, ...] = ()) -> list[PypiRequirement]:
         """Return those on packages of PyPI, on a platform of these names; without names those of any platform."""
-        found: list[PypiRequirement] = []
-        for feature in environment.features:
-            key = (feature.name, feature.table.keys, names)
-            if key not in self.pypi_by_feature:
-                self.pypi_by_feature[key] = self._pypi_of_feature(feature, names) if self.entries >= 0 else []
-                self.entries -= len(self.pypi_by_feature[key])
-            found += self.pypi_by_feature[key]
-        return found
+        return self._of_features(
+            environment, names, partial(self._pypi_of_feature, names=names), self.pypi_by_feature
+        )
 
     def _conda(
         self, environment: Environment, names: tuple[str, ...], kinds: tuple[str, ...]
     ) -> list[CondaRequirement]:
-        found: list[CondaRequirement] = []
+        read = partial(self._conda_of_feature, names=names, kinds=kinds)
+        return self._of_features(environment, (names, kinds), read, self.conda_by_feature)
+
+    def _of_features(
+        self,
+        environment: Environment,
+        which: object,
+        read: Callable[[Feature], list[T]],
+        known: dict[tuple[object, ...], list[T]],
+    ) -> list[T]:
+        """Return those of each feature, which are read where they are not ``known`` yet."""
+        requirements: list[T] = []
         for feature in environment.features:
-            key = (feature.name, feature.table.keys, names, kinds)
-            if key not in self.conda_by_feature:
-                self.conda_by_feature[key] = (
-                    self._conda_of_feature(feature, names, kinds) if self.entries >= 0 else []
-                )
-                self.entries -= len(self.conda_by_feature[key])
-            found += self.conda_by_feature[key]
-        return found
+            key = (feature.name, feature.table.keys, which)
+            if key not in known:
+                known[key] = read(feature) if self.entries >= 0 else []
+                self.entries -= len(known[key])
+            requirements += known[key]
+        return requirements
 
     def _conda_of_feature(
         self, feature: Feature, names: tuple[str, ...], kinds: tuple[str, ...]
@@ -212,11 +220,11 @@ def has_dev_dependencies(environment: Environment, names: tuple[str, ...]) -> bo
 
 
 def _of_target(table: TomlTable, kinds: tuple[str, ...]) -> dict[str, CondaRequirement]:
-    found: dict[str, CondaRequirement] = {}
+    requirements: dict[str, CondaRequirement] = {}
     for kind in kinds:
         entries = table.table(kind)
-        found.update((key.lower(), _conda_requirement(entries, key)) for key in entries.values)
-    return found
+        requirements.update((key.lower(), _conda_requirement(entries, key)) for key in entries.values)
+    return requirements
 
 
 def _conda_requirement(table: TomlTable, key: str) -> CondaRequirement:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.shortening import listed, shortened
+from pixi_container.versions import version_order
 from pixi_container.workspace.feature import DEFAULT
 from pixi_container.workspace.lock import LOCK_NAME
 from pixi_container.workspace.platforms import environment_platforms
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pixi_container.workspace.platforms import Platform
     from pixi_container.workspace.toml_table import TomlTable
 
-_RICH_PLATFORMS = (0, 71)
+_RICH_PLATFORMS = "0.71"
 """The version of Pixi from which on environments and platforms are compared as they are here."""
 
 _HINT = f"Run `pixi lock` and commit {LOCK_NAME}."
@@ -60,14 +61,14 @@ _OPTIONS = (
 """An option's key in manifest and lock, its values there and there, and the one that is not written."""
 
 
-def stale_reasons(manifest: Manifest, lock: Lock, pixi: tuple[int, ...] = ()) -> Iterator[UserError]:
+def stale_reasons(manifest: Manifest, lock: Lock, pixi: str = "") -> Iterator[UserError]:
     """Return why Pixi would refuse the lock, each reason once, with the manifest's line where there is one.
 
     ``pixi`` is the version that installs, empty for the newest. There are none for the environments that follow
     one whose part of the manifest cannot be read.
     """
     seen: set[str] = set()
-    is_newest = not pixi or pixi >= _RICH_PLATFORMS
+    is_newest = not pixi or version_order(pixi) >= version_order(_RICH_PLATFORMS)
     comparison = _Comparison(manifest, lock, is_newest, Requirements(manifest, _MOST_REQUIREMENTS))
     with suppress(UserError):
         for reason in comparison.reasons():
@@ -198,10 +199,10 @@ class _Comparison:
             yield from self._of_indexes(environment, head)
 
     def _of_indexes(self, environment: Environment, head: str) -> Iterator[UserError]:
-        found = _INDEXES.search(head)
-        if found is None:
+        indexes = _INDEXES.search(head)
+        if indexes is None:
             return
-        locked = [line.removeprefix("    - ").strip("'\"") for line in found[1].splitlines()]
+        locked = [line.removeprefix("    - ").strip("'\"") for line in indexes[1].splitlines()]
         features = [feature.table for member in self._group(environment) for feature in member.features]
         self.packages.steps -= len(features)
         tables = [table.table("pypi-options") for table in (self.manifest.workspace, *features)]

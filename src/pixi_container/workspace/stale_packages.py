@@ -305,8 +305,8 @@ def _parsed(spec: str) -> MatchSpec | None:
 
 def _dependency(spec: str) -> tuple[str, bool]:
     """Return the name of a dependency, empty where it is unknown, and whether it is sure to hold as it reads."""
-    found = _DEPENDENCY_NAME.match(spec)
-    name = found[1].lower() if found else ""
+    match = _DEPENDENCY_NAME.match(spec)
+    name = match[1].lower() if match else ""
     return name, len(spec) <= _LONGEST_DEPENDENCY and name[:2] not in {"", "__"} and not _CONDITION.search(spec)
 
 

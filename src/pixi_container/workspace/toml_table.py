@@ -87,8 +87,8 @@ class TomlTable:
     def wrong_type(self, key: str, expected: str) -> UserError:
         """Return the error for a value under ``key`` that is not ``expected``."""
         value = self.values[key]
-        found = f"{type_name(value)} with other types in it" if isinstance(value, list) else type_name(value)
-        return self.error(f"'{shortened(self.dotted(key))}' must be {expected}, it is {found}", key)
+        kind = f"{type_name(value)} with other types in it" if isinstance(value, list) else type_name(value)
+        return self.error(f"'{shortened(self.dotted(key))}' must be {expected}, it is {kind}", key)
 
     def error(self, message: str, *keys: str, hint: str = "") -> UserError:
         """Return an error at the line that sets ``keys`` below this table, as far as that can be found.
@@ -151,10 +151,10 @@ def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
     nearest: int | None = None
     depth = 0
     for number, line in enumerate(text.splitlines(), 1):
-        if found := _HEADER.match(line):
-            header = place = _parts(found[1])
-        elif found := _ASSIGNMENT.match(line):
-            place = (*header, *_parts(found[1]))
+        if match := _HEADER.match(line):
+            header = place = _parts(match[1])
+        elif match := _ASSIGNMENT.match(line):
+            place = (*header, *_parts(match[1]))
         else:
             continue
         if len(place) > depth and keys[: len(place)] == place:

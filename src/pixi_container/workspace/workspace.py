@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -22,6 +21,8 @@ from pixi_container.paths import (
     read_text,
 )
 from pixi_container.shortening import listed, shortened
+from pixi_container.suggestions import did_you_mean
+from pixi_container.versions import version_order
 from pixi_container.workspace import machine
 from pixi_container.workspace.local_packages import (
     GitSource,
@@ -36,7 +37,7 @@ from pixi_container.workspace.local_packages import (
 )
 from pixi_container.workspace.lock import DOCKER_PLATFORMS, LOCK_NAME, Lock, LockedPlatform, LockRow, read_lock
 from pixi_container.workspace.machine import Derived
-from pixi_container.workspace.manifest import Environment, Manifest, read_manifest, version_key
+from pixi_container.workspace.manifest import Environment, Manifest, read_manifest
 from pixi_container.workspace.pixi_config import PixiConfig, pixi_config
 from pixi_container.workspace.platforms import Platform, environment_platforms
 from pixi_container.workspace.stale_lock import stale_reasons
@@ -52,9 +53,6 @@ _SCM_PLUGINS = re.compile(r"setuptools[-_]scm|hatch-vcs|poetry-dynamic-versionin
 
 MOST_PROBLEMS = 20
 """How many problems of one kind are told."""
-
-_MOST_COMPARED = 500
-_LONGEST_COMPARED = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +246,7 @@ def _stale(manifest: Manifest, lock: Lock, inputs: Inputs) -> tuple[UserError, .
     """Return the first reasons; a Dockerfile of the user's own may install whatever the manifest says."""
     if inputs.dockerfile:
         return ()
-    return tuple(islice(stale_reasons(manifest, lock, version_key(inputs.pixi_version)), MOST_PROBLEMS))
+    return tuple(islice(stale_reasons(manifest, lock, inputs.pixi_version), MOST_PROBLEMS))
 
 
 def _entries(context: Path) -> tuple[str, ...]:
@@ -273,11 +271,8 @@ def _environment(manifest: Manifest, name: str, context: Path) -> Environment:
     """Check every environment, as Pixi refuses the manifest for any of them, and give the one of that name."""
     names = manifest.environment_names
     if name not in names:
-        # Comparing takes a time that grows with the lengths' product.
-        short = [known for known in names[:_MOST_COMPARED] if len(known) <= _LONGEST_COMPARED]
-        near = difflib.get_close_matches(name[:_LONGEST_COMPARED], short, n=1)
         raise UserError(
-            f"there is no environment '{shortened(name)}'" + (f"; did you mean '{near[0]}'?" if near else ""),
+            f"there is no environment '{shortened(name)}'{did_you_mean(name, names)}",
             file=str(context / manifest.file),
             hint=f"Environments of this workspace: {listed(names)}.",
         )
@@ -291,16 +286,16 @@ def _rows(
 
     A driver older than a platform declares rules that platform out, as it does for Pixi.
     """
-    found: dict[str, tuple[Platform, LockRow]] = {}
+    rows: dict[str, tuple[Platform, LockRow]] = {}
     locked = lock.rows(environment.name)
     for platform in platforms:
         docker = DOCKER_PLATFORMS.get(platform.subdir, "")
         wanted = platform.version("__cuda")
-        if not docker or docker in found or (cuda and wanted and version_key(cuda) < version_key(wanted)):
+        if not docker or docker in rows or (cuda and wanted and version_order(cuda) < version_order(wanted)):
             continue
         if row := lock.row(environment.name, locked, platform):
-            found[docker] = (platform, row)
-    return found
+            rows[docker] = (platform, row)
+    return rows
 
 
 def _not_locked(

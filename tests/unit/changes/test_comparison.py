@@ -103,7 +103,7 @@ def test_an_event_says_what_it_compares(event: Event, expected: Comparison) -> N
         (of("push", before=BEFORE, after=OPTION), "which commits to compare"),
         (of("push", before=BEFORE[:39], after=AFTER), "which commits to compare"),
         (of("push", before=f"{BEFORE}\n", after=AFTER), "which commits to compare"),
-        (of("push", before={"sha": BEFORE}, after=AFTER), "which commits to compare"),
+        (of("push", before={"sha": BEFORE}, after=AFTER), "does not say what the branch was before"),
         (of("push", "refs/heads/side", OPTION, before=NO_COMMIT), "which commits to compare"),
         (of("pull_request", "refs/pull/7/merge", OPTION, number=7), "which commits to compare"),
         (of("merge_group", merge_group={"base_sha": OPTION, "head_sha": AFTER}), "which commits to compare"),
@@ -115,10 +115,10 @@ def test_an_event_says_what_it_compares(event: Event, expected: Comparison) -> N
     ],
 )
 def test_where_there_is_nothing_to_compare_everything_counts_as_changed(event: Event, reason: str) -> None:
-    found = comparison_for(event)
-    assert isinstance(found, Changes)
-    assert (found.consulted, found.known, found.files) == (True, False, ())
-    assert reason in found.reason
+    changes = comparison_for(event)
+    assert isinstance(changes, Changes)
+    assert (changes.consulted, changes.known, changes.files) == (True, False, ())
+    assert reason in changes.reason
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_named_path_counts_with_all_below_it_and_as_a_submodule_above(file: st
 @pytest.mark.parametrize("prefix", ["study/", "a b/ünï/", "deep/er/study/"])
 def test_paths_are_those_of_the_workspace_folder(prefix: str) -> None:
     relevance = Relevance(paths=("src", "pixi.toml"), prefix=prefix, workflow=".github/workflows/image.yml")
-    found = relevance.of(
+    relevant = relevance.of(
         [
             f"{prefix}src/b.py",
             f"{prefix}src/a.py",
@@ -219,7 +219,7 @@ def test_paths_are_those_of_the_workspace_folder(prefix: str) -> None:
             "study2/src/a.py",
         ]
     )
-    assert found == ("src/a.py", "src/b.py")
+    assert relevant == ("src/a.py", "src/b.py")
     up = "../" * prefix.count("/")
     assert relevance.of([".github/workflows/image.yml"]) == (f"{up}.github/workflows/image.yml",)
     assert relevance.of([prefix.partition("/")[0]]), "a submodule that has the workspace folder in it"

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 import pytest
 
 from pixi_container.changes.comparison import Comparison
-from pixi_container.changes.git import CommitGoneError, GitUnavailableError, compare_remote, compare_revisions
-from pixi_container.errors import UserError
+from pixi_container.changes.git import compare_remote, compare_revisions
+from pixi_container.errors import CommitGoneError, GitUnavailableError, UserError
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "test",
@@ -229,8 +229,8 @@ def test_a_merge_commit_is_compared_with_its_first_parent(repository: Repository
     base, head = merge_of(repository)
     repository.write("later.txt")
     repository.commit()
-    found = compare_remote(Comparison(head=head), repository.url, "", env)
-    assert (found.base, found.head, found.files) == (base, head, ("of-request.txt",))
+    difference = compare_remote(Comparison(head=head), repository.url, "", env)
+    assert (difference.base, difference.head, difference.files) == (base, head, ("of-request.txt",))
 
 
 def test_a_new_branch_is_compared_with_the_tip_of_another(repository: Repository, env: dict[str, str]) -> None:
@@ -239,8 +239,8 @@ def test_a_new_branch_is_compared_with_the_tip_of_another(repository: Repository
     head = repository.commit()
     repository.git("checkout", "--quiet", "-b", "trunk/é", "main")
     base = repository.commit("an empty one")
-    found = compare_remote(Comparison(head=head, base_branch="trunk/é"), repository.url, "", env)
-    assert (found.base, found.head, found.files) == (base, head, ("of-side.txt",))
+    difference = compare_remote(Comparison(head=head, base_branch="trunk/é"), repository.url, "", env)
+    assert (difference.base, difference.head, difference.files) == (base, head, ("of-side.txt",))
 
 
 def test_a_rewritten_history_is_compared_state_with_state(repository: Repository, env: dict[str, str]) -> None:
@@ -323,8 +323,8 @@ def test_settings_of_the_machine_change_nothing(
         "GIT_INDEX_FILE": str(settings),
         "GIT_OBJECT_DIRECTORY": str(tmp_path),
     }
-    found = compare_remote(Comparison(head=head, base=base), repository.url, "", hostile)
-    assert set(found.files) == {"a.txt", "ünï.txt", "sub"}
+    difference = compare_remote(Comparison(head=head, base=base), repository.url, "", hostile)
+    assert set(difference.files) == {"a.txt", "ünï.txt", "sub"}
     with pytest.raises(CommitGoneError):
         compare_remote(Comparison(head=head, base=NO_COMMIT), repository.url, "", hostile)
     local = {
@@ -334,7 +334,7 @@ def test_settings_of_the_machine_change_nothing(
     }
     local["GIT_CONFIG_GLOBAL"] = str(settings)
     (repository.path / "folder").mkdir()
-    assert compare_revisions(repository.path / "folder", base, head, local).files == found.files
+    assert compare_revisions(repository.path / "folder", base, head, local).files == difference.files
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -354,8 +354,8 @@ def test_the_checkout_is_left_untouched(
     before = snapshot(tmp_path / "checkout")
     monkeypatch.chdir(tmp_path / "checkout")
     of_checkout = {**env, "GIT_DIR": str(tmp_path / "checkout/.git"), "GIT_WORK_TREE": str(tmp_path / "checkout")}
-    found = compare_remote(Comparison(head=head, base=base), repository.url, "", of_checkout)
-    assert found.files == ("of-request.txt",)
+    difference = compare_remote(Comparison(head=head, base=base), repository.url, "", of_checkout)
+    assert difference.files == ("of-request.txt",)
     with pytest.raises(CommitGoneError):
         compare_remote(Comparison(head=head, base=NO_COMMIT), repository.url, "", of_checkout)
     assert snapshot(tmp_path / "checkout") == before
@@ -460,8 +460,8 @@ def test_the_token_is_a_header_for_this_one_server(
             "GIT_TRACE_CURL": "1",
         }
         url = f"{server.url}/{repository.path.name.replace(' ', '%20')}"
-        found = compare_remote(asked, url, "hunter2", machine)
-        assert found.files == ("of-request.txt",)
+        difference = compare_remote(asked, url, "hunter2", machine)
+        assert difference.files == ("of-request.txt",)
         assert {headers.get("authorization") for headers in server.asked} == {
             "basic " + base64.b64encode(b"x-access-token:hunter2").decode()
         }

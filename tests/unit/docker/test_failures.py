@@ -340,6 +340,21 @@ def test_an_unknown_failure_of_a_step_shows_its_last_lines() -> None:
     assert "padding" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("output", "code"),
+    [
+        (of_step("make: nothing to be done"), 6),
+        (of_step(BACKEND), 6),
+        (of_builder("failed to push ghcr.io/lab/study:v1: 403 Forbidden: denied: no"), 4),
+        (of_builder("failed to push ghcr.io/lab/study:v1: dial tcp: connection refused"), 8),
+        ("ERROR: Cannot connect to the Docker daemon at unix:///run/docker.sock.", 5),
+        ("unknown flag: --annotation", 5),
+    ],
+)
+def test_what_was_wrong_decides_the_exit_code(output: str, code: int) -> None:
+    assert explained(output).exit_code == code
+
+
 PUSH = "failed to push ghcr.io/lab/study:v1: "
 BASE = "debian:trixie: failed to resolve source metadata for docker.io/library/debian:trixie: "
 

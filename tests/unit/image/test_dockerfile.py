@@ -99,9 +99,12 @@ def instructions(dockerfile: str) -> list[tuple[str, int, tuple[int, ...]]]:
             words = words[:-1] + (following if not following.lstrip().startswith("#") else "\\")
         bodies = []
         if keyword in {"RUN", "COPY", "ADD"}:
-            for end in re.findall(r'(?:^|\s)<<-?"?(\w+)"?(?=\s|$)', words):
+            for word in re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", words):
+                document = re.fullmatch(r'<<-?"?(\w+)"?', word)
+                if not document:
+                    continue
                 bodies.append(0)
-                while next(lines) != end:
+                while next(lines) != document[1]:
                     bodies[-1] += 1
         found.append((keyword, count, tuple(bodies)))
     return found
@@ -193,7 +196,7 @@ def test_file_names_are_copied_by_name_or_refused(
     # BuildKit expands the words of COPY, with backslash as the escape.
     wanted = [f"scripts/{name}.sh".replace("'", "\\'"), "/app/scripts/"]
     assert [json.loads(f"[{words}") for words in copied].count(wanted) == 1
-    (layer,) = re.findall(r"^for file in entrypoint.sh (.*); do$", dockerfile, re.MULTILINE)
+    (layer,) = re.findall(r"^ +bash /pixi-container/finish.sh (.*)$", dockerfile, re.MULTILINE)
     assert shlex.split(layer) == [f"scripts/{name}.sh"]
     assert instructions(dockerfile) == instructions(usual["with a script"])
 

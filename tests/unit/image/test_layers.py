@@ -89,10 +89,10 @@ def test_the_largest_are_alone_and_lowest() -> None:
 
 
 def test_compiled_wheels_are_apart_from_pure_ones() -> None:
-    found = places([wheel("numpy", "cp311-cp311-manylinux_2_28_x86_64"), wheel("rich"), wheel("Ruamel.yaml")])
-    assert found["pypi:numpy"].startswith("wheels-")
-    assert found["pypi:rich"].startswith("shared-")
-    assert "pypi:ruamel-yaml" in found
+    layers = places([wheel("numpy", "cp311-cp311-manylinux_2_28_x86_64"), wheel("rich"), wheel("Ruamel.yaml")])
+    assert layers["pypi:numpy"].startswith("wheels-")
+    assert layers["pypi:rich"].startswith("shared-")
+    assert "pypi:ruamel-yaml" in layers
 
 
 def test_one_layer_holds_everything() -> None:
@@ -104,3 +104,18 @@ def test_one_layer_holds_everything() -> None:
 )
 def test_many_layers_of_the_workspace_leave_fewer_to_the_environment(others: int, asked: int, most: int) -> None:
     assert layers_beside(others, asked) == most
+
+
+@pytest.mark.parametrize(
+    ("name", "compiled"),
+    [
+        ("w-1-py3-none-any", False),
+        ("w-1-py3-none-manylinux_2_28_x86_64", True),
+        ("w-1-cp39-abi3-any", True),
+        ("w-1-py2.py3-none-any", False),
+        ("a name that says nothing", True),
+    ],
+)
+def test_compiled_wheels_are_kept_apart(name: str, compiled: bool) -> None:
+    package = replace(wheel("w"), location=f"https://files.example/{name}.whl")
+    assert places([package])["pypi:w"].startswith("wheels-" if compiled else "shared-")

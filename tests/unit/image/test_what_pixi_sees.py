@@ -109,13 +109,24 @@ def replay(dockerfile: str, context: Path, to: Path) -> list[Install]:
         elif keyword == "COPY":
             copy(rest, documents, context, stages, stage)
         elif keyword == "RUN":
-            text = " ".join([rest, *documents])
             words = rest.split()
-            for command in re.findall(r"bash \S+/install\.sh ([^\\&\n]*)", text):
-                arguments = tuple(shlex.split(command))
+            for arguments in install_arguments(rest):
                 folder = to / str(len(installs))
                 installs.append(Install(arguments, folder, lay_out(words, context, stages, stage, folder)))
+            # It puts files of the workspace elsewhere.
+            for listed in re.findall(r"bash \S+/finish\.sh (.*)", rest):
+                for script in shlex.split(listed):
+                    path = f"{stage.workdir}/{script}"
+                    stage.files[f"/layers/entrypoint{path}"] = stage.files[path]
     return installs
+
+
+def install_arguments(command: str) -> list[tuple[str, ...]]:
+    """Return the arguments of each install of a RUN; workspace.sh makes them of its variables."""
+    if "/workspace.sh " in command:
+        variables = dict(re.findall(r"(\w+)=(\S+)", command))
+        return [(f"--{variables['LOCK']}", "--environment", variables["ENVIRONMENT"])]
+    return [tuple(shlex.split(words)) for words in re.findall(r"bash \S+/install\.sh ([^\\&\n]*)", command)]
 
 
 def copy(rest: str, documents: list[str], context: Path, stages: dict[str, Stage], stage: Stage) -> None:
@@ -126,11 +137,6 @@ def copy(rest: str, documents: list[str], context: Path, stages: dict[str, Stage
     sources: list[str] = json.loads(words) if words.startswith("[") else words.split()
     target = sources.pop()
     if documents:
-        # The one script that puts files of the workspace elsewhere: those that its loop names.
-        for listed in re.findall(r"^for file in (entrypoint\.sh.*); do$", documents[0], re.MULTILINE):
-            for script in shlex.split(listed)[1:]:
-                path = f"{stage.workdir}/{script}"
-                stage.files[f"/layers/entrypoint{path}"] = stage.files[path]
         return
     for given in options(flags[0].split(), "from"):
         for source in sources:

@@ -24,7 +24,7 @@ from pixi_container.plan.plan import Plan, make_plan
 from pixi_container.registry.client import PublishedImage
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import parse_reference
-from pixi_container.report import Report
+from pixi_container.report import OUTPUTS, Report
 from pixi_container.request import push_credentials, request_for
 from pixi_container.runner.event import LOCAL, Event
 from pixi_container.tags import facts_from
@@ -313,6 +313,7 @@ def test_the_report_names_what_was_pushed(folder: Folder) -> None:
     there = PublishedImage("sha256:" + "1" * 64, "sha256:" + "2" * 64, (1_000_000, 500_000))
     report = Report(plan=plan_of(folder, PUSH), published=there)
     outputs = report.outputs()
+    assert outputs.keys() == OUTPUTS.keys()
     assert outputs["pushed"] == "true"
     assert outputs["image"] == "ghcr.io/lab/study@sha256:" + "1" * 64
     assert outputs["tags"].splitlines()[0] == "ghcr.io/lab/study:main"

@@ -46,5 +46,5 @@ def test_malformed_quotes(text: str) -> None:
 
 
 def test_the_likely_word_is_suggested() -> None:
-    assert accepted("semvr", ["raw", "semver"]) == "Did you mean 'semver'? Accepted: raw, semver."
+    assert accepted("semvr", ["raw", "semver"]) == "Accepted: raw, semver; did you mean 'semver'?"
     assert accepted("x", ["raw", "semver"]) == "Accepted: raw, semver."

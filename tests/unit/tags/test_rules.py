@@ -22,20 +22,20 @@ from pixi_container.tags.rules import TYPES, rules
     ],
 )  # fmt: skip
 def test_attributes_and_their_defaults(line: str, kind: str, attributes: dict[str, str]) -> None:
-    (found,) = rules(line)
-    assert found.type == kind
-    assert found.attributes == {"enable": "true", **attributes}
+    (rule,) = rules(line)
+    assert rule.type == kind
+    assert rule.attributes == {"enable": "true", **attributes}
 
 
 def test_the_highest_priority_comes_first_and_equals_keep_their_order() -> None:
-    found = rules("type=sha\na\nb,priority=200.5\nc\ntype=schedule,priority=-1")
-    assert [rule.entry.line for rule in found] == [3, 2, 4, 1, 5]
+    ordered = rules("type=sha\na\nb,priority=200.5\nc\ntype=schedule,priority=-1")
+    assert [rule.entry.line for rule in ordered] == [3, 2, 4, 1, 5]
 
 
 @pytest.mark.parametrize(
     ("line", "problem", "hint"),
     [
-        ("type=semvr,pattern=x", "unknown type 'semvr'", "Did you mean 'semver'?"),
+        ("type=semvr,pattern=x", "unknown type 'semvr'", "did you mean 'semver'?"),
         ("type=", "unknown type ''", "Accepted: schedule"),
         ("type=semver", "type=semver needs pattern=…", "pattern"),
         ("type=pep440,pattern=", "type=pep440 needs pattern=…", "pattern"),
@@ -43,13 +43,13 @@ def test_the_highest_priority_comes_first_and_equals_keep_their_order() -> None:
         ("type=ref", "type=ref needs event=…", "branch, tag, pr"),
         ("type=raw", "type=raw needs value=…", "value"),
         ("type=ref,event=push", "event is 'push'", "Accepted: branch, tag, pr."),
-        ("type=sha,format=Short", "format is 'Short'", "Did you mean 'short'?"),
+        ("type=sha,format=Short", "format is 'Short'", "did you mean 'short'?"),
         ("type=match,pattern=a,group=x", "group is 'x'", "number"),
         ("type=match,pattern=a,group=-1", "group is '-1'", "number"),
         ("a,priority=high", "priority is 'high'", "number"),
         ("a,priority=nan", "priority is 'nan'", "number"),
         ("type=ref,event=branch,brunch=main", "type=ref has no attribute 'brunch'", "event"),
-        ("type=sha,prefx=x", "type=sha has no attribute 'prefx'", "Did you mean 'prefix'?"),
+        ("type=sha,prefx=x", "type=sha has no attribute 'prefx'", "did you mean 'prefix'?"),
         (r"type=match,pattern=\d{1,3}", "'3}' is no attribute", "quote a value with a comma"),
         ("type=raw,a,b", "attribute 'value' is given twice", "one tag a line"),
         ("type=raw,type=sha,a", "attribute 'type' is given twice", "one tag a line"),

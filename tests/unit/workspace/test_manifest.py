@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pixi_container.errors import UserError
 from pixi_container.shortening import listed, shortened
 from pixi_container.workspace.feature import _matches
-from pixi_container.workspace.manifest import Manifest, manifest_from, read_manifest, version_key
+from pixi_container.workspace.manifest import Manifest, manifest_from, read_manifest
 from pixi_container.workspace.platforms import SUBDIRS, Platform, environment_platforms, parse_virtual_packages
 from pixi_container.workspace.toml_table import TomlTable
 
@@ -33,8 +33,8 @@ def parsed(text: str, name: str = "pixi.toml") -> Manifest:
 
 def platforms(text: str, environment: str = "default") -> dict[str, list[str]]:
     manifest = parsed(text)
-    found = environment_platforms(manifest, manifest.environment(environment))
-    return {platform.name: [str(package) for package in platform.virtual_packages] for platform in found}
+    platforms = environment_platforms(manifest, manifest.environment(environment))
+    return {platform.name: [str(package) for package in platform.virtual_packages] for platform in platforms}
 
 
 def refused(text: str, environment: str = "default") -> UserError:
@@ -510,14 +510,6 @@ def test_a_named_manifest_without_a_workspace(tmp_path: Path) -> None:
     assert "tool.pixi.workspace" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    ("lower", "higher"), [("12", "12.4"), ("12.9", "12.10"), ("2.17", "2.28"), ("9", "10"), ("", "0.1")]
-)
-def test_versions_are_ordered_by_value(lower: str, higher: str) -> None:
-    assert version_key(lower) < version_key(higher)
-    assert version_key(f"{higher}.0") == version_key(higher)
-
-
 def test_a_platform_is_the_same_under_any_name_and_with_zeros() -> None:
     locked = Platform("p1", "linux-64", parse_virtual_packages(["__cuda=12.0", "__glibc=2.28"], "linux-64"))
     assert (
@@ -598,9 +590,9 @@ def test_a_document_is_kept_whole(folder: Folder) -> None:
     folder.write(
         "pyproject.toml", '[project]\nname = "a"\n[tool.pixi.workspace]\nchannels = []\n[tool.uv]\na = 1\n'
     )
-    found = read_manifest(folder.path, "pyproject.toml")
-    assert found.document.values["tool"]["uv"] == {"a": 1}
-    assert found.file == "pyproject.toml"
+    manifest = read_manifest(folder.path, "pyproject.toml")
+    assert manifest.document.values["tool"]["uv"] == {"a": 1}
+    assert manifest.file == "pyproject.toml"
 
 
 def test_lists_and_names_in_messages_are_short() -> None:

@@ -99,7 +99,7 @@ LOCK = f"version: 6\nenvironments:\n  default:\n{ENVIRONMENT}{RECORDS}"
 
 
 def reasons(
-    folder: Path, manifest: str, lock: str = LOCK, pixi: tuple[int, ...] = (), name: str = "pixi.toml"
+    folder: Path, manifest: str, lock: str = LOCK, pixi: str = "", name: str = "pixi.toml"
 ) -> list[UserError]:
     folder.joinpath(name).write_text(manifest, "utf-8")
     folder.joinpath("pixi.lock").write_text(lock, "utf-8")
@@ -266,8 +266,8 @@ def test_a_dependency_that_only_pixi_can_read_is_no_reason(tmp_path: Path, spec:
 def test_an_environment_that_was_removed_counts_from_the_version_of_pixi_that_looks_at_it(tmp_path: Path) -> None:
     lock = LOCK.replace("environments:\n", f"environments:\n  old:\n{ENVIRONMENT}")
     assert "environments that the manifest does not have: old" in reasons(tmp_path, MANIFEST, lock)[0].message
-    assert reasons(tmp_path, MANIFEST, lock, (0, 71, 0)) != []
-    assert reasons(tmp_path, MANIFEST, lock, (0, 70, 3)) == []
+    assert reasons(tmp_path, MANIFEST, lock, "0.71.0") != []
+    assert reasons(tmp_path, MANIFEST, lock, "0.70.3") == []
 
 
 def test_environments_that_are_solved_together_have_the_same_packages(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The step that lays an environment out by layers, run as it stands in the Dockerfile, on made-up environments."""
+"""split.sh: an environment laid out by layers, on made-up environments."""
 
 from __future__ import annotations
 
@@ -10,13 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.image.base_images import DEFAULT_PIXI
-from pixi_container.image.dockerfile import TEMPLATE
+from tests.unit.image.scripts.conftest import SCRIPTS
 
-ROOT = Path(__file__).parents[3]
-SCRIPTS = dict(
-    re.findall(r'^COPY <<"(\w+)" \S+\n(.*?)^\1$', (ROOT / TEMPLATE).read_text(), re.MULTILINE | re.DOTALL)
-)
 PACKAGES = "own-numpy conda:numpy\nshared-01 conda:odd pypi:rich\nwheels-0 pypi:fast\nrest\n"
 ODD = ("a file", 'with "quotes"', "back\\slash", "ünï", "$HOME `id`", "-rf", " edge ", "*?[x]")
 
@@ -65,16 +60,11 @@ class Prefix:
 
     def split(self, records: str = "fixed") -> subprocess.CompletedProcess[str]:
         """Run the step."""
-        text = (
-            SCRIPTS["SPLIT"].replace("{{ workdir }}", str(self.workdir)).replace("{{ prefix }}", str(self.folder))
-        )
-        assert "{{" not in text.replace("{}", "")
         base = self.workdir.parent
-        (base / "split.sh").write_text(text)
         (base / "packages").write_text(PACKAGES)
         (base / "layers").mkdir(exist_ok=True)
         return subprocess.run(
-            ["bash", str(base / "split.sh"), str(base / "layers"), str(base / "packages"), records],
+            ["bash", SCRIPTS / "split.sh", base / "layers", base / "packages", records, self.workdir, self.folder],
             capture_output=True,
             text=True,
             check=False,
@@ -179,94 +169,3 @@ def test_what_is_not_known_is_one_layer_and_is_said(prefix: Prefix, name: str, t
     done = prefix.split()
     assert done.returncode == 1
     assert re.search(f"^pixi-container: one layer: .*{why}", done.stdout, re.MULTILINE), done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(
-    ("version", "first", "second"),
-    [
-        ("0.63.2", "linked", "linked"),
-        ("0.64.0", "linked", "kept"),
-        (DEFAULT_PIXI, "linked", "kept"),
-        ("1.0.0", "linked", "kept"),
-    ],
-)
-def test_a_builder_that_comes_back_keeps_packages(tmp_path: Path, version: str, first: str, second: str) -> None:
-    """But for versions of pixi whose copies out of the cache have the time of the copy."""
-    (tmp_path / "mount").mkdir()
-    (tmp_path / "bin").mkdir()
-    pixi = tmp_path / "bin/pixi"
-    pixi.write_text(f"#!/bin/sh\necho pixi {version}\n")
-    pixi.chmod(0o755)
-    text = re.sub(r"(?s)\{% if stage %\}.*?\{% endif %\}\n", "", SCRIPTS["START"])
-    text = re.sub(r"(?m)^\{%.*\n|^export RATTLER.*\n", "", text)
-    text = text.replace("/var/cache/pixi", str(tmp_path / "mount")).replace("/split/", f"{tmp_path}/")
-    (tmp_path / "start.sh").write_text(text)
-    places = {str(tmp_path / "cache"): "linked", str(tmp_path / "mount"): "kept"}
-    for expected in (first, second):
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", '. "$0" && printenv PIXI_CACHE_DIR', tmp_path / "start.sh"],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
-        )
-        assert places[done.stdout.strip()] == expected
-
-
-LOCK_WITH_OWN = """\
-version: 7
-packages:
-- pypi: .
-  name: study-tools
-  requires_dist:
-  - study-tools[all] ; extra == 'dev'
-  - numpy>=1.26
-  requires_python: '>=3.11'
-- conda_source: built[1a2b] @ recipes/built
-  depends:
-  - python
-  - 'Other_Tool >=1'
-  constrains:
-  - other-tool >=1
-- conda: https://conda.anaconda.org/conda-forge/noarch/plugin-1.0-h1_0.conda
-  depends:
-  - built >=1
-  - built-in
-  size: 1
-- conda: https://conda.anaconda.org/conda-forge/noarch/last-1.0-h1_0.conda
-  depends:
-  - built
-"""
-
-
-def test_what_only_a_package_left_out_requires_is_installed(tmp_path: Path) -> None:
-    """Pixi starts at packages that nothing requires, so nothing may require those that are left out, or itself."""
-    (tmp_path / "skip.awk").write_text(SCRIPTS["SKIP"])
-    (tmp_path / "pixi.lock").write_text(LOCK_WITH_OWN)
-    text = subprocess.run(
-        ["awk", "-f", "skip.awk", "study-tools", "built", "other-tool", "pixi.lock"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert (
-        text
-        == """\
-version: 7
-packages:
-- pypi: .
-  name: study-tools
-  requires_python: '>=3.11'
-- conda_source: built[1a2b] @ recipes/built
-  depends:
-  - python
-  constrains:
-  - other-tool >=1
-- conda: https://conda.anaconda.org/conda-forge/noarch/plugin-1.0-h1_0.conda
-  depends:
-  - built-in
-  size: 1
-- conda: https://conda.anaconda.org/conda-forge/noarch/last-1.0-h1_0.conda
-"""
-    )
