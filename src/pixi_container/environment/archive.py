@@ -61,7 +61,8 @@ class Archive:
     def _entries(self, component: str) -> Iterator[Entry]:
         from conda_package_streaming.package_streaming import tar_generator
 
-        with self._broken(), ExitStack() as resources:
+        # Closed with the archive as well, for those that stop in the middle.
+        with self._broken(), self._resources.enter_context(ExitStack()) as resources:
             stream = _Limited(self._stream(component, resources), self.name)
             for tar, member in tar_generator(stream, _open_tar):
                 self._check(member)
@@ -182,7 +183,7 @@ def _open_tar(*, fileobj: BinaryIO, mode: str, encoding: str) -> tarfile.TarFile
 
 
 def _mode(mode: int) -> int:
-    """Return the mode that a file has in an image: as packaged, but that all may read it and only its owner write."""
+    """Return the mode of a file in an image: as packaged, but all may read it, and only its owner write to it."""
     return (mode & 0o755) | 0o444 | (0o111 if mode & 0o111 else 0)
 
 

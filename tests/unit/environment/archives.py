@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
+import csv
 import hashlib
 import io
 import json
 import tarfile
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,10 @@ class Item:
     size: int | None = None
 
 
-def text(path: str, content: str, mode: int = 0o644, **more: Any) -> Item:
+def text(path: str, content: str, mode: int = 0o644) -> Item:
     """A text in which the environment's path stands."""
     row = {"prefix_placeholder": PLACEHOLDER, "file_mode": "text"}
-    return Item(path, content.encode(), mode=mode, row=row, **more)
+    return Item(path, content.encode(), mode=mode, row=row)
 
 
 def binary(path: str, content: bytes, mode: int = 0o755) -> Item:
@@ -43,13 +45,14 @@ def binary(path: str, content: bytes, mode: int = 0o755) -> Item:
     return Item(path, content, mode=mode, row={"prefix_placeholder": PLACEHOLDER, "file_mode": "binary"})
 
 
-def link(path: str, target: str, **more: Any) -> Item:
-    return Item(path, kind=tarfile.SYMTYPE, target=target, mode=0o777, **more)
+def soft(path: str, target: str, row: dict[str, Any] | None = None) -> Item:
+    """A symbolic link."""
+    return Item(path, kind=tarfile.SYMTYPE, target=target, mode=0o777, row=row or {})
 
 
-def hard(path: str, target: str, content: bytes, **more: Any) -> Item:
-    """A second name of an earlier member, whose content is given for the row alone."""
-    return Item(path, content, kind=tarfile.LNKTYPE, target=target, **more)
+def hard(path: str, first: Item) -> Item:
+    """A second name of an earlier member."""
+    return replace(first, path=path, kind=tarfile.LNKTYPE, target=first.path)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Made:
     name: str
 
 
-def package(folder: Path, name: str, items: list[Item], *, suffix: str = ".conda", **index: Any) -> Made:
+def package(folder: Path, name: str, items: list[Item], *, suffix: str = ".conda", **index: Any) -> Made:  # noqa: ANN401
     """Write a package; what is given beyond its files amends ``index.json``."""
     extra = {key: index.pop(key) for key in ("entry_points", "info", "about_mtime") if key in index}
     table = {
@@ -137,3 +140,35 @@ def _row(item: Item) -> dict[str, Any]:
         **(item.row or {}),
     }
     return {name: value for name, value in row.items() if value is not None}
+
+
+def wheel(folder: Path, name: str, files: dict[str, bytes | str], **more: Any) -> Path:  # noqa: ANN401
+    """Write a wheel; ``record`` replaces its RECORD, ``programs`` are the files that may be started."""
+    metadata, project = more.get("metadata", f"{name}-1.0.dist-info"), more.get("project", name)
+    contents = {path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()}
+    contents |= {
+        f"{metadata}/METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n".encode(),
+        f"{metadata}/WHEEL": more.get(
+            "wheel_file", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ).encode(),
+    }
+    rows = io.StringIO()
+    csv.writer(rows, lineterminator="\n").writerows(
+        [
+            *((path, _wheel_digest(text), len(text)) for path, text in contents.items()),
+            (f"{metadata}/RECORD", "", ""),
+        ]
+    )
+    contents[f"{metadata}/RECORD"] = more.get("record", rows.getvalue()).encode()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for member, text in contents.items():
+            info = zipfile.ZipInfo(member)
+            info.external_attr = (0o100755 if member in more.get("programs", ()) else 0o100644) << 16
+            file.writestr(info, text)
+    return path
+
+
+def _wheel_digest(content: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

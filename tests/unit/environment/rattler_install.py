@@ -14,9 +14,15 @@ from typing import TYPE_CHECKING
 
 from rattler import PackageRecord, RepoDataRecord, Subdir, install
 
+from pixi_container.environment.archive import open_archive
+from pixi_container.environment.linking import link
+from pixi_container.environment.records import conda_record
+from tests.unit.environment import trees
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pixi_container.environment.package_metadata import Python
     from tests.unit.environment.archives import Made
 
 ROOT = Path(__file__).parents[3]
@@ -61,11 +67,20 @@ def run(jobs: Sequence[Job]) -> dict[Path, str]:
         text=True,
         check=False,
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT}/src"},
     )
     assert done.returncode == 0, done.stderr
     failures: dict[str, str] = json.loads(done.stdout)
     return {Path(folder): text for folder, text in failures.items()}
+
+
+def linked(
+    made: Made, prefix: str, python: Python | None = None, lost: frozenset[str] = frozenset()
+) -> dict[str, trees.Node]:
+    """Return what our own linking makes of the package."""
+    record = conda_record(repodata_record(made.archive, made.index))
+    with open_archive(made.archive) as archive:
+        return trees.of_entries(link(archive, record, prefix, python, lost))
 
 
 async def _main() -> dict[str, str]:

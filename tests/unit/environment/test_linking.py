@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import io
-import json
 import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pixi_container.environment.archive import open_archive
-from pixi_container.environment.clobbers import PathTable, conda_paths, lost_paths
 from pixi_container.environment.linking import link
-from pixi_container.environment.package_metadata import Python, read_metadata
+from pixi_container.environment.package_metadata import Python
 from pixi_container.environment.records import conda_record
 from pixi_container.environment.refusals import BrokenPackageError, NotDirectError
 from pixi_container.errors import UserError
 from tests.unit.environment import rattler_install, trees
-from tests.unit.environment.archives import (
-    BUILT,
-    PLACEHOLDER,
-    Item,
-    Made,
-    binary,
-    hard,
-    link as soft,
-    package,
-    text,
-)
-from tests.unit.environment.rattler_install import Job, repodata_record
+from tests.unit.environment.archives import BUILT, PLACEHOLDER, Item, Made, binary, hard, package, soft, text
+from tests.unit.environment.rattler_install import Job, linked
 
 SHORT = "/app/.pixi/envs/default"
 LONG = "/app/" + "long_" * 30 + "/.pixi/envs/default"
@@ -72,20 +60,18 @@ BINARIES = [
     binary("lib/c.so", b"no string\0" + OLD[:-1] + b"\0"),
     binary("lib/d.so", b"\0" * ((1 << 20) - 50) + OLD + b"/lib\0" + b"\1" * (1 << 20) + OLD + b"at the end"),
 ]
+LIBRARY = Item("lib/libz.so.1.2", b"library", mode=0o755)
+COMMAND = text("bin/git", f"#!{PLACEHOLDER}/bin/sh\n", mode=0o755)
 LINKS = [
-    Item("lib/libz.so.1.2", b"library", mode=0o755),
-    soft("lib/libz.so.1", "libz.so.1.2", mtime=BUILT - 7),
+    LIBRARY,
+    replace(soft("lib/libz.so.1", "libz.so.1.2"), mtime=BUILT - 7),
     soft("lib/libz.so", "libz.so.1", row={"sha256": None, "size_in_bytes": None}),
     soft("share/dangling", "../nowhere/ä"),
-    hard("bin/second", "lib/libz.so.1.2", b"library", mode=0o755),
-    text("bin/git", f"#!{PLACEHOLDER}/bin/sh\n", mode=0o755),
-    hard(
-        "bin/git-add",
-        "bin/git",
-        f"#!{PLACEHOLDER}/bin/sh\n".encode(),
-        mode=0o755,
-        row={"prefix_placeholder": PLACEHOLDER, "file_mode": "text"},
-    ),
+    hard("bin/second", LIBRARY),
+    COMMAND,
+    hard("bin/git-add", COMMAND),
+    binary("lib/one.so", b"\0" + OLD + b"\0"),
+    hard("lib/two.so", binary("lib/one.so", b"\0" + OLD + b"\0")),
 ]
 MODULES = [
     Item("site-packages/pkg/__init__.py", b"def main(): ...\n"),
@@ -151,14 +137,6 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Case, Pat
     return made
 
 
-def linked(
-    made: Made, prefix: str, python: Python | None, lost: frozenset[str] = frozenset()
-) -> dict[str, trees.Node]:
-    record = conda_record(repodata_record(made.archive, made.index))
-    with open_archive(made.archive) as archive:
-        return trees.of_entries(link(archive, record, prefix, python, lost))
-
-
 NAMES = [
     f"{name} {label}"
     for name in [
@@ -174,3 +152,103 @@ NAMES = [
 def test_a_package_is_linked_as_rattler_installs_it(cases: dict[str, tuple[Case, Path]], name: str) -> None:
     case, folder = cases[name]
     trees.assert_same(linked(case.made, case.prefix, case.python), trees.of_folder(folder))
+
+
+PYTHON_ROW = {"_path": "site-packages/a.py", "path_type": "hardlink"}
+REFUSED = [
+    # What a package has, and why only pixi can install it.
+    ([soft("lib/x", "/etc/passwd")], {}, "out of the environment"),
+    ([soft("lib/x", "../../x")], {}, "out of the environment"),
+    ([soft("bin/x", "../..")], {}, "out of the environment"),
+    ([replace(soft("bin/x", "y"), row={"path_type": "hardlink"})], {}, "lists bin/x as a file, and it is a link"),
+    ([soft("bin/x", "y", row={"no_link": True})], {}, "wants the link bin/x replaced"),
+    ([LIBRARY, replace(hard("bin/x", LIBRARY), row=COMMAND.row)], {}, "as one file with two contents"),
+    ([Item("conda-meta/history")], {}, "pixi's own to write"),
+    ([Item("__clobbers__/other/x")], {}, "pixi's own to write"),
+    ([Item("a\\b")], {}, "a path of Windows"),
+    ([LIBRARY], {"info": {"paths.json": None}}, "has no info/paths.json"),
+    ([Item("site-packages/a.py")], {"noarch": "python"}, "the environment has none"),
+]
+BROKEN = [
+    # What a package has, and what is said of it.
+    ([Item("bin/x"), Item("bin/x", row=None)], {}, "it has bin/x twice"),
+    ([Item("bin/x"), Item("bin/y", row={"_path": "bin/x"})], {}, "it lists a path twice"),
+    ([Item("bin/x", row={"_path": "bin/y"})], {}, "it lists bin/y, which it does not have"),
+    ([Item("bin/x", row={"_path": "../x"})], {}, "leads out of the environment"),
+    ([Item("bin/x", row={"_path": "/etc/passwd"})], {}, "leads out of the environment"),
+    ([Item("bin/x", row={"_path": "bin//x"})], {}, "leads out of the environment"),
+    ([Item("bin/x", row={"path_type": "softlink"})], {}, "it lists bin/x as a softlink, and it is a file"),
+    ([Item("bin/x", row={"path_type": "device"})], {}, "its list of files is not understood"),
+    ([Item("bin/x", row={"sha256": "abc"})], {}, "its list of files is not understood"),
+    ([Item("bin/x", row={"size_in_bytes": "many"})], {}, "its list of files is not understood"),
+    ([soft("lib", "share"), Item("lib/x")], {}, "it has lib as a file and as a folder"),
+    ([hard("bin/x", Item("bin/none"))], {}, "is no file before it"),
+    ([hard("bin/x", Item("../../etc/passwd"))], {}, "leads out of the environment"),
+    ([Item("bin/x", mode=0o755), hard("bin/y", Item("bin/x", mode=0o644))], {}, "one file with two modes"),
+    ([], {"info": {"index.json": None}}, "it has no info/index.json"),
+    ([], {"info": {"paths.json": b"["}}, "info/paths.json is no JSON"),
+    ([], {"info": {"paths.json": b"[" * 100_000}}, "info/paths.json is no JSON"),
+    ([], {"info": {"paths.json": b"[]"}}, "info/paths.json is no table"),
+    ([], {"info": {"paths.json": b'{"paths": [{"_path": "\\ud800"}]}'}}, "its list of files is not understood"),
+]
+
+
+@pytest.mark.parametrize(("items", "more", "reason"), REFUSED)
+def test_what_only_pixi_installs_is_told(
+    tmp_path: Path, items: list[Item], more: dict[str, Any], reason: str
+) -> None:
+    made = package(tmp_path, "refused", items, **more)
+    with pytest.raises(NotDirectError, match=reason) as raised:
+        linked(made, SHORT)
+    assert str(raised.value).startswith("package 'refused-1.0-0.conda' ")
+
+
+@pytest.mark.parametrize("suffix", [".conda", ".tar.bz2"])
+@pytest.mark.parametrize(("items", "more", "problem"), BROKEN)
+def test_a_broken_package_is_named(
+    tmp_path: Path, items: list[Item], more: dict[str, Any], problem: str, suffix: str
+) -> None:
+    made = package(tmp_path, "broken", items, suffix=suffix, **more)
+    with pytest.raises(BrokenPackageError, match=problem) as raised:
+        linked(made, SHORT)
+    assert str(raised.value).startswith(f"package 'broken-1.0-0{suffix}' is broken: ")
+    assert "tell its publisher" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "command", ["../x = a:b", "x/y = a:b", ".x = a:b", " = a:b", "x = a", "x = a; import os:b", "x = a:b()"]
+)
+def test_a_command_that_would_be_a_path_or_code_is_refused(tmp_path: Path, command: str) -> None:
+    made = package(tmp_path, "module", [], noarch="python", entry_points=[command])
+    with pytest.raises(BrokenPackageError, match="its list of files is not understood"):
+        linked(made, SHORT, PYTHON)
+
+
+def test_a_command_that_is_a_file_as_well_is_left_to_pixi(tmp_path: Path) -> None:
+    made = package(tmp_path, "module", [Item("bin/x")], noarch="python", entry_points=["x = a:b"])
+    with pytest.raises(NotDirectError, match="brings a command twice"):
+        linked(made, SHORT, PYTHON)
+
+
+def test_an_empty_folder_is_made(tmp_path: Path) -> None:
+    listed = Item("share/empty", kind=tarfile.DIRTYPE, row={"sha256": None, "size_in_bytes": None})
+    made = package(tmp_path, "folders", [listed, Item("lib/in it")])
+    record = conda_record(rattler_install.repodata_record(made.archive, made.index))
+    with open_archive(made.archive) as archive:
+        entries = [(entry.path, entry.kind, entry.mode) for entry in link(archive, record, SHORT, None)]
+    assert entries[0] == ("share/empty", "directory", 0o755)
+
+
+def test_a_prefix_that_a_binary_has_no_room_for_is_the_users_to_shorten(tmp_path: Path) -> None:
+    made = package(tmp_path, "tight", [binary("lib/x.so", OLD)])
+    with pytest.raises(UserError, match=r"tight-1.0-0.conda.*lib/x.so has room for a path of 215 bytes") as raised:
+        linked(made, "/" + "p" * 300)
+    assert "shorter workdir" in str(raised.value)
+
+
+def test_what_is_not_read_of_a_file_is_in_its_record_all_the_same(tmp_path: Path) -> None:
+    made = package(tmp_path, "skipped", [Item("share/x", b"content", row={"sha256": None})])
+    record = conda_record(rattler_install.repodata_record(made.archive, made.index))
+    with open_archive(made.archive) as archive:
+        last = list(link(archive, record, SHORT, None))[-1]
+    assert linked(made, SHORT)[last.path].content == b"".join(last.content)

@@ -1,0 +1,175 @@
+"""Layers are the same bytes for the same entries, and tools that read tars and archives read them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import itertools
+import random
+import subprocess
+import sys
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import zstandard
+
+from pixi_container.environment.entries import EARLIEST, Entry, text_entry
+from pixi_container.environment.layer_tar import Compression, Layer, LayerWriter
+
+ROOT = "app/.pixi/envs/default"
+NOISE = random.Random(1).randbytes(1_500_000)  # noqa: S311
+
+
+def entries() -> list[Entry]:
+    return [
+        text_entry("conda-meta/a.json", "{}"),
+        Entry("bin/tool", mode=0o755, mtime=1_736_899_200, size=4, content=(b"ab", b"cd")),
+        Entry("bin/again", "hardlink", 0o755, 1_736_899_200, target="bin/tool"),
+        Entry("lib/noise", size=len(NOISE), content=(NOISE,)),
+        Entry("lib/link", "symlink", 0o777, target="../bin/tool"),
+        Entry("lib/empty", "directory", 0o755),
+        Entry("share/" + "deep/" * 60 + "ä\U0001f40d", size=0),
+        Entry("share/long", "symlink", 0o777, target="../" * 40 + "x"),
+    ]
+
+
+def written(given: list[Entry], compression: Compression = "gzip", root: str = ROOT) -> tuple[Layer, bytes]:
+    out = io.BytesIO()
+    writer = LayerWriter(out, compression)
+    writer.add(given, root)
+    return writer.finish(), out.getvalue()
+
+
+def unpacked(content: bytes) -> bytes:
+    if content.startswith(b"\x1f\x8b"):
+        return gzip.decompress(content)
+    return zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content)).read()
+
+
+@pytest.mark.parametrize(
+    ("compression", "media_type"),
+    [
+        ("gzip", "application/vnd.oci.image.layer.v1.tar+gzip"),
+        ("zstd", "application/vnd.oci.image.layer.v1.tar+zstd"),
+    ],
+)
+def test_a_layer_has_what_was_added(compression: Compression, media_type: str) -> None:
+    layer, content = written(entries(), compression)
+    stream = io.BytesIO(content)
+    tar_bytes = (
+        zstandard.ZstdDecompressor().stream_reader(stream).read() if compression == "zstd" else unpacked(content)
+    )
+    assert layer == Layer(
+        media_type,
+        f"sha256:{hashlib.sha256(content).hexdigest()}",
+        len(content),
+        f"sha256:{hashlib.sha256(tar_bytes).hexdigest()}",
+    )
+    with tarfile.open(fileobj=io.BytesIO(tar_bytes)) as tar:
+        members = {member.name: member for member in tar}
+        noise = tar.extractfile(f"{ROOT}/lib/noise")
+        assert noise is not None
+        assert noise.read() == NOISE
+    folders = [name for name, member in members.items() if member.isdir()]
+    assert folders[:5] == ["app", "app/.pixi", "app/.pixi/envs", ROOT, f"{ROOT}/conda-meta"]
+    assert {(members[name].mode, members[name].mtime) for name in folders} == {(0o755, EARLIEST)}
+    assert f"{ROOT}/lib/empty" in folders
+    assert {(each.uid, each.gid, each.uname, each.gname) for each in members.values()} == {(0, 0, "", "")}
+    tool = members[f"{ROOT}/bin/tool"]
+    assert (tool.mode, tool.mtime, tool.size) == (0o755, 1_736_899_200, 4)
+    assert members[f"{ROOT}/bin/again"].linkname == f"{ROOT}/bin/tool"
+    assert members[f"{ROOT}/lib/link"].linkname == "../bin/tool"
+    assert members[f"{ROOT}/share/long"].linkname == "../" * 40 + "x"
+    assert f"{ROOT}/share/" + "deep/" * 60 + "ä\U0001f40d" in members
+    assert len(members) == len(entries()) - 1 + len(folders)
+
+
+def test_gnu_tar_reads_it() -> None:
+    _, content = written(entries())
+    done = subprocess.run(["tar", "--list", "--gzip"], input=content, capture_output=True, check=True)
+    assert f"{ROOT}/bin/again".encode() in done.stdout
+    assert done.stderr == b""
+
+
+HEADERS: list[dict[str, Any]] = [
+    {"path": "a"},
+    {"path": "n" * 100},
+    {"path": "n" * 101},
+    {"path": "ä"},
+    {"path": "a", "kind": "symlink", "target": "t" * 101},
+    {"path": "a", "kind": "symlink", "target": "t" * 100, "mode": 0o777},
+    {"path": "a", "mode": 0o755, "mtime": (1 << 33) - 1},
+]
+
+
+@pytest.mark.parametrize("fields", HEADERS)
+def test_a_header_is_the_one_that_the_standard_library_writes(fields: dict[str, Any]) -> None:
+    entry = Entry(**fields)
+    info = tarfile.TarInfo(entry.path)
+    info.mode, info.mtime, info.linkname = entry.mode, entry.mtime, entry.target
+    info.type = tarfile.SYMTYPE if entry.kind == "symlink" else tarfile.REGTYPE
+    _, content = written([entry], root="")
+    assert unpacked(content)[:-1024] == info.tobuf(tarfile.PAX_FORMAT, "utf-8")
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_the_same_entries_are_the_same_bytes_however_they_come(compression: Compression) -> None:
+    """In parts of any size, by one thread or by several, at any time."""
+    expected = written(entries(), compression)
+    parts = [Entry("lib/noise", size=len(NOISE), content=_cut(size)) for size in (7_777, 1 << 20, 1_499_999)]
+    for noise in parts:
+        given = [noise if entry.path == noise.path else entry for entry in entries()]
+        assert written(given, compression) == expected
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: written(entries(), compression), range(8))) == {expected}
+
+
+def test_another_process_with_another_clock_and_locale_writes_the_same_bytes() -> None:
+    code = (
+        "from tests.unit.environment.test_layer_tar import entries, written\n"
+        "import time; time.time = lambda: 5.0\n"
+        "print(written(entries())[0], written(entries(), 'zstd')[0], sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": "src:.", "TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "7"},
+    )
+    assert done.stdout.splitlines() == [str(written(entries())[0]), str(written(entries(), "zstd")[0])]
+
+
+def _cut(size: int) -> list[bytes]:
+    return [NOISE[start : start + size] for start in range(0, len(NOISE), size)]
+
+
+TWICE = [
+    ([Entry("a"), Entry("a")], "a is in the layer already"),
+    ([Entry("a/b"), Entry("a")], "a is in the layer already"),
+    ([Entry("a"), Entry("a/b")], "a is in the layer already, and no folder"),
+    ([Entry("a", size=3, content=(b"ab",))], "a has 2 bytes, not 3"),
+    ([Entry("a", size=1, content=(b"ab",))], "a has 2 bytes, not 1"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), TWICE)
+def test_what_would_make_a_layer_of_two_minds_is_refused(given: list[Entry], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        written(given, root="")
+
+
+def test_folders_of_several_packages_are_there_once() -> None:
+    layer, content = written([Entry("lib/a"), Entry("lib", "directory"), Entry("lib/b")], root="")
+    with tarfile.open(fileobj=io.BytesIO(unpacked(content))) as tar:
+        assert tar.getnames() == ["lib", "lib/a", "lib/b"]
+    assert layer.size == len(content)
+
+
+def test_a_root_may_be_written_with_slashes() -> None:
+    roots = ["app", "/app", "app/", "/app/"]
+    for one, other in itertools.pairwise(roots):
+        assert written([Entry("a")], root=one) == written([Entry("a")], root=other)
