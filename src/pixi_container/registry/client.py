@@ -9,27 +9,19 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
 
 from pixi_container.display import one_line
-from pixi_container.errors import RegistryError, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.errors import RegistryError, RegistryUnavailableError
 from pixi_container.json_object import object_under
+from pixi_container.registry.blobs import Blobs, verified_digest
 from pixi_container.registry.reference import DIGEST, TAG
-from pixi_container.registry.transport import (
-    Answer,
-    RegistryCall,
-    TransientError,
-    Transport,
-    joined_url,
-)
+from pixi_container.registry.transport import Answer, RegistryCall, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -155,6 +147,10 @@ class Registry:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
         self._transport.close()
 
     def get_digest(self, reference: ImageReference, *, push: bool = False) -> str | None:
@@ -205,7 +201,7 @@ class Registry:
             return None
         told = answer.headers.get("docker-content-digest", "")
         expected = reference.digest or (told if DIGEST.fullmatch(told) else "")
-        return _parse_manifest(answer, _verified_digest(answer.content, expected, reference), reference)
+        return _parse_manifest(answer, verified_digest(answer.content, expected, reference), reference)
 
     def get_labels(self, reference: ImageReference, platform: str = "linux/amd64") -> dict[str, str] | None:
         """Return the labels of the image for ``platform``; None when there is no such image.
@@ -220,7 +216,7 @@ class Registry:
             return None
         digest = manifest.config.digest
         answer = self._transport.ask(RegistryCall("GET", reference, f"blobs/{digest}"))
-        _verified_digest(answer.content, digest, reference)
+        verified_digest(answer.content, digest, reference)
         labels = object_under(answer.json(), "config", "Labels")
         return {_encodable(name): _encodable(value) for name, value in labels.items() if isinstance(value, str)}
 
@@ -254,13 +250,31 @@ class Registry:
         listed = self.get_manifest(reference.tagged(digest.replace(":", "-")))
         return listed.children if listed else ()
 
+    def blobs(self, repository: ImageReference) -> Blobs:
+        """Return the blobs of a repository, to be used by the thread that uses this object."""
+        return Blobs(self._transport, repository)
+
+    def put_manifest(self, repository: ImageReference, name: str, content: bytes, media_type: str) -> str:
+        """Upload a manifest under a tag or its digest, and return its digest."""
+        self._transport.ask(
+            RegistryCall(
+                "PUT",
+                repository,
+                f"manifests/{name}",
+                push=True,
+                headers={"content-type": media_type},
+                content=content,
+            )
+        )
+        return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
     def check_push(self, reference: ImageReference) -> None:
         """Make sure that the registry takes pushes to this name, by opening an upload and giving it up again.
 
         Raises ``RegistryRefusedError`` with the likely cause when it does not.
         """
-        answer = self._transport.ask(RegistryCall("POST", reference, "blobs/uploads/", push=True))
-        self._cancel_upload(answer, reference)
+        blobs = self.blobs(reference)
+        blobs.cancel(blobs.open_upload())
 
     def tag(self, source: ImageReference, targets: Sequence[ImageReference]) -> str:
         """Make each target's tag point to what ``source`` is, bit for bit, and give its digest.
@@ -279,7 +293,7 @@ class Registry:
                     target, manifest.digest, index=manifest.is_index
                 ):
                     self._copy_content(manifest, source, target, set())
-                self._put_manifest(manifest, target, target.tag)
+                self.put_manifest(target, target.tag, manifest.content, manifest.media_type)
                 now = self.get_digest(target.tagged(target.tag), push=True)
                 if now != manifest.digest:
                     raise RegistryError(
@@ -345,102 +359,18 @@ class Registry:
                 if child_manifest is None:
                     raise RegistryError(f"{source} is incomplete: it lists {child.digest}, which is not there")
                 self._copy_content(child_manifest, source, target, copied, depth + 1)
-                self._put_manifest(child_manifest, target, child.digest)
+                self.put_manifest(target, child.digest, child_manifest.content, child_manifest.media_type)
         for blob in blobs:
             if blob.is_nondistributable or blob.digest in copied:
                 continue
             self._mark_copied(blob, copied, source)
-            if source.registry != target.registry or not self._mount_blob(blob, source, target):
-                self._transport.ask_again(partial(self._copy_blob, blob, source, target))
+            self.blobs(target).copy(blob.digest, blob.size, source)
 
     @staticmethod
     def _mark_copied(part: Descriptor, copied: set[str], source: ImageReference) -> None:
         copied.add(part.digest)
         if len(copied) > _MOST_COPIED:
             raise RegistryError(f"{source} refers to more than {_MOST_COPIED} manifests and blobs")
-
-    def _mount_blob(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> bool:
-        """Have the registry take a blob over from another of its repositories; whether it did."""
-        call = RegistryCall(
-            "POST",
-            target,
-            f"blobs/uploads/?mount={blob.digest}&from={quote(source.repository, safe='')}",
-            push=True,
-            mount_from=source.repository,
-            # Some do not know it, others refuse it to one who may push: copying tells what is really the matter.
-            expected=range(400, 500),
-        )
-        try:
-            answer = self._transport.ask(call)
-        except RegistryRefusedError:
-            return False
-        if answer.status == 202:
-            self._cancel_upload(answer, target)
-        return answer.status == 201
-
-    def _blob_exists(self, blob: Descriptor, repository: ImageReference) -> bool:
-        call = RegistryCall("HEAD", repository, f"blobs/{blob.digest}", push=True, expected=(404,))
-        return self._transport.ask_once(call).status != 404
-
-    def _copy_blob(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> None:
-        """Pass a blob through this machine in one attempt, unless it is there."""
-        if self._blob_exists(blob, target):
-            return
-        opened = self._transport.ask_once(RegistryCall("POST", target, "blobs/uploads/", push=True))
-        location = _location(opened, target)
-        if not location:
-            raise RegistryUnavailableError(
-                f"the registry {target.registry} opens an upload and does not say where"
-            )
-        upload = RegistryCall(
-            "PUT",
-            target,
-            f"{location}{'&' if '?' in location else '?'}digest={blob.digest}",
-            push=True,
-            headers={"content-type": "application/octet-stream"},
-            content=lambda: self._read_blob(blob, source),
-            size=blob.size,
-            expected=(404,),
-        )
-        if self._transport.ask_once(upload).status == 404:
-            raise TransientError(target.registry, location, "it has forgotten an upload that it opened")
-
-    def _read_blob(self, blob: Descriptor, source: ImageReference) -> Generator[bytes, None, None]:
-        call = RegistryCall("GET", source, f"blobs/{blob.digest}", size=blob.size)
-        seen, left = hashlib.sha256(), blob.size
-        with closing(self._transport.stream(call)) as parts:
-            for part in parts:
-                seen.update(part)
-                left -= len(part)
-                if left < 0:
-                    break
-                yield part
-        if left or f"sha256:{seen.hexdigest()}" != blob.digest:
-            raise _wrong_bytes(blob.digest, source)
-
-    def _put_manifest(self, manifest: ImageManifest, target: ImageReference, name: str) -> None:
-        self._transport.ask(
-            RegistryCall(
-                "PUT",
-                target,
-                f"manifests/{name}",
-                push=True,
-                headers={"content-type": manifest.media_type},
-                content=manifest.content,
-            )
-        )
-
-    def _cancel_upload(self, opened: Answer, reference: ImageReference) -> None:
-        """Cancel an upload. A registry may not let us; it then forgets it by itself."""
-        location = _location(opened, reference)
-        if location:
-            with suppress(RegistryError, RegistryRefusedError, TransientError):
-                self._transport.ask_once(RegistryCall("DELETE", reference, location, push=True))
-
-
-def _location(answer: Answer, reference: ImageReference) -> str:
-    location = answer.headers.get("location", "")
-    return joined_url(answer.url, location, reference.registry) if location else ""
 
 
 def _endless_list(reference: ImageReference) -> RegistryUnavailableError:
@@ -453,21 +383,6 @@ def _endless_list(reference: ImageReference) -> RegistryUnavailableError:
 
 def _media_type(answer: Answer) -> str:
     return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _verified_digest(content: bytes, expected: str, reference: ImageReference) -> str:
-    """Return the digest of a content. Raises ``RegistryError`` when it is not as expected, where that is known."""
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    if expected not in {"", digest}:
-        raise _wrong_bytes(expected, reference)
-    return digest
-
-
-def _wrong_bytes(digest: str, reference: ImageReference) -> RegistryError:
-    return RegistryError(
-        f"the registry {reference.registry} gives wrong bytes for {digest} of {reference.name}",
-        hint="Nothing of it was used. Is there a proxy in between that changes what it passes on?",
-    )
 
 
 def _parse_manifest(answer: Answer, digest: str, reference: ImageReference) -> ImageManifest:

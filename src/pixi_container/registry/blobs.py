@@ -1,0 +1,144 @@
+"""Blobs of a repository: whether it has one, and how one gets in and out, with the bytes that its digest is of.
+
+Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from pixi_container.errors import RegistryError, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.registry.transport import Answer, RegistryCall, TransientError, Transport, joined_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from pixi_container.registry.reference import ImageReference
+
+
+class Blobs:
+    """The blobs of one repository, by way of a transport, and so for one thread.
+
+    Every method raises what ``Registry`` raises.
+    """
+
+    def __init__(self, transport: Transport, repository: ImageReference) -> None:
+        self._transport = transport
+        self._repository = repository
+
+    def has(self, digest: str) -> bool:
+        """Tell whether the repository has a blob; asks with the right to push."""
+        return self._transport.ask_again(lambda: self._has(digest))
+
+    def put(self, digest: str, size: int, content: Callable[[], Generator[bytes, None, None]]) -> bool:
+        """Upload a blob unless it is there; whether it had to be.
+
+        ``content`` gives its ``size`` bytes in parts, from the start each time that it is called, as after a
+        connection that broke.
+        """
+        return self._transport.ask_again(lambda: self._put(digest, size, content))
+
+    def mount(self, digest: str, source: ImageReference) -> bool:
+        """Have the registry take a blob over from another of its repositories; whether it did."""
+        call = RegistryCall(
+            "POST",
+            self._repository,
+            f"blobs/uploads/?mount={digest}&from={quote(source.repository, safe='')}",
+            push=True,
+            mount_from=source.repository,
+            # Some do not know it, others refuse it to one who may push: copying tells what is really the matter.
+            expected=range(400, 500),
+        )
+        try:
+            answer = self._transport.ask(call)
+        except RegistryRefusedError:
+            return False
+        if answer.status == 202:
+            self.cancel(answer)
+        return answer.status == 201
+
+    def copy(self, digest: str, size: int, source: ImageReference) -> None:
+        """Have a blob of another repository here: by a mount within one registry, else through this machine."""
+        if source.registry != self._repository.registry or not self.mount(digest, source):
+            self.put(digest, size, lambda: Blobs(self._transport, source).read(digest, size))
+
+    def read(self, digest: str, size: int) -> Generator[bytes, None, None]:
+        """Yield a blob in parts, in one attempt.
+
+        Raises ``RegistryError`` at its end when the bytes were not those of the digest, and ``TransientError``.
+        """
+        call = RegistryCall("GET", self._repository, f"blobs/{digest}", size=size)
+        seen, left = hashlib.sha256(), size
+        with closing(self._transport.stream(call)) as parts:
+            for part in parts:
+                seen.update(part)
+                left -= len(part)
+                if left < 0:
+                    break
+                yield part
+        if left or f"sha256:{seen.hexdigest()}" != digest:
+            raise wrong_bytes(digest, self._repository)
+
+    def get(self, digest: str, size: int) -> bytes:
+        """Return a blob that is small enough for memory."""
+        return self._transport.ask_again(lambda: b"".join(self.read(digest, size)))
+
+    def open_upload(self) -> Answer:
+        """Open an upload. Raises ``RegistryRefusedError`` where the user may not push."""
+        return self._transport.ask(RegistryCall("POST", self._repository, "blobs/uploads/", push=True))
+
+    def cancel(self, opened: Answer) -> None:
+        """Cancel an upload. A registry may not let us; it then forgets it by itself."""
+        if location := self._location(opened):
+            with suppress(RegistryError, RegistryRefusedError, TransientError):
+                self._transport.ask_once(RegistryCall("DELETE", self._repository, location, push=True))
+
+    def _has(self, digest: str) -> bool:
+        call = RegistryCall("HEAD", self._repository, f"blobs/{digest}", push=True, expected=(404,))
+        return self._transport.ask_once(call).status != 404
+
+    def _put(self, digest: str, size: int, content: Callable[[], Generator[bytes, None, None]]) -> bool:
+        if self._has(digest):
+            return False
+        opened = self._transport.ask_once(RegistryCall("POST", self._repository, "blobs/uploads/", push=True))
+        location = self._location(opened)
+        if not location:
+            raise RegistryUnavailableError(
+                f"the registry {self._repository.registry} opens an upload and does not say where"
+            )
+        upload = RegistryCall(
+            "PUT",
+            self._repository,
+            f"{location}{'&' if '?' in location else '?'}digest={digest}",
+            push=True,
+            headers={"content-type": "application/octet-stream"},
+            content=content,
+            size=size,
+            expected=(404,),
+        )
+        if self._transport.ask_once(upload).status == 404:
+            raise TransientError(self._repository.registry, location, "it has forgotten an upload that it opened")
+        return True
+
+    def _location(self, answer: Answer) -> str:
+        location = answer.headers.get("location", "")
+        return joined_url(answer.url, location, self._repository.registry) if location else ""
+
+
+def verified_digest(content: bytes, expected: str, reference: ImageReference) -> str:
+    """Return the digest of a content. Raises ``RegistryError`` when it is not as expected, where that is known."""
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if expected not in {"", digest}:
+        raise wrong_bytes(expected, reference)
+    return digest
+
+
+def wrong_bytes(digest: str, reference: ImageReference) -> RegistryError:
+    """Return the error for a content that is not what its digest says."""
+    return RegistryError(
+        f"the registry {reference.registry} gives wrong bytes for {digest} of {reference.name}",
+        hint="Nothing of it was used. Is there a proxy in between that changes what it passes on?",
+    )
