@@ -1,6 +1,6 @@
 """Configuration and manifest of an environment's image, as the Dockerfile's stages make them on the same base.
 
-Sources: https://github.com/opencontainers/image-spec/blob/main/config.md and manifest.md; for what instructions do,
+Sources: https://github.com/opencontainers/image-spec/blob/main/config.md and manifest.md; for instructions,
 https://github.com/moby/buildkit/blob/master/frontend/dockerfile/dockerfile2llb/convert.go
 """
 

@@ -20,6 +20,7 @@ from pixi_container.environment.layer_tar import Layer
 from pixi_container.errors import RegistryError
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+HISTORY = [{"created_by": "ADD"}, {"created_by": "ENV", "empty_layer": True}]
 LAYER = ImageLayer("own-python", "key 1", Layer(GZIP, "sha256:bb", 7, "sha256:dd"))
 SETTINGS = Settings(
     prefix="/app/.pixi/envs/default",
@@ -36,15 +37,15 @@ def base(settings: dict[str, Any] | None = None, media_type: str = GZIP, **confi
         "os": "linux",
         "config": settings or {},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:d1"]},
-        "history": [{"created_by": "ADD"}, {"created_by": "ENV", "empty_layer": True}],
+        "history": HISTORY,
         **config,
     }
     layer = {"mediaType": media_type, "digest": "sha256:b1", "size": 5}
     return json.dumps(document).encode(), json.dumps({"layers": [layer]}).encode()
 
 
-def configured(settings: dict[str, Any] | None = None, **config: object) -> dict[str, Any]:
-    content = configuration(read_base(*base(settings, **config)), [LAYER], SETTINGS).content
+def configured(settings: dict[str, Any] | None = None, history: object = HISTORY) -> dict[str, Any]:
+    content = configuration(read_base(*base(settings, history=history)), [LAYER], SETTINGS).content
     document: dict[str, Any] = json.loads(content)
     return document
 
@@ -138,7 +139,7 @@ def test_the_manifest_is_of_one_kind_and_has_the_keys(media_type: str, converted
 
 
 def test_bases_that_need_a_builder_are_refused() -> None:
-    with pytest.raises(UnfitBaseError, match="^the base image has instructions .*ONBUILD"):
+    with pytest.raises(UnfitBaseError, match=r"^the base image has instructions .*ONBUILD"):
         read_base(*base({"OnBuild": ["RUN true"]}))
     image = read_base(*base(media_type="application/vnd.docker.image.rootfs.diff.tar.xz"))
     with pytest.raises(UnfitBaseError, match=r"diff\.tar\.xz"):
