@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from pixi_container.errors import RegistryError, RegistryRefusedError, RegistryUnavailableError
 from pixi_container.registry.transport import Answer, RegistryCall, TransientError, Transport, joined_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     from pixi_container.registry.reference import ImageReference
+
+T = TypeVar("T")
+Parts: TypeAlias = "Generator[bytes, None, None]"
 
 
 class Blobs:
@@ -33,7 +36,7 @@ class Blobs:
         """Tell whether the repository has a blob; asks with the right to push."""
         return self._transport.ask_again(lambda: self._has(digest))
 
-    def put(self, digest: str, size: int, content: Callable[[], Generator[bytes, None, None]]) -> bool:
+    def put(self, digest: str, size: int, content: Callable[[], Parts]) -> bool:
         """Upload a blob unless it is there; whether it had to be.
 
         ``content`` gives its ``size`` bytes in parts, from the start each time that it is called, as after a
@@ -60,12 +63,21 @@ class Blobs:
             self.cancel(answer)
         return answer.status == 201
 
-    def copy(self, digest: str, size: int, source: ImageReference) -> None:
-        """Have a blob of another repository here: by a mount within one registry, else through this machine."""
-        if source.registry != self._repository.registry or not self.mount(digest, source):
-            self.put(digest, size, lambda: Blobs(self._transport, source).read(digest, size))
+    def copy(
+        self,
+        digest: str,
+        size: int,
+        source: ImageReference,
+        through: Callable[[Parts], Parts] = lambda parts: parts,
+    ) -> None:
+        """Have a blob of another repository here: by a mount within one registry, else through this machine.
 
-    def read(self, digest: str, size: int) -> Generator[bytes, None, None]:
+        What is passed on goes ``through`` a function of the caller's, which may count it or stop.
+        """
+        if source.registry != self._repository.registry or not self.mount(digest, source):
+            self.put(digest, size, lambda: through(Blobs(self._transport, source).read(digest, size)))
+
+    def read(self, digest: str, size: int) -> Parts:
         """Yield a blob in parts, in one attempt.
 
         Raises ``RegistryError`` at its end when the bytes were not those of the digest, and ``TransientError``.
@@ -84,7 +96,16 @@ class Blobs:
 
     def get(self, digest: str, size: int) -> bytes:
         """Return a blob that is small enough for memory."""
-        return self._transport.ask_again(lambda: b"".join(self.read(digest, size)))
+        return self.scan(digest, size, b"".join)
+
+    def scan(self, digest: str, size: int, read: Callable[[Iterator[bytes]], T]) -> T:
+        """Return what ``read`` makes of a blob's parts, all of which it has to take, anew after each trouble."""
+
+        def attempt() -> T:
+            with closing(self.read(digest, size)) as parts:
+                return read(parts)
+
+        return self._transport.ask_again(attempt)
 
     def open_upload(self) -> Answer:
         """Open an upload. Raises ``RegistryRefusedError`` where the user may not push."""
@@ -100,7 +121,7 @@ class Blobs:
         call = RegistryCall("HEAD", self._repository, f"blobs/{digest}", push=True, expected=(404,))
         return self._transport.ask_once(call).status != 404
 
-    def _put(self, digest: str, size: int, content: Callable[[], Generator[bytes, None, None]]) -> bool:
+    def _put(self, digest: str, size: int, content: Callable[[], Parts]) -> bool:
         if self._has(digest):
             return False
         opened = self._transport.ask_once(RegistryCall("POST", self._repository, "blobs/uploads/", push=True))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pixi_container.registry.client import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
 
+    from pixi_container.registry.blobs import Parts
     from pixi_container.registry.client import Descriptor, ImageManifest
     from pixi_container.registry.credentials import Credential
     from pixi_container.registry.reference import ImageReference
+
+T = TypeVar("T")
 
 
 class Registries:
@@ -53,7 +56,7 @@ class Repository:
         """Tell whether it has a blob; asks with the right to push."""
         return self._registries.own().blobs(self.reference).has(digest)
 
-    def put(self, digest: str, size: int, content: Callable[[], Generator[bytes, None, None]]) -> bool:
+    def put(self, digest: str, size: int, content: Callable[[], Parts]) -> bool:
         """Upload a blob unless it is there, and tell whether it had to be; see ``Blobs.put``."""
         return self._registries.own().blobs(self.reference).put(digest, size, content)
 
@@ -63,15 +66,15 @@ class Repository:
         self.put(digest, len(content), lambda: (part for part in (content,)))
         return digest
 
-    def take(self, blob: Descriptor, source: Repository) -> None:
-        """Have a blob of another repository here: by a mount where one registry has both, else a copy."""
+    def take(self, blob: Descriptor, source: Repository, through: Callable[[Parts], Parts]) -> None:
+        """Have a blob of another repository here, unless it is there already; see ``Blobs.copy``."""
         blobs = self._registries.own().blobs(self.reference)
         if not blobs.has(blob.digest):
-            blobs.copy(blob.digest, blob.size, source.reference)
+            blobs.copy(blob.digest, blob.size, source.reference, through)
 
-    def read(self, blob: Descriptor) -> Generator[bytes, None, None]:
-        """Yield a blob in parts, in one attempt; see ``Blobs.read``."""
-        return self._registries.own().blobs(self.reference).read(blob.digest, blob.size)
+    def scan(self, blob: Descriptor, read: Callable[[Iterator[bytes]], T]) -> T:
+        """Return what ``read`` makes of a blob's parts, all of which it has to take, anew after each trouble."""
+        return self._registries.own().blobs(self.reference).scan(blob.digest, blob.size, read)
 
     def get(self, blob: Descriptor) -> bytes:
         """Return a blob that is small enough for memory."""

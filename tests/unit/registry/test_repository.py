@@ -99,11 +99,11 @@ def test_a_blob_of_another_repository_is_mounted_or_copied(
     server.mounts = mounts
     server.blobs["base"][DIGEST] = CONTENT
     source = Repository(registries, ImageReference(server.address, "base"))
-    repository.take(BLOB, source)
+    repository.take(BLOB, source, lambda parts: parts)
     assert server.blobs["lab/study"] == {DIGEST: CONTENT}
     assert server.count("^GET .*blobs/sha256") == (0 if mounts else 1)
     requests = len(server.requests)
-    repository.take(BLOB, source)
+    repository.take(BLOB, source, lambda parts: parts)
     assert server.requests[requests:] == [f"HEAD /v2/lab/study/blobs/{DIGEST}"]
 
 
@@ -114,7 +114,7 @@ def test_a_copy_that_breaks_off_on_either_side_starts_again(
         other.blobs["base"][DIGEST] = CONTENT
         other.faults = [("^GET", 0)]
         server.faults = [("^PUT", 0)]
-        repository.take(BLOB, Repository(registries, ImageReference(other.address, "base")))
+        repository.take(BLOB, Repository(registries, ImageReference(other.address, "base")), lambda parts: parts)
         assert server.blobs["lab/study"] == {DIGEST: CONTENT}
         assert server.count("^PUT") >= 2
 
