@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import atexit
 import hashlib
+import json
 import re
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from pixi_container.retries import retry
 from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from typing import BinaryIO
 
     from rattler import Client
@@ -159,11 +161,25 @@ class _Target:
         return len(part)
 
 
-def rattler_client() -> Client:
-    """Return a client that does as the user's configuration of rattler says, and tries nothing again by itself."""
-    from rattler import Client, Config
+def rattler_client(mirrors: Mapping[str, Sequence[str]] | None = None) -> Client:
+    """Return a client that is configured as pixi is on this machine, and by the ``mirrors`` of channels' URLs.
 
-    return Client.from_config(Config(), max_retries=0)
+    It tries nothing again by itself. Raises ``UserError`` for a configuration that cannot be read.
+    """
+    from rattler import Client, Config
+    from rattler.exceptions import ConfigError
+
+    # JSON's strings are TOML's as well.
+    rows = [f"{json.dumps(url)} = {json.dumps(list(places))}" for url, places in (mirrors or {}).items()]
+    try:
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as own:
+            own.write("\n".join(["[mirrors]", *rows, ""]))
+            own.flush()
+            places = [place for place in Config.config_search_paths("pixi") if place[0].is_file()]
+            config = Config.load_from_locations([*places, (own.name, False)])
+    except ConfigError as error:
+        raise UserError(f"the configuration of pixi cannot be read: {one_line(str(error))}") from error
+    return Client.from_config(config, max_retries=0)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

@@ -53,7 +53,7 @@ from pixi_container.registry.client import Descriptor
 from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from pixi_container.environment.activation import Activation
@@ -110,7 +110,7 @@ class EnvironmentImage:
     ``base`` is the tag or digest in the repository of base images, ``platform`` is ``os/arch``. ``prefix_files``
     are pixi's own below the prefix, ``workspace_files`` those below ``.pixi``. ``layers`` is how many there may be
     of packages. ``before`` is the tag of the image whose layers are used again, empty for none; beside it is the
-    catalogue of the paths. ``tags`` come last, in this order.
+    catalogue of the paths. ``tags`` come last, in this order. ``mirrors`` are the workspace's own.
     """
 
     environment: LockedEnvironment
@@ -124,6 +124,7 @@ class EnvironmentImage:
     before: str = ""
     layers: int
     compression: Compression = "gzip"
+    mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -217,7 +218,9 @@ class _Publication:
         self._progress = Progress(of=len(self._packages))
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._downloads = Downloads(rattler_client(), self._check, lambda size: self._count(downloaded=size))
+        self._downloads = Downloads(
+            rattler_client(image.mirrors), self._check, lambda size: self._count(downloaded=size)
+        )
 
     @contextmanager
     def threads(self, makers: int) -> Iterator[None]:
