@@ -115,6 +115,8 @@ def hook_text(activation: Activation, files: Mapping[str, bytes]) -> str:
         *(f". {shlex.quote(f'{activation.prefix}/{path}')}" for path in paths),
         *(f". {shlex.quote(f'{activation.workdir}/{path}')}" for path in activation.scripts),
         *_exported({f"{VARIABLES}manifest.json": json.dumps(dict(activation.environment)).encode()}),
+        # What hook.awk leaves of the function that pixi prints at the end.
+        "# shellcheck shell=bash",
     ]
     return "".join(f"{line}\n" for line in _kept(lines))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import tarfile
 import zlib
 from dataclasses import dataclass
@@ -82,9 +81,13 @@ def _members(
 
 def _of_layer(parts: Iterator[bytes], media_type: str, wanted: Collection[str]) -> Members:
     """Return the wanted members of a layer, and with None the paths that it hides of those under it."""
+    import zstandard
+
     read: list[tuple[str, _Member | None]] = []
     try:
-        with tarfile.open(fileobj=_decompressed(parts, media_type), mode="r|", bufsize=_PART_BYTES) as tar:
+        with tarfile.open(
+            fileobj=cast("Any", _Stream(_decompressed(parts, media_type))), mode="r|", bufsize=_PART_BYTES
+        ) as tar:
             for info in tar:
                 path = info.name.removeprefix("./").strip("/")
                 folder, _, name = path.rpartition("/")
@@ -94,7 +97,7 @@ def _of_layer(parts: Iterator[bytes], media_type: str, wanted: Collection[str]) 
                     read.append((f"{folder}/{name.removeprefix(_WHITEOUT)}".lstrip("/"), None))
                 elif path in wanted:
                     read.append((path, _member(tar, info)))
-    except (tarfile.TarError, EOFError, ValueError, zlib.error, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, ValueError, zlib.error, zstandard.ZstdError) as error:
         raise RegistryError(f"a layer of the base image cannot be read: {error}") from error
     # To its end, as only then its digest is known.
     for _ in parts:
@@ -111,26 +114,41 @@ def _is_hidden(path: str, hidden: Collection[str]) -> bool:
     return any(path == place or path.startswith(f"{place.rstrip('/')}/") for place in hidden)
 
 
-def _decompressed(parts: Iterator[bytes], media_type: str) -> Any:  # noqa: ANN401 - what tarfile reads
-    stream = _Stream(parts)
+def _decompressed(parts: Iterator[bytes], media_type: str) -> Iterator[bytes]:
     if media_type.endswith(("+gzip", ".gzip")):
-        return gzip.GzipFile(fileobj=cast("Any", stream))
-    if media_type.endswith(("+zstd", ".zstd")):
+        unpacker = zlib.decompressobj(31)
+        for part in parts:
+            left = part
+            while left:
+                yield unpacker.decompress(left, _PART_BYTES)
+                left = unpacker.unconsumed_tail
+                # A file of gzip may have several members.
+                if unpacker.eof and (left := unpacker.unused_data):
+                    unpacker = zlib.decompressobj(31)
+    elif media_type.endswith(("+zstd", ".zstd")):
         import zstandard
 
-        return zstandard.ZstdDecompressor().stream_reader(cast("Any", stream), read_across_frames=True)
-    return stream
+        reader = zstandard.ZstdDecompressor().stream_reader(cast("Any", _Stream(parts)), read_across_frames=True)
+        yield from iter(lambda: reader.read(_PART_BYTES), b"")
+    else:
+        yield from parts
 
 
 class _Stream:
     """Parts as a file that is read from start to end."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
-        self._parts = parts
-        self._kept = b""
+        self._parts = filter(None, parts)
+        self._kept = memoryview(b"")
 
     def read(self, size: int = -1) -> bytes:
-        if not self._kept:
-            self._kept = next(self._parts, b"")
-        given, self._kept = (self._kept, b"") if size < 0 else (self._kept[:size], self._kept[size:])
-        return given
+        pieces: list[memoryview] = []
+        while size > 0:
+            if not self._kept:
+                self._kept = memoryview(next(self._parts, b""))
+                if not self._kept:
+                    break
+            pieces.append(self._kept[:size])
+            self._kept = self._kept[size:]
+            size -= len(pieces[-1])
+        return b"".join(pieces)

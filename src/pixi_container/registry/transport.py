@@ -15,7 +15,7 @@ import zlib
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
@@ -220,7 +220,7 @@ class _Connections:
 
         proxy = _proxy(request.url)
         if proxy not in self._transports:
-            transport = httpx.HTTPTransport(proxy=proxy or None)
+            transport = httpx.HTTPTransport(verify=_tls(), proxy=proxy or None)
             # httpx has no parameter for it: https://www.encode.io/httpcore/network-backends/
             transport._pool._network_backend = cast("httpcore.NetworkBackend", self)  # noqa: SLF001
             self._transports[proxy] = transport
@@ -554,6 +554,14 @@ def _realm(call: RegistryCall, text: str) -> httpx.URL:
         )
     _require_encryption(call, url)
     return url
+
+
+@lru_cache
+def _tls() -> ssl.SSLContext:
+    """Return what verifies servers, read once for all threads."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _proxy(url: httpx.URL) -> str:
