@@ -141,9 +141,15 @@ def _gzip() -> _Compressor:
 
 
 def _zstd() -> _Compressor:
-    import zstandard
+    # The standard library's from Python 3.14 on, else its backport.
+    from conda_package_streaming.package_streaming import zstd
 
-    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()
+    options = {
+        zstd.CompressionParameter.compression_level: _ZSTD_LEVEL,
+        zstd.CompressionParameter.checksum_flag: 1,
+    }
+    compressor: _Compressor = zstd.ZstdCompressor(options=options)
+    return compressor
 
 
 def _header(path: str, entry: Entry, target: str) -> bytes:

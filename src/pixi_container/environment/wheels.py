@@ -92,8 +92,9 @@ class Wheel:
         self._archive = archive
         self._python = python
         infos = archive.infolist()
-        self._folders = tuple(info.filename.rstrip("/") for info in infos if info.is_dir())
         self._read([info for info in infos if not info.is_dir()])
+        folders = (self._place(info.filename.rstrip("/"))[1] for info in infos if info.is_dir())
+        self._folders = tuple(folder for folder in folders if folder)
 
     def paths(self, package: str) -> PathTable:
         """Return the paths that it will install for the package of this name."""
@@ -113,8 +114,7 @@ class Wheel:
         shebang = _shebang(f"{prefix}/{self._python.program}")
         rows = {row.path: row for row in self._rows}
         for folder in self._folders:
-            if not folder.partition("/")[0].endswith(".data"):
-                yield Entry(self._inside(self._python.site_packages, folder), "directory", 0o755)
+            yield Entry(folder, "directory", 0o755)
         for member in self._members:
             yield from self._installed(member, shebang, rows)
         texts = {f"bin/{name}": (0o755, text.format(shebang=shebang)) for name, text in self._scripts.items()}
@@ -147,36 +147,42 @@ class Wheel:
         version = _field(self._text("WHEEL"), "Wheel-Version")
         if not re.fullmatch(r"1\.\d+|0\.1", version):
             raise BrokenPackageError(self.name, f"its form has version {version!r}, and 1.0 is the known one")
-        distribution = re.sub(r"[-_.]+", "-", _field(self._text("METADATA"), "Name")).lower()
+        self._distribution = re.sub(r"[-_.]+", "-", _field(self._text("METADATA"), "Name")).lower()
         self._scripts = self._entry_points() if f"{self._metadata}/entry_points.txt" in names else {}
         self._rows = _healed(_rows(self.name, self._text("RECORD")), infos, self._metadata)
-        members = [self._member(info, distribution) for info in infos]
+        members = [self._member(info) for info in infos]
         self._members = tuple(member for member in members if member is not None)
         self._check_paths()
 
-    def _member(self, info: zipfile.ZipInfo, distribution: str) -> _Member | None:
+    def _member(self, info: zipfile.ZipInfo) -> _Member | None:
         """Return where a file goes, None for one that is not installed as it is."""
-        data = f"{self._metadata.removesuffix('.dist-info')}.data/"
-        site_packages = self._python.site_packages
         if info.filename == f"{self._metadata}/RECORD":
             return None
-        if not info.filename.startswith(data):
-            return _Member(info, self._inside(site_packages, info.filename), is_script=False)
-        kind, _, rest = info.filename.removeprefix(data).partition("/")
+        kind, path = self._place(info.filename)
+        name = path.removeprefix("bin/")
+        if not path or (kind == "scripts" and "/" in name):
+            raise BrokenPackageError(self.name, f"it has {info.filename}, which goes nowhere")
+        # A launcher that is made for the environment takes the place of one that is packaged.
+        if kind == "scripts" and re.sub(r"(\.exe|-script\.py|\.pya)$", "", name) in self._scripts:
+            return None
+        return _Member(info, path, kind == "scripts")
+
+    def _place(self, name: str) -> tuple[str, str]:
+        """Return what kind of a file or folder it is, and its path below the prefix, empty where it has none."""
+        site_packages = self._python.site_packages
+        folder, _, inside = name.partition("/")
+        if folder != f"{self._metadata.removesuffix('.dist-info')}.data":
+            return "", self._inside(site_packages, name)
         include = posixpath.basename(posixpath.dirname(site_packages))
         places = {
             "scripts": "bin",
             "data": "",
-            "headers": f"include/{include}/{distribution}",
+            "headers": f"include/{include}/{self._distribution}",
             "purelib": site_packages,
             "platlib": site_packages,
         }
-        if kind not in places or not rest or (kind == "scripts" and "/" in rest):
-            raise BrokenPackageError(self.name, f"it has {info.filename}, which goes nowhere")
-        # A launcher that is made for the environment takes the place of one that is packaged.
-        if kind == "scripts" and re.sub(r"(\.exe|-script\.py|\.pya)$", "", rest) in self._scripts:
-            return None
-        return _Member(info, self._inside(places[kind], rest), kind == "scripts")
+        kind, _, rest = inside.partition("/")
+        return kind, self._inside(places[kind], rest) if rest and kind in places else ""
 
     def _inside(self, folder: str, path: str) -> str:
         parts = path.split("/")

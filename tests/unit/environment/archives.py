@@ -103,7 +103,7 @@ def package(folder: Path, name: str, items: list[Item], *, suffix: str = ".conda
     if suffix == ".conda":
         write_conda(archive, tar(info), tar(items))
     else:
-        archive.write_bytes(bz2.compress(tar([*items, *info])))
+        archive.write_bytes(bz2.compress(tar([*items, *info]), 1))
     index_file = folder / f"{stem}.index.json"
     index_file.write_text(json.dumps(table), "utf-8")
     return Made(archive, index_file, name)

@@ -111,7 +111,7 @@ FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     ),
     "metadata of 70 MB": (
         ".conda",
-        lambda path: conda(path, tar([]), tar([Item("info/paths.json", b" " * (70 << 20))])),
+        lambda path: conda(path, tar([]), with_header(name="info/paths.json", size=70 << 20)),
         "info/paths.json has 73400320 bytes",
     ),
     "metadata twice": (

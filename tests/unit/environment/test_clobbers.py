@@ -38,9 +38,9 @@ def item(path: str, content: str) -> Item:
 
 
 def test_the_package_that_rattler_lets_win_has_the_path(tmp_path: Path) -> None:
-    """Thirty environments of two to four packages, which depend on each other in ways of all kinds."""
+    """Twenty environments of two to four packages, which depend on each other in ways of all kinds."""
     chance = random.Random(1)  # noqa: S311
-    made = [_packages(tmp_path / str(number), chance) for number in range(30)]
+    made = [_packages(tmp_path / str(number), chance) for number in range(20)]
     jobs = [Job(tuple(packages), PREFIX, tmp_path / f"installed-{number}") for number, packages in enumerate(made)]
     assert rattler_install.run(jobs) == {}
     with_losers = 0
@@ -51,7 +51,7 @@ def test_the_package_that_rattler_lets_win_has_the_path(tmp_path: Path) -> None:
             ours |= linked(each, PREFIX, None, lost.get(f"conda:{each.name}", frozenset()))
         trees.assert_same(ours, trees.of_folder(job.folder), in_order=not lost)
         with_losers += bool(lost)
-    assert with_losers > 10
+    assert with_losers > 8
 
 
 def _packages(folder: Path, chance: random.Random) -> list[Made]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,15 @@ from tests.unit.environment.rattler_install import Job, linked
 SHORT = "/app/.pixi/envs/default"
 LONG = "/app/" + "long_" * 30 + "/.pixi/envs/default"
 SPACED = "/my app/.pixi/envs/default"
+LABELS = {
+    "short": SHORT,
+    "fitting": "/" + "p" * 109,
+    "too long": "/" + "p" * 110,
+    "long": LONG,
+    "spaced": SPACED,
+}
+"""Prefixes: with the one that fits, the path of Python is as long as a first line may have it."""
+
 PYTHON = Python("3.11", "lib/python3.11/site-packages")
 FREE_THREADED = Python("3.13", "lib/python3.13t/site-packages")
 
@@ -29,7 +39,12 @@ FILES = [
     Item("bin/a", b"x", mode=0o711),
     Item("bin/b", b"x", mode=0o4755),
     Item("lib/c", b"", mode=0o600, mtime=0),
-    Item("lib/d", b"y" * 3_000_000, mode=0o444, mtime=BUILT + 5),
+    Item("lib/c-before", b"in order"),
+    Item("lib/c.d/inside", b"in order"),
+    Item("lib/e-f", b"in order"),
+    Item("lib/e.g/inside", b"in order"),
+    Item("lib/e.g-h", b"in order"),
+    Item("lib/d", b"y" * 1_200_000, mode=0o444, mtime=BUILT + 5),
     Item("lib/not listed", b"z", row=None),
     Item("lib/folder", kind=tarfile.DIRTYPE, mode=0o700, row=None),
     Item("./lib/e", b"dotted", row={"_path": "lib/e"}),
@@ -49,7 +64,7 @@ TEXTS = [
     text("bin/no program", f"#!relative {PLACEHOLDER}\n"),
     text("lib/nothing", "no path here\n"),
     text("lib/empty", ""),
-    text("lib/large", f"{PLACEHOLDER}/lib:" * 12_000),
+    text("lib/large", f"{PLACEHOLDER}/lib:" * 5_200),
     replace(text("lib/latin", ""), content=b"#!/bin/\xe4\xff\xc3( " + PLACEHOLDER.encode() + b"\n\xe4"),
     replace(text("lib/one field", ""), content=PLACEHOLDER.encode(), row={"prefix_placeholder": PLACEHOLDER}),
 ]
@@ -127,7 +142,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Case, Pat
     pythons = {python: python_package(folder / python.version, python) for python in (PYTHON, FREE_THREADED)}
     made, jobs = {}, []
     for sound, python in sound_packages(folder):
-        for label, prefix in (("short", SHORT), ("long", LONG), ("spaced", SPACED)):
+        for label in LABELS if sound.name.partition("-")[0] in {"texts", "module"} else ("short",):
+            prefix = LABELS[label]
             case = Case(f"{sound.archive.name} {label}", sound, prefix, python)
             target = folder / f"{sound.name}-{label}"
             beside = (pythons[python],) if python else ()
@@ -138,14 +154,16 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Case, Pat
 
 
 NAMES = [
-    f"{name} {label}"
-    for name in [
-        *(f"{stem}-1.0-0.conda" for stem in ("files", "texts", "binaries", "links", "meta", "generic", "module")),
-        *(f"{stem}-bz2-1.0-0.tar.bz2" for stem in ("files", "texts", "links", "module")),
-        "_odd.name-x-1.0-h1_0.conda",
-    ]
-    for label in ("short", "long", "spaced")
+    *(f"{name}-1.0-0.conda short" for name in ("files", "binaries", "links", "meta", "generic")),
+    *(f"{name}-bz2-1.0-0.tar.bz2 short" for name in ("files", "links")),
+    *(f"{name}-1.0-0.conda {label}" for name in ("texts", "module") for label in LABELS),
+    *(f"{name}-bz2-1.0-0.tar.bz2 {label}" for name in ("texts", "module") for label in LABELS),
+    "_odd.name-x-1.0-h1_0.conda short",
 ]
+
+
+def test_every_package_is_compared(cases: dict[str, tuple[Case, Path]]) -> None:
+    assert sorted(cases) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -154,7 +172,43 @@ def test_a_package_is_linked_as_rattler_installs_it(cases: dict[str, tuple[Case,
     trees.assert_same(linked(case.made, case.prefix, case.python), trees.of_folder(folder))
 
 
-PYTHON_ROW = {"_path": "site-packages/a.py", "path_type": "hardlink"}
+def random_package(folder: Path, number: int) -> tuple[Made, str]:
+    """Return a package of files of all kinds, with odd names and modes, and a prefix of any length for it."""
+    chance = random.Random(number)  # noqa: S311
+    content = [OLD, b"\0", b"\n", b"#!" + OLD + b"/bin/python3\n", b"x" * 300, b"\xff", b":", b"/lib"]
+    items: list[Item] = []
+    for index in range(chance.randint(0, 25)):
+        folders = "".join(f"{chance.choice(['a', 'ä b', 'c' * 60])}/" for _ in range(chance.randint(0, 4)))
+        path = f"{folders}{chance.choice(['file', 'with space', 'ß', '.hidden'])}-{index}"
+        text = b"".join(chance.choices(content, k=chance.randint(0, 12)))
+        if text.startswith(b"#!") and b"\n" not in text:
+            text += b"\n"
+        row: dict[str, Any] = {}
+        if chance.random() < 0.5:
+            row = {"prefix_placeholder": PLACEHOLDER, "file_mode": chance.choice(["text", "binary"])}
+        if chance.random() < 0.1:
+            row |= {"sha256": None, "size_in_bytes": None}
+        mode = chance.choice([0o644, 0o755, 0o600, 0o444, 0o555, 0o711, 0o664])
+        item = Item(path, text, mode=mode, mtime=chance.choice([0, BUILT, BUILT + 99]), row=row)
+        plain = [each for each in items if each.kind == tarfile.REGTYPE]
+        if plain and chance.random() < 0.15:
+            item = hard(path, chance.choice(plain))
+        elif chance.random() < 0.15:
+            item = soft(path, f"target/{index}")
+        items.append(item)
+    prefix = "/" + "p" * chance.choice([1, 20, 110, 130, 200]) + chance.choice(["", " q"])
+    suffix = chance.choice([".conda", ".conda", ".tar.bz2"])
+    return package(folder, f"random-{number}", items, suffix=suffix), prefix
+
+
+def test_packages_of_any_kind_are_linked_as_rattler_installs_them(tmp_path: Path) -> None:
+    made = [random_package(tmp_path, number) for number in range(30)]
+    jobs = [Job((each,), prefix, tmp_path / f"{each.name}-installed") for each, prefix in made]
+    assert rattler_install.run(jobs) == {}
+    for (each, prefix), job in zip(made, jobs, strict=True):
+        trees.assert_same(linked(each, prefix), trees.of_folder(job.folder))
+
+
 REFUSED = [
     # What a package has, and why only pixi can install it.
     ([soft("lib/x", "/etc/passwd")], {}, "out of the environment"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixi_container.environment.prefix_replacement import replaced_strings, replaced_text
@@ -38,6 +38,7 @@ def whole_strings(content: bytes) -> bytes:
     return done + content
 
 
+@settings(max_examples=60)
 @given(pieces, sizes)
 def test_strings_of_a_binary(content: bytes, lengths: list[int]) -> None:
     replaced = b"".join(replaced_strings(in_parts(content, lengths), OLD, NEW))
@@ -45,6 +46,7 @@ def test_strings_of_a_binary(content: bytes, lengths: list[int]) -> None:
     assert len(replaced) == len(content)
 
 
+@settings(max_examples=60)
 @given(pieces, sizes)
 def test_a_text(content: bytes, lengths: list[int]) -> None:
     """A first line, which is looked at as a whole, is always in the first part of a real file."""

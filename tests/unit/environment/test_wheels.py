@@ -102,17 +102,33 @@ SOUND: dict[str, tuple[dict[str, bytes | str], dict[str, Any]]] = {
         {"record": "./twice/a.py,sha256=x,1\n\ntwice/a.py,sha256=y,2\ntwice/b.py,sha256=z,\n"},
     ),
     "none": ({"none/a.py": "a"}, {"record": ""}),
+    "folders": (
+        {
+            "folders/empty/": "",
+            "folders-1.0.data/": "",
+            "folders-1.0.data/data/": "",
+            "folders-1.0.data/data/share/empty in data/": "",
+            "folders-1.0.data/scripts/": "",
+            "folders-1.0.data/purelib/empty in purelib/": "",
+        },
+        {"record": "folders-1.0.dist-info/RECORD,,\n"},
+    ),
     "platform": ({"plat.so": b"\x7fELF"}, {"wheel_file": "Wheel-Version: 1.9\nRoot-Is-Purelib: false\n"}),
 }
 
 
-_OF_LOCAL_FILES = (".lock", "uv_cache.json")
-"""What uv notes of wheels that are files on this machine, as only those of a test are."""
+_METADATA = {f"{PYTHON.site_packages}/empty-1.0.dist-info"}
 
 
-def _without_local(node: trees.Node) -> trees.Node:
-    lines = node.content.splitlines(keepends=True) if b"/uv_cache.json," in node.content else [node.content]
-    return replace(node, content=b"".join(line for line in lines if b"/uv_cache.json," not in line))
+def without_local_files(nodes: dict[str, trees.Node], before: set[str]) -> dict[str, trees.Node]:
+    """Return what is new, without what uv notes of wheels that are files on this machine."""
+    kept = {}
+    for path, node in nodes.items():
+        if path in before or path == ".lock" or path.endswith("/uv_cache.json"):
+            continue
+        lines = node.content.splitlines(keepends=True) if path.endswith("/RECORD") else [node.content]
+        kept[path] = replace(node, content=b"".join(line for line in lines if b"/uv_cache.json," not in line))
+    return kept
 
 
 @pytest.fixture(scope="session")
@@ -125,9 +141,7 @@ def by_uv(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Pat
     empty = set(trees.of_folder(prefix))
     options = ("--no-deps", "--find-links", str(folder / "wheels"), "--python", str(prefix / PYTHON.program))
     _uv("pip", "install", *options, *made, folder=folder)
-    nodes = trees.of_folder(prefix)
-    kept = {path: node for path, node in nodes.items() if path not in empty and not path.endswith(_OF_LOCAL_FILES)}
-    return prefix, made, {path: _without_local(node) for path, node in kept.items()}
+    return prefix, made, without_local_files(trees.of_folder(prefix), empty)
 
 
 def _uv(*arguments: str, folder: Path) -> None:
@@ -154,6 +168,10 @@ def test_wheels_are_installed_as_uv_does(by_uv: tuple[Path, dict[str, Path], dic
         assert not ours.keys() & nodes.keys()
         ours |= nodes
     assert set(ours) ^ set(theirs) == set()
+    empty = {path.relative_to(prefix).as_posix() for path in prefix.rglob("empty*") if path.is_dir()}
+    with open_wheel(made["folders"], PYTHON) as opened:
+        assert {entry.path for entry in opened.entries(PREFIX) if "/empty" in entry.path} == empty - _METADATA
+    assert len(empty - _METADATA) == 3
     assert {node.mtime for node in ours.values()} == {EARLIEST}
     for path, node in theirs.items():
         assert ours[path].content.decode("latin-1") == node.content.decode("latin-1"), path
