@@ -238,7 +238,7 @@ class _Publication:
         finally:
             for pool in (self._makers, self._uploads):
                 pool.shutdown(wait=False, cancel_futures=True)
-            wait(self._running, _STOP_SECONDS)
+            wait([future for future in self._running if not future.cancelled()], _STOP_SECONDS)
 
     def publish(self) -> Published:
         """Make the layers that are missing, and put everything in its place."""
