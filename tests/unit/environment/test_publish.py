@@ -6,7 +6,11 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import random
+import signal
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +28,7 @@ from pixi_container.environment.records import conda_record
 from pixi_container.environment.refusals import NotDirectError
 from pixi_container.errors import UserError
 from pixi_container.image import layers
+from pixi_container.interrupts import Interrupted, stop_on_signals
 from pixi_container.registry.reference import ImageReference
 from pixi_container.registry.repository import Registries, Repository
 from pixi_container.workspace.lock import LockedPackage
@@ -280,20 +285,20 @@ def test_a_bump_sees_a_clobber_with_a_package_that_is_not_downloaded(place: Plac
     assert place.tree() == tree
 
 
-@pytest.mark.parametrize("catalogue", [None, b"{}"])
+@pytest.mark.parametrize("catalogue", [None, b"garbage"])
 def test_without_the_catalogue_everything_is_made_anew(
     place: Place, packages: list[Made], catalogue: bytes | None
 ) -> None:
     image = image_of(*packages)
     first = place.publish(image)
+    there = place.server.manifests["lab/study"]
     if catalogue is None:
-        del place.server.manifests["lab/study"][catalogue_tag("env-default")]
+        del there[catalogue_tag("env-default")]
     else:
-        place.server.put_manifest("lab/study", catalogue_tag("env-default"), catalogue)
-    if catalogue:
-        with pytest.raises(UserError):
-            place.publish(image)
-        return
+        table = json.loads(there[catalogue_tag("env-default")][1])
+        table["layers"] = [{"mediaType": "x", "digest": digest_of(catalogue), "size": len(catalogue)}]
+        place.server.blobs["lab/study"][digest_of(catalogue)] = catalogue
+        place.server.put_manifest("lab/study", catalogue_tag("env-default"), json.dumps(table).encode())
     second = place.publish(image)
     assert second.digest == first.digest
     assert second.progress.downloaded > 0
@@ -392,6 +397,48 @@ def test_a_wrong_package_leaves_no_tag(place: Place, packages: list[Made], field
     with pytest.raises(UserError, match="package 'beta' cannot be downloaded"):
         place.publish(image_of(*packages, environment=replace(environment, packages=entries)))
     assert place.server.tags("lab/study") == set()
+
+
+def as_a_command(address: str, folder: str, channel: str) -> int:
+    """Publish what is in a channel, as a process of its own does that can be stopped."""
+    names = sorted(Path(channel).glob("*.conda"))
+    made = [Made(path, path.with_suffix(".index.json"), path.stem.split("-")[0]) for path in names]
+    with stop_on_signals(), Registries(lambda _: None) as registries:
+        try:
+            target, base = (
+                Repository(registries, ImageReference(address, name)) for name in ("lab/study", "base")
+            )
+            publish(image_of(*made), target, base, env={"RUNNER_TEMP": folder})
+        except Interrupted as interrupt:
+            return 128 + interrupt.number
+    return 0
+
+
+def process(place: Place, channel: Path) -> subprocess.Popen[bytes]:
+    code = f"import sys; from {__name__} import as_a_command; sys.exit(as_a_command(*sys.argv[1:]))"
+    root = Path(__file__).parents[3]
+    argv = [sys.executable, "-c", code, place.server.address, str(place.folder), str(channel)]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{root}/src:{root}"}
+    return subprocess.Popen(argv, env=env, stderr=subprocess.PIPE)
+
+
+@pytest.mark.parametrize("at", [1, 3, 6, 10, 15, 20])
+def test_a_signal_leaves_neither_a_file_nor_a_tag(place: Place, packages: list[Made], at: int) -> None:
+    channel = packages[0].archive.parent
+    with process(place, channel) as running:
+
+        def stop(number: int) -> None:
+            if number == at:
+                running.send_signal(signal.SIGTERM)
+
+        place.server.watch = stop
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 128 + signal.SIGTERM, said.decode()
+    assert list(place.folder.iterdir()) == []
+    assert place.server.tags("lab/study") == set()
+    made = sorted(packages, key=lambda package: package.archive.name)
+    assert place.publish(image_of(*made)).digest
+    assert place.tree()
 
 
 def test_memory_does_not_grow_with_a_package(place: Place, tmp_path: Path) -> None:

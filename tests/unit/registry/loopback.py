@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,12 +31,15 @@ class Loopback:
     faults: list[tuple[str, int | None]] = field(default_factory=list)
     """The next requests that match a pattern get this status, 0 for a connection that is cut in the middle."""
     mounts: bool = True
+    watch: Callable[[int], None] = lambda _: None
+    """Is called with the number of each request as it comes."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fault(self, request: str) -> int | None:
         """Note a request, and take the fault that is meant for it."""
         with self.lock:
             self.requests.append(request)
+            self.watch(len(self.requests))
             for number, (pattern, status) in enumerate(self.faults):
                 if re.search(pattern, request):
                     del self.faults[number]
