@@ -385,6 +385,14 @@ def _media_type(answer: Answer) -> str:
     return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def parse_manifest(content: bytes, media_type: str, digest: str, reference: ImageReference) -> ImageManifest:
+    """Parse a manifest; ``media_type`` is what counts where it does not say itself what it is.
+
+    Raises ``RegistryError`` for one that is not understood.
+    """
+    return _parse_manifest(Answer(200, str(reference), {"content-type": media_type}, content), digest, reference)
+
+
 def _parse_manifest(answer: Answer, digest: str, reference: ImageReference) -> ImageManifest:
     document = answer.json()
     media_type = document.get("mediaType") or _media_type(answer)
