@@ -7,6 +7,7 @@ import io
 import json
 import posixpath
 import re
+import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -30,7 +31,8 @@ from pixi_container.registry.reference import ImageReference
 from pixi_container.registry.repository import Registries, Repository
 from pixi_container.workspace.lock import read_lock
 from pixi_container.workspace.workspace import read_workspace
-from tests.end_to_end.conftest import Step
+from tests.end_to_end.conftest import Step, image_name
+from tests.rig import solve
 from tests.rig.rig import Rig
 
 pytestmark = pytest.mark.engine
@@ -162,3 +164,28 @@ def test_it_equals_the_image_that_the_docker_way_makes(rig: Rig, step: Step, tem
     command = 'import numpy, os; print(numpy.__name__, os.environ["CONDA_PREFIX"])'
     options = ("--rm", "--user", "54321:54321", "--read-only")
     assert step.docker("run", *options, name, "python", "-c", command) == f"numpy {PREFIX}"
+
+
+def test_a_bump_makes_the_layer_of_one_package(rig: Rig, solved_example: Path, tmp_path: Path, temp: Path) -> None:
+    workspace = tmp_path / "study"
+    shutil.copytree(solved_example, workspace)
+    manifest = workspace / "pixi.toml"
+    text, repository = manifest.read_text(), image_name("direct-bump")
+
+    def locked_with(version: str) -> EnvironmentImage:
+        manifest.write_text(text.replace("[dependencies]", f'[dependencies]\ntqdm = "=={version}"'))
+        solve.lock(manifest, channel=rig.channel)
+        return environment_image(rig, workspace, "default")
+
+    first = published(rig, repository, locked_with("4.66.6"), temp)
+    remote = Remote(rig.registry, repository)
+    before = [layer["digest"] for layer in remote.manifest("env-direct")["layers"]]
+    second = published(rig, repository, locked_with("4.67.1"), temp)
+    after = [layer["digest"] for layer in remote.manifest("env-direct")["layers"]]
+    made = [name for name in second.made if name != "rest"]
+    assert len(made) == 1
+    assert made[0].startswith("shared-")
+    assert len(set(after) - set(before)) == 2
+    assert second.progress.uploaded < first.progress.uploaded / 50
+    again = published(rig, repository, locked_with("4.66.6"), temp)
+    assert again.digest == first.digest
