@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from pixi_container.display import one_line
 from pixi_container.errors import UserError
+from pixi_container.paths import open_file
 from pixi_container.retries import retry
 from pixi_container.shortening import shortened
 
@@ -64,12 +65,13 @@ class _PassingError(Exception):
 
 @dataclass(frozen=True)
 class Downloads:
-    """Downloads packages, for any number of threads.
+    """Downloads packages, for any number of threads. Those with a path in the lock are below ``context``.
 
     ``check`` is called often and may raise, to stop what is going on; ``count`` gets the bytes as they come.
     """
 
     client: Client
+    context: Path = Path()
     check: Callable[[], None] = lambda: None
     count: Callable[[int], None] = lambda _: None
 
@@ -97,8 +99,8 @@ class Downloads:
     def _download_once(self, package: LockedPackage, location: str, path: Path) -> None:
         with path.open("wb") as file:
             target = _Target(file, package.size or _MOST_BYTES, self)
-            if urlsplit(location).scheme == "file":
-                _copy(Path(unquote(urlsplit(location).path)), target, package, location)
+            if urlsplit(location).scheme in {"", "file"}:
+                self._copy(package, location, target)
             else:
                 self._fetch(package, location, target)
         if package.size is not None and target.size != package.size:
@@ -111,6 +113,22 @@ class Downloads:
                 "The file was changed after the lock was written, or a proxy in between changes it. "
                 "If the change is meant, run `pixi update` and commit the lock.",
             )
+
+    def _copy(self, package: LockedPackage, location: str, target: _Target) -> None:
+        path = unquote(urlsplit(location).path)
+        try:
+            is_url = urlsplit(location).scheme == "file"
+            with (
+                Path(path).open("rb") if is_url else open_file(self.context, location, what="the package") as file
+            ):
+                while part := file.read(_PART_BYTES):
+                    target.write(part)
+        except _TooLargeError as error:
+            raise _failed(package, location, str(error)) from error
+        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+            raise _failed(package, location, error.strerror or str(error)) from error
+        except UserError as error:
+            raise _failed(package, location, error.message, error.hint) from error
 
     def _fetch(self, package: LockedPackage, location: str, target: _Target) -> None:
         from rattler.package_streaming import download_to_writer
@@ -226,17 +244,6 @@ async def _watched(work: Coroutine[Any, Any, None], target: _Target) -> None:
     task.result()
 
 
-def _copy(source: Path, target: _Target, package: LockedPackage, location: str) -> None:
-    try:
-        with source.open("rb") as file:
-            while part := file.read(_PART_BYTES):
-                target.write(part)
-    except _TooLargeError as error:
-        raise _failed(package, location, str(error)) from error
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise _failed(package, location, error.strerror or str(error)) from error
-
-
 def _refusal(package: LockedPackage, location: str, said: str) -> Exception:
     """Return what an answer with a status, or none at all, means."""
     match = _STATUS.search(said)
@@ -272,4 +279,6 @@ def shown(location: str) -> str:
         return "a URL that is none"
     # A token of anaconda.org's: https://docs.anaconda.com/anacondaorg/user-guide/work-with-accounts/
     path = re.sub(r"^/t/[^/]+/", "/t/***/", url.path)
+    if not url.scheme:
+        return shortened(one_line(url.path), 300)
     return shortened(one_line(f"{url.scheme}://{url.netloc.rpartition('@')[2]}{path}"), 300)
