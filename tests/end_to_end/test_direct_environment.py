@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-import zstandard
+from conda_package_streaming.package_streaming import zstd
 
 from pixi_container.environment.activation import workspace_activation
 from pixi_container.environment.image_config import Settings
@@ -85,7 +85,7 @@ def members(blob: bytes) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     if blob.startswith(b"\x1f\x8b"):
         blob = zlib.decompress(blob, 31)
     elif blob.startswith(b"\x28\xb5\x2f\xfd"):
-        blob = zstandard.ZstdDecompressor().decompressobj().decompress(blob)
+        blob = zstd.decompress(blob)
     with tarfile.open(fileobj=io.BytesIO(blob)) as tar:
         for info in tar:
             file = tar.extractfile(info) if info.isreg() else None

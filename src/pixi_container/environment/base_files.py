@@ -81,7 +81,7 @@ def _members(
 
 def _of_layer(parts: Iterator[bytes], media_type: str, wanted: Collection[str]) -> Members:
     """Return the wanted members of a layer, and with None the paths that it hides of those under it."""
-    import zstandard
+    from conda_package_streaming.package_streaming import zstd
 
     read: list[tuple[str, _Member | None]] = []
     try:
@@ -97,7 +97,7 @@ def _of_layer(parts: Iterator[bytes], media_type: str, wanted: Collection[str]) 
                     read.append((f"{folder}/{name.removeprefix(_WHITEOUT)}".lstrip("/"), None))
                 elif path in wanted:
                     read.append((path, _member(tar, info)))
-    except (tarfile.TarError, EOFError, ValueError, zlib.error, zstandard.ZstdError) as error:
+    except (tarfile.TarError, EOFError, ValueError, zlib.error, zstd.ZstdError) as error:
         raise RegistryError(f"a layer of the base image cannot be read: {error}") from error
     # To its end, as only then its digest is known.
     for _ in parts:
@@ -126,10 +126,10 @@ def _decompressed(parts: Iterator[bytes], media_type: str) -> Iterator[bytes]:
                 if unpacker.eof and (left := unpacker.unused_data):
                     unpacker = zlib.decompressobj(31)
     elif media_type.endswith(("+zstd", ".zstd")):
-        import zstandard
+        from conda_package_streaming.package_streaming import zstd
 
-        reader = zstandard.ZstdDecompressor().stream_reader(cast("Any", _Stream(parts)), read_across_frames=True)
-        yield from iter(lambda: reader.read(_PART_BYTES), b"")
+        with zstd.open(cast("Any", _Stream(parts))) as reader:
+            yield from iter(lambda: reader.read(_PART_BYTES), b"")
     else:
         yield from parts
 

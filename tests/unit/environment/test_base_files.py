@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import pytest
-import zstandard
+from conda_package_streaming.package_streaming import zstd
 
 from pixi_container.environment.base_files import own_bashrc
 from pixi_container.environment.image_config import UnfitBaseError
@@ -41,7 +41,7 @@ def link(path: str, target: str) -> tarfile.TarInfo:
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     "": lambda plain: plain,
     "+gzip": lambda plain: gzip.compress(plain[:1000]) + gzip.compress(plain[1000:]),
-    "+zstd": lambda plain: zstandard.compress(plain[:1000]) + zstandard.compress(plain[1000:]),
+    "+zstd": lambda plain: zstd.compress(plain[:1000]) + zstd.compress(plain[1000:]),
 }
 
 

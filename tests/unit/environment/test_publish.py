@@ -12,8 +12,12 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +36,7 @@ from pixi_container.interrupts import Interrupted, stop_on_signals
 from pixi_container.registry.reference import ImageReference
 from pixi_container.registry.repository import Registries, Repository
 from pixi_container.workspace.lock import LockedPackage
-from tests.unit.environment.archives import Item, Made, package, text
+from tests.unit.environment.archives import Item, Made, package, text, wheel
 from tests.unit.environment.rattler_install import repodata_record
 from tests.unit.registry.loopback import MANIFEST, Loopback, digest_of, loopback_registry
 
@@ -353,6 +357,56 @@ def test_what_only_pixi_can_install_is_refused_without_a_tag(
 def test_packages_whose_post_link_scripts_nothing_runs_are_named(place: Place, tmp_path: Path) -> None:
     fonts = package(tmp_path / "channel", "fonts", [Item("bin/.fonts-post-link.sh", b"true", mode=0o755)])
     assert place.publish(image_of(fonts)).not_run == ("fonts",)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder; gives its URL."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_wheels_are_installed_where_python_looks_for_them(place: Place, tmp_path: Path) -> None:
+    python = package(tmp_path / "channel", "python", [Item("bin/python3.11", b"", mode=0o755)], version="3.11.9")
+    shared = {"space/__init__.py": b"# a namespace"}
+    files = [wheel(tmp_path / "wheels", name, {**shared, f"space/{name}.py": name}) for name in ("one", "two")]
+    with served(tmp_path / "wheels") as url:
+        locked_wheels = [
+            LockedPackage(
+                name=file.name.partition("-")[0].title(),
+                version="1.0",
+                build="",
+                kind="pypi",
+                size=None,
+                sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+                md5="",
+                location=f"{origin}{url}/{file.name}",
+            )
+            for file, origin in zip(files, ("", "direct+"), strict=True)
+        ]
+        environment = locked([python])
+        image = image_of(
+            environment=replace(environment, packages=(*environment.packages, *locked_wheels)), layers=2
+        )
+        first = place.publish(image)
+        without = replace(environment, packages=tuple(locked_wheels), records={})
+        with pytest.raises(NotDirectError, match="is for Python, and the environment has none"):
+            place.publish(image_of(environment=without, tags=("none",), before=""))
+    packages_folder = f"{PREFIX[1:]}/lib/python3.11/site-packages"
+    tree = place.tree()
+    for name in ("one", "two"):
+        assert tree[f"{packages_folder}/space/{name}.py"] == name.encode()
+        assert b"space/__init__.py,sha256=" in tree[f"{packages_folder}/{name}-1.0.dist-info/RECORD"]
+    assert tree[f"{packages_folder}/space/__init__.py"] == b"# a namespace"
+    assert f"{packages_folder}/one-1.0.dist-info/direct_url.json" not in tree
+    assert url.encode() in tree[f"{packages_folder}/two-1.0.dist-info/direct_url.json"]
+    assert place.publish(image).digest == first.digest
+    assert "none" not in place.server.tags("lab/study")
 
 
 FAULTS = [
