@@ -46,7 +46,7 @@ from pixi_container.environment.linking import link
 from pixi_container.environment.package_metadata import read_metadata
 from pixi_container.environment.refusals import NotDirectError
 from pixi_container.environment.wheels import open_wheel
-from pixi_container.errors import RegistryError
+from pixi_container.errors import RegistryError, UserError
 from pixi_container.image.layers import REST
 from pixi_container.json_object import object_under
 from pixi_container.registry.client import Descriptor
@@ -163,18 +163,27 @@ def publish(
     base: Repository,
     *,
     env: Mapping[str, str],
+    before: Repository | None = None,
     show: Callable[[Progress], None] = lambda _: None,
     workers: int = 0,
 ) -> Published:
     """Make the image and give it its tags; ``workers`` threads make layers, one for each core if there are none.
 
+    ``before`` is where the image before lies and its layers are taken from, where that is not ``target`` itself.
     Raises ``NotDirectError`` where only pixi can make this environment, and what downloads and registries raise.
     Whatever is raised, no tag has changed, and no file is left.
     """
     with temporary_folder(env) as folder:
-        publication = _Publication(image, target, base, folder, show)
-        with publication.threads(workers or os.cpu_count() or 1):
-            return publication.publish()
+        publication = _Publication(image, target, base, before, folder, show)
+        try:
+            with publication.threads(workers or os.cpu_count() or 1):
+                return publication.publish()
+        except OSError as error:
+            raise UserError(
+                f"the layers of the environment cannot be written: {error.strerror or error}",
+                file=error.filename or str(folder),
+                hint="They need room of about the largest packages' size for each core, in RUNNER_TEMP or TMPDIR.",
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -199,6 +208,7 @@ class _Publication:
         image: EnvironmentImage,
         target: ImageStore,
         base: Repository,
+        before: Repository | None,
         folder: Path,
         show: Callable[[Progress], None],
     ) -> None:
@@ -206,6 +216,8 @@ class _Publication:
         self._environment = image.environment
         self._target = target
         self._base = base
+        self._before = before
+        self._taken: set[str] = set()
         self._folder = folder
         self._show = show
         self._python = environment_python(image.environment.records.values())
@@ -263,6 +275,7 @@ class _Publication:
             to_do = {name for layer in missing for name in layer.packages}
             self._progress = replace(self._progress, packages=len(self._packages) - len(to_do))
             pending += [self._submit(self._makers, self._make, layer, lost) for layer in missing]
+            pending += self._take_known([shells, *keyed])
             self._finish(pending)
             pending = []
             # Again for layers with a path that another package turned out to have as well.
@@ -308,14 +321,15 @@ class _Publication:
 
     def _read_before(self) -> None:
         """Learn what the image before has: its layers of ours, and the paths of its packages."""
-        before = self._target.get_manifest(self._image.before) if self._image.before else None
+        store = self._before or self._target
+        before = store.get_manifest(self._image.before) if self._image.before else None
         if before is None or before.config is None:
             return
-        catalogue = self._target.get_manifest(catalogue_tag(self._image.before))
+        catalogue = store.get_manifest(catalogue_tag(self._image.before))
         try:
-            config = json.loads(self._target.get(before.config))
+            config = json.loads(store.get(before.config))
             diff_ids = object_under(config, "rootfs").get("diff_ids", ())
-            files = read_catalogue(self._target.get(catalogue.layers[0])) if catalogue else {}
+            files = read_catalogue(store.get(catalogue.layers[0])) if catalogue else {}
         except (ValueError, IndexError, AttributeError):
             # Somebody else's; everything is made anew.
             return
@@ -494,6 +508,24 @@ class _Publication:
         blob = _blob(descriptor)
         if not blob.is_nondistributable:
             self._target.take(blob, self._base, self._checked)
+
+    def _take_known(self, keyed: Iterable[KeyedLayer]) -> list[Future[object]]:
+        """Have the layers brought over that the image before has somewhere else."""
+        if self._before is None:
+            return []
+        layers = [self._known[each.key] for each in keyed if each.key in self._known]
+        new = [layer for layer in layers if layer.digest not in self._taken]
+        self._taken |= {layer.digest for layer in new}
+        return [
+            self._submit(
+                self._uploads,
+                self._target.take,
+                Descriptor(digest=layer.digest, size=layer.size, media_type=layer.media_type),
+                self._before,
+                self._checked,
+            )
+            for layer in new
+        ]
 
     def _checked(self, parts: Iterator[bytes]) -> Parts:
         for part in parts:

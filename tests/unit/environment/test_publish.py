@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from pixi_container.environment.activation import Activation
 from pixi_container.environment.entries import text_entry
 from pixi_container.environment.image_config import KEY_ANNOTATION, Settings
 from pixi_container.environment.locked import LockedEnvironment
+from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.publish import EnvironmentImage, Progress, Published, catalogue_tag, publish
 from pixi_container.environment.records import conda_record
 from pixi_container.environment.refusals import NotDirectError
@@ -308,6 +310,37 @@ def test_without_the_catalogue_everything_is_made_anew(
     assert second.progress.downloaded > 0
 
 
+@pytest.mark.parametrize("kind", ["repository", "layout"])
+def test_layers_of_an_image_somewhere_else_are_taken_over(
+    place: Place, packages: list[Made], tmp_path: Path, kind: str
+) -> None:
+    image = image_of(*packages)
+    first = place.publish(image)
+    for made in packages[1:]:
+        made.archive.unlink()
+    bumped = package(tmp_path / "channel", "alpha", [Item("lib/alpha.txt", b"new")], version="2.0")
+    before, other, base = (
+        Repository(place.registries, ImageReference(place.server.address, name))
+        for name in ("lab/study", "lab/other", "base")
+    )
+    target = other if kind == "repository" else OciLayout(tmp_path / "layout")
+    environment = replace(
+        image.environment, packages=(*locked([bumped]).packages, *image.environment.packages[1:])
+    )
+    records = {**image.environment.records, **locked([bumped]).records}
+    after = replace(image, environment=replace(environment, records=records))
+    env = {"RUNNER_TEMP": str(place.folder)}
+    done = publish(after, target, base, env=env, before=before)
+    assert sorted(done.made) == ["own-alpha", "rest"]
+    assert done.digest != first.digest
+    manifest = target.get_manifest("env-default")
+    assert manifest
+    assert manifest.config
+    for blob in (manifest.config, *manifest.layers):
+        assert digest_of(target.get(blob)) == blob.digest
+    assert before.get_manifest("env-default-1") != manifest
+
+
 def test_zstd_layers_are_not_taken_for_gzip(place: Place, packages: list[Made]) -> None:
     place.publish(image_of(*packages, compression="zstd"))
     assert {layer["mediaType"].rpartition("+")[2] for layer in place.manifest()["layers"][1:]} == {"zstd"}
@@ -493,6 +526,19 @@ def test_a_signal_leaves_neither_a_file_nor_a_tag(place: Place, packages: list[M
     made = sorted(packages, key=lambda package: package.archive.name)
     assert place.publish(image_of(*made)).digest
     assert place.tree()
+
+
+def test_a_disk_without_room_is_said(place: Place, packages: list[Made]) -> None:
+    image = image_of(*packages)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"the layers of the environment cannot be written: File too large"):
+            place.publish(image)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert place.server.tags("lab/study") == set()
+    assert place.publish(image).digest
 
 
 def test_memory_does_not_grow_with_a_package(place: Place, tmp_path: Path) -> None:
