@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import posixpath
 import re
 import shutil
+import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -22,8 +24,9 @@ from conda_package_streaming.package_streaming import zstd
 from pixi_container.environment.activation import workspace_activation
 from pixi_container.environment.image_config import Settings
 from pixi_container.environment.locked import installation, locked_environment
+from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.prefix_files import prefix_entries, workspace_entries
-from pixi_container.environment.publish import EnvironmentImage, Published, publish
+from pixi_container.environment.publish import EnvironmentImage, ImageStore, Published, publish
 from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.dockerfile import environment_variables
 from pixi_container.inputs import parse_inputs
@@ -120,10 +123,14 @@ def environment_image(rig: Rig, context: Path, environment: str = "gpu") -> Envi
     )
 
 
-def published(rig: Rig, repository: str, image: EnvironmentImage, folder: Path) -> Published:
-    """Make the image and push it."""
+def published(rig: Rig, repository: str | OciLayout, image: EnvironmentImage, folder: Path) -> Published:
+    """Make the image, and push it or put it into a folder."""
     with Registries(lambda _: None) as registries:
-        target = Repository(registries, ImageReference(rig.registry, repository))
+        target: ImageStore = (
+            Repository(registries, ImageReference(rig.registry, repository))
+            if isinstance(repository, str)
+            else repository
+        )
         name = rig.pixi_image.partition("/")[2].partition(":")[0]
         base = Repository(registries, ImageReference(rig.registry, name))
         done = publish(image, target, base, env={"RUNNER_TEMP": str(folder)})
@@ -189,3 +196,16 @@ def test_a_bump_makes_the_layer_of_one_package(rig: Rig, solved_example: Path, t
     assert second.progress.uploaded < first.progress.uploaded / 50
     again = published(rig, repository, locked_with("4.66.6"), temp)
     assert again.digest == first.digest
+
+
+def test_buildx_builds_on_an_image_in_a_folder(
+    rig: Rig, buildkit_builder: str, solved_example: Path, tmp_path: Path, temp: Path
+) -> None:
+    layout = tmp_path / "layout"
+    done = published(rig, OciLayout(layout), environment_image(rig, solved_example, "default"), temp)
+    dockerfile = "FROM environment\nRUN python -c 'import numpy'\n"
+    context = f"environment=oci-layout://{layout}@{done.digest}"
+    argv = ["docker", "buildx", "build", "--builder", buildkit_builder, "--build-context", context, "-"]
+    env = {**os.environ, **rig.environment()}
+    built = subprocess.run(argv, env=env, input=dockerfile, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
