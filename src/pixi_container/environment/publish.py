@@ -283,7 +283,7 @@ class _Publication:
             keyed = self._keyed(lost)
             if all(layer.key in self._known for layer in keyed):
                 break
-        rest = self._make_rest(lost)
+        rest = self._make_rest()
         self._learn(rest)
         self._upload(rest)
         layers = [
@@ -422,7 +422,7 @@ class _Publication:
         with open_archive(path) as archive:
             metadata = read_metadata(archive.name, archive.metadata, archive.about_time, self._python)
             entries = link(archive, record, prefix, self._python, lost)
-            writer.add(self._passed(entries, kept, f"__clobbers__/{record.name}/"), prefix)
+            writer.add(self._passed(entries, kept), prefix)
         return PackageFiles(self._identities[name], conda_paths(record.name, metadata), kept)
 
     def _install_wheel(self, name: str, path: Path, writer: LayerWriter, written: set[str]) -> PackageFiles:
@@ -444,14 +444,14 @@ class _Publication:
         with open_wheel(path, self._python) as wheel:
             table = wheel.paths(name.partition(":")[2])
             prefix = self._image.activation.prefix
-            writer.add(self._passed(new(wheel.entries(prefix, url)), {}, ""), prefix)
+            writer.add(self._passed(new(wheel.entries(prefix, url)), {}), prefix)
         return PackageFiles(self._identities[name], table)
 
-    def _passed(self, entries: Iterable[Entry], kept: dict[str, bytes], lost_folder: str) -> Iterator[Entry]:
+    def _passed(self, entries: Iterable[Entry], kept: dict[str, bytes]) -> Iterator[Entry]:
         """Pass entries on, and keep what the activation is made of."""
         for entry in entries:
             self._check()
-            path = entry.path.removeprefix(lost_folder)
+            path = entry.path
             if path.startswith((SCRIPTS, VARIABLES)) and entry.kind != "directory":
                 content = b"".join(entry.content)
                 kept[path] = content if path.startswith(VARIABLES) else b""
@@ -467,15 +467,13 @@ class _Publication:
         layer, file = self._written(lambda writer, _: writer.add(shell_entries(own, self._image.activation)))
         return _Made(keyed, layer, file, {})
 
-    def _make_rest(self, lost: Mapping[str, AbstractSet[str]]) -> _Made:
+    def _make_rest(self) -> _Made:
         """Make the last layer: what pixi notes of the environment, and what activates it."""
         image, activation = self._image, self._image.activation
         files: dict[str, bytes] = {}
         for name in self._environment.records:
-            package = f"conda:{name}"
-            lost_here = lost.get(package, frozenset())
-            kept = self._files[package].activation
-            files |= {path: content for path, content in kept.items() if path not in lost_here}
+            # Of those with the same path, the last one has it.
+            files |= self._files[f"conda:{name}"].activation
         in_meta = [
             *(record.path for record in self._environment.records.values()),
             *(entry.path for entry in image.prefix_files),

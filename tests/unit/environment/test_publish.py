@@ -10,6 +10,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -273,6 +274,17 @@ def test_the_later_of_two_packages_keeps_a_path_that_both_have(place: Place, tmp
     assert place.publish(image_of(one, other)).made == ("rest",)
 
 
+def test_the_later_package_has_a_variable_that_both_set(place: Place, tmp_path: Path) -> None:
+    path = "etc/conda/env_vars.d/same.json"
+    one, other = (
+        package(tmp_path / "channel", name, [Item(path, f'{{"VALUE": "{name}"}}'.encode())])
+        for name in ("one", "other")
+    )
+    for made, value in (([one, other], "other"), ([one], "one"), ([one, other], "other"), ([other, one], "one")):
+        place.publish(image_of(*made))
+        assert place.tree()["app/.pixi/hook.sh"].startswith(f"export VALUE={value}\n".encode())
+
+
 def test_a_bump_sees_a_clobber_with_a_package_that_is_not_downloaded(place: Place, tmp_path: Path) -> None:
     folder = tmp_path / "channel"
     one = package(folder, "one", [Item("lib/same.txt", b"one")])
@@ -339,6 +351,37 @@ def test_layers_of_an_image_somewhere_else_are_taken_over(
     for blob in (manifest.config, *manifest.layers):
         assert digest_of(target.get(blob)) == blob.digest
     assert before.get_manifest("env-default-1") != manifest
+
+
+def test_a_catalogue_of_an_image_that_did_not_come_about_misleads_nobody(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "channel"
+    one = package(folder, "one", [Item("lib/same.txt", b"one")])
+    other = package(folder, "other", [Item("lib/else.txt", b"other")])
+    first = place.publish(image_of(one, other))
+    bumped = package(folder, "other", [Item("lib/same.txt", b"other")], version="2.0")
+    place.server.faults = [("PUT .*manifests/env-default-1$", 500)] * 4
+    with pytest.raises(UserError):
+        place.publish(image_of(one, bumped))
+    assert place.publish(image_of(one, other)).digest == first.digest
+    assert place.tree()[f"{PREFIX[1:]}/lib/same.txt"] == b"one"
+
+
+def test_an_error_stops_what_others_are_doing(place: Place, packages: list[Made]) -> None:
+    with stalling() as url:
+        environment = locked(packages)
+        first, second, *others = environment.packages
+        slow, wrong = replace(first, location=f"{url}/alpha.conda"), replace(second, sha256="0" * 64)
+        image = image_of(environment=replace(environment, packages=(slow, wrong, *others)))
+        with pytest.raises(UserError, match="package 'beta' cannot be downloaded"):
+            place.publish(image, workers=2)
+        assert [thread.name for thread in threading.enumerate() if thread.name.startswith("layer")] == []
+
+
+@contextmanager
+def stalling() -> Iterator[str]:
+    """Serve nothing, but never say so; gives its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 def test_zstd_layers_are_not_taken_for_gzip(place: Place, packages: list[Made]) -> None:
