@@ -94,7 +94,7 @@ def render_dockerfile(
     check = None if stage else lock_check_without_source(workspace, pixi_version)
     workdir = settings.workdir
     prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
-    activation = _activation(workspace, workdir, prefix)
+    activation = activation_variables(workspace, workdir, prefix)
     manifest_copies = _copies(workspace.install_files, workdir)
     values = {
         "environment": workspace.environment,
@@ -129,8 +129,8 @@ def render_dockerfile(
         "activation_scripts": workspace.activation_scripts,
         "include_copies": [[path, f"{workdir}/{path}"] for path in workspace.include],
         "activation": activation,
-        "kept_variables": _image_variables(workspace),
-        "environment_variables": _environment_variables(workspace, activation),
+        "kept_variables": kept_variables(workspace),
+        "environment_variables": environment_variables(workspace, activation),
         "production_variables": (
             [("PIXI_PROJECT_VERSION", workspace.manifest.version)] if workspace.manifest.version else []
         ),
@@ -203,7 +203,7 @@ def _copies(paths: tuple[str, ...], workdir: str) -> list[list[str]]:
     return [[*files, folder] for folder, files in folders.items()]
 
 
-def _activation(workspace: Workspace, workdir: str, prefix: str) -> list[tuple[str, str]]:
+def activation_variables(workspace: Workspace, workdir: str, prefix: str) -> list[tuple[str, str]]:
     """Return the variables that Pixi's activation always sets, in a fixed order.
 
     The workspace's version is left out: it changes with each release, and the environment must not.
@@ -226,7 +226,7 @@ def _activation(workspace: Workspace, workdir: str, prefix: str) -> list[tuple[s
     return [(key, value) for key, value in variables.items() if value]
 
 
-def _environment_variables(workspace: Workspace, activation: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def environment_variables(workspace: Workspace, activation: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the image's static variables, for processes that start without a shell.
 
     Values of ``[activation.env]`` that refer to other variables or have several lines are left to activate.sh,
@@ -247,10 +247,10 @@ def _environment_variables(workspace: Workspace, activation: list[tuple[str, str
     if workspace.cuda:
         variables |= {"NVIDIA_DRIVER_CAPABILITIES": "compute,utility", "NVIDIA_VISIBLE_DEVICES": "all"}
     # Empty, so that a container started from another one does not take that one's activation for its own.
-    return sorted({**variables, **dict(_image_variables(workspace)), "PIXI_CONTAINER_ACTIVE": ""}.items())
+    return sorted({**variables, **dict(kept_variables(workspace)), "PIXI_CONTAINER_ACTIVE": ""}.items())
 
 
-def _image_variables(workspace: Workspace) -> list[tuple[str, str]]:
+def kept_variables(workspace: Workspace) -> list[tuple[str, str]]:
     """Return the variables of the image for Pixi and conda, which override those of a host."""
     # Without the first two Pixi checks, and may rewrite, the environment on every `pixi run`.
     variables = {"PIXI_FROZEN": "true", "PIXI_NO_INSTALL": "true", "PIXI_CACHE_DIR": "/tmp/pixi-cache"}  # noqa: S108

@@ -95,7 +95,7 @@ def _environment() -> SandboxedEnvironment:
         "json": json.dumps,
         "paths": _quoted_for_copy,
         "env": _quoted_for_env,
-        "shell": _quoted_for_shell,
+        "shell": quoted_for_shell,
     }
     return environment
 
@@ -111,7 +111,8 @@ def _quoted_for_copy(paths: list[str]) -> str:
     return json.dumps([path.replace("'", "\\'") for path in paths])
 
 
-def _quoted_for_shell(value: str) -> str:
+def quoted_for_shell(value: str) -> str:
+    """Return a word of the shell. Raises ``UserError`` for a value with a control character."""
     _check_controls(value, "be exported")
     return shlex.quote(value)
 

@@ -9,22 +9,20 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
 
 from pixi_container.display import one_line
-from pixi_container.errors import RegistryError, RegistryRefusedError, RegistryUnavailableError
+from pixi_container.errors import RegistryError, RegistryUnavailableError
 from pixi_container.json_object import object_under
-from pixi_container.registry.call import Answer, RegistryCall, TransientError, joined_url
+from pixi_container.registry.blobs import Blobs, verified_digest
+from pixi_container.registry.call import Answer, RegistryCall
 from pixi_container.registry.reference import DIGEST, TAG
 from pixi_container.registry.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -150,6 +148,10 @@ class Registry:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
         self._transport.close()
 
     def get_digest(self, reference: ImageReference, *, push: bool = False) -> str | None:
@@ -200,7 +202,7 @@ class Registry:
             return None
         reported = answer.headers.get("docker-content-digest", "")
         expected = reference.digest or (reported if DIGEST.fullmatch(reported) else "")
-        return _parse_manifest(answer, _verified_digest(answer.content, expected, reference), reference)
+        return _parse_manifest(answer, verified_digest(answer.content, expected, reference), reference)
 
     def get_labels(self, reference: ImageReference, platform: str = "linux/amd64") -> dict[str, str] | None:
         """Return the labels of the image for ``platform``, or None if there is no such image.
@@ -215,7 +217,7 @@ class Registry:
             return None
         digest = manifest.config.digest
         answer = self._transport.ask(RegistryCall("GET", reference, f"blobs/{digest}"))
-        _verified_digest(answer.content, digest, reference)
+        verified_digest(answer.content, digest, reference)
         labels = object_under(answer.json(), "config", "Labels")
         return {_encodable(name): _encodable(value) for name, value in labels.items() if isinstance(value, str)}
 
@@ -249,13 +251,31 @@ class Registry:
         listed = self.get_manifest(reference.tagged(digest.replace(":", "-")))
         return listed.children if listed else ()
 
+    def blobs(self, repository: ImageReference) -> Blobs:
+        """Return the blobs of a repository, to be used by the thread that uses this object."""
+        return Blobs(self._transport, repository)
+
+    def put_manifest(self, repository: ImageReference, name: str, content: bytes, media_type: str) -> str:
+        """Upload a manifest under a tag or its digest, and return its digest."""
+        self._transport.ask(
+            RegistryCall(
+                "PUT",
+                repository,
+                f"manifests/{name}",
+                push=True,
+                headers={"content-type": media_type},
+                content=content,
+            )
+        )
+        return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
     def check_push(self, reference: ImageReference) -> None:
         """Check that the registry accepts pushes to this name: open an upload and cancel it.
 
         Raises ``RegistryRefusedError`` with the likely cause if it does not.
         """
-        answer = self._transport.ask(RegistryCall("POST", reference, "blobs/uploads/", push=True))
-        self._cancel_upload(answer, reference)
+        blobs = self.blobs(reference)
+        blobs.cancel(blobs.open_upload())
 
     def tag(self, source: ImageReference, targets: Sequence[ImageReference]) -> str:
         """Point each target's tag to exactly the image ``source``, and return its digest.
@@ -274,7 +294,7 @@ class Registry:
                     target, manifest.digest, index=manifest.is_index
                 ):
                     self._copy_content(manifest, source, target, set())
-                self._put_manifest(manifest, target, target.tag)
+                self.put_manifest(target, target.tag, manifest.content, manifest.media_type)
                 now = self.get_digest(target.tagged(target.tag), push=True)
                 if now != manifest.digest:
                     raise RegistryError(
@@ -340,102 +360,18 @@ class Registry:
                 if child_manifest is None:
                     raise RegistryError(f"{source} is incomplete: it lists {child.digest}, which does not exist")
                 self._copy_content(child_manifest, source, target, copied, depth + 1)
-                self._put_manifest(child_manifest, target, child.digest)
+                self.put_manifest(target, child.digest, child_manifest.content, child_manifest.media_type)
         for blob in blobs:
             if blob.is_nondistributable or blob.digest in copied:
                 continue
             self._mark_copied(blob, copied, source)
-            if source.registry != target.registry or not self._mount_blob(blob, source, target):
-                self._transport.ask_again(partial(self._copy_blob, blob, source, target))
+            self.blobs(target).copy(blob.digest, blob.size, source)
 
     @staticmethod
     def _mark_copied(part: Descriptor, copied: set[str], source: ImageReference) -> None:
         copied.add(part.digest)
         if len(copied) > _MOST_COPIED:
             raise RegistryError(f"{source} refers to more than {_MOST_COPIED} manifests and blobs")
-
-    def _mount_blob(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> bool:
-        """Ask the registry to mount a blob from another of its repositories; return whether it did."""
-        call = RegistryCall(
-            "POST",
-            target,
-            f"blobs/uploads/?mount={blob.digest}&from={quote(source.repository, safe='')}",
-            push=True,
-            mount_from=source.repository,
-            # Some registries lack mounting, others refuse it to users who may push: a copy shows the real problem.
-            expected=range(400, 500),
-        )
-        try:
-            answer = self._transport.ask(call)
-        except RegistryRefusedError:
-            return False
-        if answer.status == 202:
-            self._cancel_upload(answer, target)
-        return answer.status == 201
-
-    def _blob_exists(self, blob: Descriptor, repository: ImageReference) -> bool:
-        call = RegistryCall("HEAD", repository, f"blobs/{blob.digest}", push=True, expected=(404,))
-        return self._transport.ask_once(call).status != 404
-
-    def _copy_blob(self, blob: Descriptor, source: ImageReference, target: ImageReference) -> None:
-        """Copy a blob through this machine in one attempt, unless the target already has it."""
-        if self._blob_exists(blob, target):
-            return
-        opened = self._transport.ask_once(RegistryCall("POST", target, "blobs/uploads/", push=True))
-        location = _location(opened, target)
-        if not location:
-            raise RegistryUnavailableError(
-                f"the registry {target.registry} opened an upload but did not return its location"
-            )
-        upload = RegistryCall(
-            "PUT",
-            target,
-            f"{location}{'&' if '?' in location else '?'}digest={blob.digest}",
-            push=True,
-            headers={"content-type": "application/octet-stream"},
-            content=lambda: self._read_blob(blob, source),
-            size=blob.size,
-            expected=(404,),
-        )
-        if self._transport.ask_once(upload).status == 404:
-            raise TransientError(target.registry, location, "it no longer knows an upload that it opened")
-
-    def _read_blob(self, blob: Descriptor, source: ImageReference) -> Generator[bytes, None, None]:
-        call = RegistryCall("GET", source, f"blobs/{blob.digest}", size=blob.size)
-        seen, left = hashlib.sha256(), blob.size
-        with closing(self._transport.stream(call)) as parts:
-            for part in parts:
-                seen.update(part)
-                left -= len(part)
-                if left < 0:
-                    break
-                yield part
-        if left or f"sha256:{seen.hexdigest()}" != blob.digest:
-            raise _wrong_bytes(blob.digest, source)
-
-    def _put_manifest(self, manifest: ImageManifest, target: ImageReference, name: str) -> None:
-        self._transport.ask(
-            RegistryCall(
-                "PUT",
-                target,
-                f"manifests/{name}",
-                push=True,
-                headers={"content-type": manifest.media_type},
-                content=manifest.content,
-            )
-        )
-
-    def _cancel_upload(self, opened: Answer, reference: ImageReference) -> None:
-        """Cancel an upload. If the registry refuses, the upload expires by itself."""
-        location = _location(opened, reference)
-        if location:
-            with suppress(RegistryError, RegistryRefusedError, TransientError):
-                self._transport.ask_once(RegistryCall("DELETE", reference, location, push=True))
-
-
-def _location(answer: Answer, reference: ImageReference) -> str:
-    location = answer.headers.get("location", "")
-    return joined_url(answer.url, location, reference.registry) if location else ""
 
 
 def _endless_list(reference: ImageReference) -> RegistryUnavailableError:
@@ -449,19 +385,12 @@ def _media_type(answer: Answer) -> str:
     return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _verified_digest(content: bytes, expected: str, reference: ImageReference) -> str:
-    """Return the content's digest. Raises ``RegistryError`` if ``expected`` is given and differs."""
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    if expected not in {"", digest}:
-        raise _wrong_bytes(expected, reference)
-    return digest
+def parse_manifest(content: bytes, media_type: str, digest: str, reference: ImageReference) -> ImageManifest:
+    """Parse a manifest; ``media_type`` is what counts where it does not say itself what it is.
 
-
-def _wrong_bytes(digest: str, reference: ImageReference) -> RegistryError:
-    return RegistryError(
-        f"the registry {reference.registry} returned content that does not match {digest} of {reference.name}",
-        hint="The content was discarded. Does a proxy in between modify responses?",
-    )
+    Raises ``RegistryError`` for one that is not understood.
+    """
+    return _parse_manifest(Answer(200, str(reference), {"content-type": media_type}, content), digest, reference)
 
 
 def _parse_manifest(answer: Answer, digest: str, reference: ImageReference) -> ImageManifest:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from rattler import LockFile
+    from rattler import LockFile, RepoDataRecord
     from rattler.lock import Environment as RattlerEnvironment
     from rattler.lock import LockedPackage as RattlerPackage
     from rattler.lock import LockPlatform, PypiLockedPackage
@@ -158,18 +158,26 @@ class Lock:
 
     def read(self, environment: str, row: LockRow) -> LockedPlatform:
         """Return the packages of a row."""
+        read = self.packages(environment, row)
+        return LockedPlatform(
+            name=row.name,
+            subdir=row.subdir,
+            packages=tuple(sorted(read, key=lambda package: (package.kind, package.name, package.build))),
+        )
+
+    def packages(self, environment: str, row: LockRow) -> tuple[LockedPackage, ...]:
+        """Return the packages of a row in the lock's own order."""
         packages = self._environment(environment).packages(row.rattler) or []
         asks = {
             (record.name, record.location): record.asks
             for record in self.source_records
             if record.subdir in {"", row.subdir}
         }
-        read = (_package(package, asks) for package in packages)
-        return LockedPlatform(
-            name=row.name,
-            subdir=row.subdir,
-            packages=tuple(sorted(read, key=lambda package: (package.kind, package.name, package.build))),
-        )
+        return tuple(_package(package, asks) for package in packages)
+
+    def binary_records(self, environment: str, row: LockRow) -> tuple[RepoDataRecord, ...]:
+        """Return what rattler knows of the conda packages of a row that are not built from source."""
+        return tuple(self._environment(environment).conda_repodata_records_for_platform(row.rattler) or ())
 
     def is_empty(self, environment: str) -> bool:
         """Return whether the environment has no packages on any platform."""

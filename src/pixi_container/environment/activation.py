@@ -1,0 +1,182 @@
+"""The image's files that activate the environment, as finish.sh and shells.sh in ``image/scripts`` make them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from pixi_container.environment.entries import EARLIEST, Entry, text_entry
+from pixi_container.image.dockerfile import activation_variables, kept_variables, scripts
+from pixi_container.image.template import quoted_for_shell
+from pixi_container.paths import open_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
+
+    from pixi_container.workspace.workspace import Workspace
+
+SCRIPTS = "etc/conda/activate.d/"
+VARIABLES = "etc/conda/env_vars.d/"
+"""Where packages have scripts and variables for the activation: https://docs.conda.io/projects/conda-build/."""
+
+_OF_THE_ACTIVATION = re.compile(
+    r"export (CONDA_SHLVL|CONDA_ENV_SHLVL_[A-Za-z0-9_]+|CONDA_PREFIX|CONDA_DEFAULT_ENV|PIXI_IN_SHELL|PIXI_EXE"
+    r"|PIXI_PROMPT|PIXI_PROJECT_(ROOT|NAME|MANIFEST|VERSION)|PIXI_ENVIRONMENT_(NAME|PLATFORMS))="
+)
+_PROFILE = """\
+if [ -n "${{BASH_VERSION:-}}" ]; then
+  . {workdir}/.pixi/activate.sh
+else
+  case ":$PATH:" in
+    *":{prefix}/bin:"*) ;;
+    *) export PATH="{prefix}/bin:$PATH" ;;
+  esac
+fi
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activation:
+    """What the workspace says of its environment's activation.
+
+    ``image_variables`` are exported once, ``variables`` again by each repair. ``scripts`` are relative to
+    ``workdir``, ``script_files`` are they as entries below it. ``environment`` has the manifest's own variables.
+    """
+
+    prefix: str
+    workdir: str
+    image_variables: tuple[tuple[str, str], ...]
+    variables: tuple[tuple[str, str], ...]
+    scripts: tuple[str, ...] = ()
+    script_files: tuple[Entry, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+def workspace_activation(workspace: Workspace, workdir: str) -> Activation:
+    """Return the activation of a workspace's environment, and read its scripts. Raises ``UserError``."""
+    prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
+    return Activation(
+        prefix=prefix,
+        workdir=workdir,
+        image_variables=tuple(kept_variables(workspace)),
+        variables=tuple(activation_variables(workspace, workdir, prefix)),
+        scripts=workspace.activation_scripts,
+        script_files=tuple(_script(workspace.context, path) for path in workspace.activation_scripts),
+        environment=workspace.activation_env,
+    )
+
+
+def activation_entries(activation: Activation, hook: str, record_names: Iterable[str]) -> Iterator[Entry]:
+    """Yield the files below ``workdir``; ``record_names`` are those in ``conda-meta``, without hidden ones."""
+    # As finish.sh, for which `ls` sorts them.
+    names = "".join(f"{name}\n" for name in sorted(record_names))
+    digest = hashlib.sha256(f"{hook}{names}".encode()).hexdigest()[:16]
+
+    def filled_in(name: str) -> str:
+        text = scripts()[name].replace("@workdir@", activation.workdir).replace("@prefix@", activation.prefix)
+        return text.replace("@activation@", f"{activation.prefix}@{digest}")
+
+    yield text_entry(".pixi/activate.sh", exports(activation) + filled_in("activate.sh"))
+    yield text_entry(".pixi/hook.sh", hook)
+    # Pixi writes here when it runs tasks, as a user who may write nowhere else.
+    yield Entry(".pixi/task-cache-v0", "symlink", 0o777, EARLIEST, target="/tmp")  # noqa: S108
+    yield text_entry("entrypoint.sh", filled_in("entrypoint.sh"), 0o755)
+    yield from activation.script_files
+
+
+def exports(activation: Activation) -> str:
+    """Return the functions that export the variables, as the Dockerfile has them."""
+    functions = {
+        "__pixi_container_image_variables": activation.image_variables,
+        "__pixi_container_variables": activation.variables,
+    }
+    lines = []
+    for name, variables in functions.items():
+        exported = (f"  export {variable}={quoted_for_shell(value)}" for variable, value in variables)
+        lines += [f"{name}() {{", *exported, "}"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def hook_text(activation: Activation, files: Mapping[str, bytes]) -> str:
+    """Return what packages and the workspace add to the activation, in the order of `pixi shell-hook`.
+
+    ``files`` are those of the packages below ``SCRIPTS`` and ``VARIABLES``, by their paths below the prefix.
+    """
+    paths = sorted(path for path in files if path.startswith(SCRIPTS) and path.endswith(".sh"))
+    lines = [
+        *_exported({path: content for path, content in files.items() if path.startswith(VARIABLES)}),
+        *(f". {shlex.quote(f'{activation.prefix}/{path}')}" for path in paths),
+        *(f". {shlex.quote(f'{activation.workdir}/{path}')}" for path in activation.scripts),
+        *_exported({f"{VARIABLES}manifest.json": json.dumps(dict(activation.environment)).encode()}),
+        # What hook.awk leaves of the function that pixi prints at the end.
+        "# shellcheck shell=bash",
+    ]
+    return "".join(f"{line}\n" for line in _kept(lines))
+
+
+def shell_entries(own: Entry | None, activation: Activation) -> Iterator[Entry]:
+    """Yield the shells' start-up files below the root; ``own`` is the base's ``/etc/bash.bashrc``."""
+    line = f". {activation.workdir}/.pixi/activate.sh\n".encode()
+    start = b"".join(own.content) if own else b""
+    mode = own.mode if own else 0o644
+    yield Entry("etc/bash.bashrc", mode=mode, size=len(start + line), content=(start + line,))
+    profile = _PROFILE.format(workdir=activation.workdir, prefix=activation.prefix)
+    yield text_entry("etc/profile.d/pixi-container.sh", profile)
+    yield Entry(activation.workdir.lstrip("/"), "directory", 0o755)
+
+
+def _script(context: Path, path: str) -> Entry:
+    with open_file(context, path, what=f"the activation script '{path}'") as file:
+        content = file.read()
+    executable = (context / path).stat().st_mode & 0o111
+    return Entry(
+        str(PurePosixPath(path)), mode=0o755 if executable else 0o644, size=len(content), content=(content,)
+    )
+
+
+def _exported(files: Mapping[str, bytes]) -> list[str]:
+    """Return the lines by which rattler exports the variables in these files, without those of its own."""
+    from rattler.shell import ActivationVariables, PathModificationBehavior, Shell, activate
+
+    with tempfile.TemporaryDirectory() as name:
+        for path, content in files.items():
+            file = Path(name, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        replaced: Any = ActivationVariables(None, ["/bin"], PathModificationBehavior.Replace)
+        text = activate(Path(name), replaced, Shell.bash, "linux-64").script
+    # PATH, the level and the prefix come first.
+    return text.splitlines()[3:]
+
+
+def _kept(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines that hook.awk keeps: activate.sh sets the other variables."""
+    quote = ""
+    for line in lines:
+        if quote:
+            quote = _open_quote(line, quote)
+            yield line
+            continue
+        quote = _open_quote(line, "")
+        if line.strip() and not _OF_THE_ACTIVATION.match(line):
+            yield line
+
+
+def _open_quote(text: str, quote: str) -> str:
+    """Return the quote that is still open at the end of the text, as in a value of several lines, else nothing."""
+    characters = iter(text)
+    for character in characters:
+        if character == "\\" and quote != "'":
+            next(characters, "")
+        elif character == quote:
+            quote = ""
+        elif not quote and character in "'\"":
+            quote = character
+    return quote

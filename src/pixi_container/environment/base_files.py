@@ -1,0 +1,154 @@
+"""Files of a base image, read from its layers from the last to the first, without an engine."""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from pixi_container.environment.entries import EARLIEST, Entry
+from pixi_container.environment.image_config import UnfitBaseError
+from pixi_container.errors import RegistryError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+_BASHRC = "etc/bash.bashrc"
+_BASH = frozenset({"bin/bash", "usr/bin/bash"})
+"""Where bash is; where ``/bin`` is a link to ``/usr/bin``, layers may have the one or the other."""
+
+_LARGEST_BASHRC = 1 << 20
+_PART_BYTES = 1 << 20
+_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
+
+
+@dataclass(frozen=True)
+class _Member:
+    """What a layer has at a path; ``content`` is None for what is no small file."""
+
+    content: bytes | None
+    mode: int
+
+
+Members: TypeAlias = "Sequence[tuple[str, _Member | None]]"
+Scan: TypeAlias = "Callable[[Iterator[bytes]], Members]"
+
+
+def own_bashrc(
+    layers: Sequence[Mapping[str, Any]], scan: Callable[[Mapping[str, Any], Scan], Members]
+) -> Entry | None:
+    """Return the base's ``/etc/bash.bashrc``, None where it has none.
+
+    ``scan`` has the blob of a layer read from its start, as often as it takes, and returns what was read of it.
+
+    Raises ``UserError`` where the base has no bash, and ``UnfitBaseError`` for a file that is a link.
+    """
+    members = _members(layers, scan, {_BASHRC, *_BASH})
+    if not _BASH & members.keys():
+        raise UserError(
+            "the runtime image has no /bin/bash, which the entrypoint needs",
+            hint="Name an image with bash in the input 'runtime-image'.",
+        )
+    member = members.get(_BASHRC)
+    if member is None:
+        return None
+    if member.content is None:
+        raise UnfitBaseError(f"has /{_BASHRC} as something else than a small file")
+    return Entry(_BASHRC, "file", member.mode, EARLIEST, len(member.content), content=(member.content,))
+
+
+def _members(
+    layers: Sequence[Mapping[str, Any]],
+    scan: Callable[[Mapping[str, Any], Scan], Members],
+    wanted: Collection[str],
+) -> dict[str, _Member]:
+    members: dict[str, _Member] = {}
+    missing = set(wanted)
+    for layer in reversed(layers):
+        media_type, looked_for = str(layer.get("mediaType", "")), frozenset(missing)
+        hidden: set[str] = set()
+        for path, member in scan(layer, lambda parts: _of_layer(parts, media_type, looked_for)):  # noqa: B023
+            if member:
+                members[path] = member
+            else:
+                hidden.add(path)
+        missing -= {path for path in missing if path in members or _is_hidden(path, hidden)}
+        if _BASHRC not in missing and (_BASH & members.keys() or not _BASH & missing):
+            break
+    return members
+
+
+def _of_layer(parts: Iterator[bytes], media_type: str, wanted: Collection[str]) -> Members:
+    """Return the wanted members of a layer, and with None the paths that it hides of those under it."""
+    from conda_package_streaming.package_streaming import zstd
+
+    read: list[tuple[str, _Member | None]] = []
+    try:
+        with tarfile.open(
+            fileobj=cast("Any", _Stream(_decompressed(parts, media_type))), mode="r|", bufsize=_PART_BYTES
+        ) as tar:
+            for info in tar:
+                path = info.name.removeprefix("./").strip("/")
+                folder, _, name = path.rpartition("/")
+                if name == _OPAQUE:
+                    read.append((f"{folder}/", None))
+                elif name.startswith(_WHITEOUT):
+                    read.append((f"{folder}/{name.removeprefix(_WHITEOUT)}".lstrip("/"), None))
+                elif path in wanted:
+                    read.append((path, _member(tar, info)))
+    except (tarfile.TarError, EOFError, ValueError, zlib.error, zstd.ZstdError) as error:
+        raise RegistryError(f"a layer of the base image cannot be read: {error}") from error
+    # To its end, as only then its digest is known.
+    for _ in parts:
+        pass
+    return read
+
+
+def _member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
+    file = tar.extractfile(info) if info.isreg() and info.size <= _LARGEST_BASHRC else None
+    return _Member(file.read() if file else None, info.mode & 0o755)
+
+
+def _is_hidden(path: str, hidden: Collection[str]) -> bool:
+    return any(path == place or path.startswith(f"{place.rstrip('/')}/") for place in hidden)
+
+
+def _decompressed(parts: Iterator[bytes], media_type: str) -> Iterator[bytes]:
+    if media_type.endswith(("+gzip", ".gzip")):
+        unpacker = zlib.decompressobj(31)
+        for part in parts:
+            left = part
+            while left:
+                yield unpacker.decompress(left, _PART_BYTES)
+                left = unpacker.unconsumed_tail
+                # A file of gzip may have several members.
+                if unpacker.eof and (left := unpacker.unused_data):
+                    unpacker = zlib.decompressobj(31)
+    elif media_type.endswith(("+zstd", ".zstd")):
+        from conda_package_streaming.package_streaming import zstd
+
+        with zstd.open(cast("Any", _Stream(parts))) as reader:
+            yield from iter(lambda: reader.read(_PART_BYTES), b"")
+    else:
+        yield from parts
+
+
+class _Stream:
+    """Parts as a file that is read from start to end."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = filter(None, parts)
+        self._kept = memoryview(b"")
+
+    def read(self, size: int = -1) -> bytes:
+        pieces: list[memoryview] = []
+        while size > 0:
+            if not self._kept:
+                self._kept = memoryview(next(self._parts, b""))
+                if not self._kept:
+                    break
+            pieces.append(self._kept[:size])
+            self._kept = self._kept[size:]
+            size -= len(pieces[-1])
+        return b"".join(pieces)

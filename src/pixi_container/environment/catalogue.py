@@ -1,0 +1,81 @@
+"""What is kept beside an image of each of its packages, so that the next image need not download them.
+
+That are the paths, by which clobbers are seen, and the few files of packages that the activation is made of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pixi_container.environment.clobbers import PathTable, tables_as_json, tables_from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pixi_container.environment.package_metadata import Python
+    from pixi_container.environment.records import CondaRecord
+    from pixi_container.workspace.lock import LockedPackage
+
+MEDIA_TYPE = "application/vnd.pixi-container.paths.v1+json"
+
+LARGEST = 256 << 20
+"""The most bytes of the text, of a package with a million paths."""
+
+
+@dataclass(frozen=True)
+class PackageFiles:
+    """What a package brings: its paths, and the content of those files that the activation is made of.
+
+    ``identity`` tells whether it is still the same package.
+    """
+
+    identity: str
+    table: PathTable
+    activation: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def identity(package: LockedPackage, record: CondaRecord | None, prefix: str, python: Python | None) -> str:
+    """Return what the files of a package depend on, as one text."""
+    for_python = record is None or record.fields.get("noarch") == "python"
+    place = [python.version, python.site_packages] if python and for_python else None
+    return hashlib.sha256(json.dumps([package.location, package.sha256, prefix, place]).encode()).hexdigest()
+
+
+def catalogue_bytes(files: Mapping[str, PackageFiles]) -> bytes:
+    """Return all of them, compressed; the same files give the same bytes."""
+    document = {
+        "identities": {name: each.identity for name, each in files.items()},
+        "activation": {
+            name: {path: content.decode("latin-1") for path, content in each.activation.items()}
+            for name, each in files.items()
+            if each.activation
+        },
+        "tables": json.loads(tables_as_json(each.table for each in files.values())),
+    }
+    return zlib.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 6)
+
+
+def read_catalogue(content: bytes) -> dict[str, PackageFiles]:
+    """Return the packages by name. Raises ``ValueError`` for what is no catalogue."""
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(content, LARGEST)
+        if unpacker.unconsumed_tail or not unpacker.eof:
+            raise ValueError("it does not end")
+        document = json.loads(text)
+        tables = tables_from_json(json.dumps(document["tables"]))
+        activation = document["activation"]
+        return {
+            str(name): PackageFiles(
+                str(identity),
+                tables[name],
+                {path: text.encode("latin-1") for path, text in activation.get(name, {}).items()},
+            )
+            for name, identity in document["identities"].items()
+        }
+    except (zlib.error, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no catalogue of paths: {error!r}") from error

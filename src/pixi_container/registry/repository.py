@@ -1,0 +1,90 @@
+"""One repository, for a pool of threads that bring layers to it at the same time."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+from pixi_container.registry.client import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from typing_extensions import Self
+
+    from pixi_container.registry.blobs import Parts
+    from pixi_container.registry.client import Descriptor, ImageManifest
+    from pixi_container.registry.credentials import Credential
+    from pixi_container.registry.reference import ImageReference
+
+T = TypeVar("T")
+
+
+class Registries:
+    """Connections to registries, for each thread its own. To be closed when no thread uses them any more."""
+
+    def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
+        self._credential_for = credential_for
+        self._local = threading.local()
+        self._opened: list[Registry] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for registry in self._opened:
+            registry.close()
+
+    def own(self) -> Registry:
+        """Return the calling thread's."""
+        if not hasattr(self._local, "registry"):
+            self._local.registry = Registry(self._credential_for)
+            self._opened.append(self._local.registry)
+        registry: Registry = self._local.registry
+        return registry
+
+
+class Repository:
+    """What one repository has, and takes; every method may be called by any thread, and raises as ``Registry``."""
+
+    def __init__(self, registries: Registries, reference: ImageReference) -> None:
+        self._registries = registries
+        self.reference = reference
+
+    def has(self, digest: str) -> bool:
+        """Tell whether it has a blob; asks with the right to push."""
+        return self._registries.own().blobs(self.reference).has(digest)
+
+    def put(self, digest: str, size: int, content: Callable[[], Parts]) -> bool:
+        """Upload a blob unless it is there, and tell whether it had to be; see ``Blobs.put``."""
+        return self._registries.own().blobs(self.reference).put(digest, size, content)
+
+    def put_bytes(self, content: bytes) -> str:
+        """Upload a blob unless it is there, and return its digest."""
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.put(digest, len(content), lambda: (part for part in (content,)))
+        return digest
+
+    def take(self, blob: Descriptor, source: Repository, through: Callable[[Parts], Parts]) -> None:
+        """Have a blob of another repository here, unless it is there already; see ``Blobs.copy``."""
+        blobs = self._registries.own().blobs(self.reference)
+        if not blobs.has(blob.digest):
+            blobs.copy(blob.digest, blob.size, source.reference, through)
+
+    def scan(self, blob: Descriptor, read: Callable[[Iterator[bytes]], T]) -> T:
+        """Return what ``read`` makes of a blob's parts, all of which it has to take, anew after each trouble."""
+        return self._registries.own().blobs(self.reference).scan(blob.digest, blob.size, read)
+
+    def get(self, blob: Descriptor) -> bytes:
+        """Return a blob that is small enough for memory."""
+        return self._registries.own().blobs(self.reference).get(blob.digest, blob.size)
+
+    def get_manifest(self, name: str) -> ImageManifest | None:
+        """Return the manifest of a tag or a digest; None when there is none."""
+        named = self.reference.pinned(name) if ":" in name else self.reference.tagged(name)
+        return self._registries.own().get_manifest(named)
+
+    def put_manifest(self, name: str, content: bytes, media_type: str) -> str:
+        """Upload a manifest under a tag or its digest, and return its digest."""
+        return self._registries.own().put_manifest(self.reference, name, content, media_type)

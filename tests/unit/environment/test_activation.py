@@ -1,0 +1,202 @@
+"""The files that activate an environment, equal to those that the image's scripts make."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pixi_container.environment.activation import (
+    Activation,
+    activation_entries,
+    exports,
+    hook_text,
+    shell_entries,
+    workspace_activation,
+)
+from pixi_container.environment.entries import Entry, text_entry
+from pixi_container.errors import UserError
+from pixi_container.image.dockerfile import ImageSettings, render_dockerfile
+from pixi_container.inputs import parse_inputs
+from pixi_container.registry.reference import parse_reference
+from pixi_container.workspace.workspace import read_workspace
+from tests.unit.conftest import Folder
+from tests.unit.image.scripts.conftest import Builder, write
+
+SHELL_HOOK = """\
+export PATH="{prefix}/bin:/usr/bin"
+export CONDA_SHLVL=1
+export CONDA_PREFIX={prefix}
+export A=1
+export LINES='one
+export PATH=two
+
+three'
+export PIXI_PROJECT_NAME=study
+. {prefix}/etc/conda/activate.d/a.sh
+. {prefix}/etc/conda/activate.d/b.sh
+. '{workdir}/my scripts/own.sh'
+export MODE=fast
+# shellcheck shell=bash
+pixi() {{
+    "${{PIXI_EXE-}}" "$@"
+}}
+"""
+FILES = {
+    "etc/conda/activate.d/b.sh": b"",
+    "etc/conda/activate.d/a.sh": b"",
+    "etc/conda/activate.d/a.fish": b"",
+    "etc/conda/env_vars.d/b.json": json.dumps({"LINES": "one\nexport PATH=two\n\nthree"}).encode(),
+    "etc/conda/env_vars.d/a.json": b'{"A": "1"}',
+}
+
+
+def texts(entries: list[Entry]) -> dict[str, str]:
+    return {entry.path: b"".join(entry.content).decode() for entry in entries if entry.kind == "file"}
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> Builder:
+    return Builder(tmp_path / "root")
+
+
+@pytest.fixture
+def activation(builder: Builder) -> Activation:
+    return Activation(
+        prefix=str(builder.prefix),
+        workdir=str(builder.workdir),
+        image_variables=(("PIXI_FROZEN", "true"),),
+        variables=(("CONDA_PREFIX", str(builder.prefix)), ("NAME", "a b'c")),
+        scripts=("my scripts/own.sh",),
+        script_files=(text_entry("my scripts/own.sh", "export OWN=1\n", 0o755),),
+        environment=(("MODE", "fast"),),
+    )
+
+
+def finished(builder: Builder, activation: Activation) -> None:
+    """Have the image's scripts finish an environment of one package, as pixi would have installed it."""
+    write(builder.scripts / "start")
+    write(builder.scripts / "exports.sh", exports(activation))
+    write(builder.scripts / "packages", "own-numpy conda:numpy\nrest\n")
+    write(builder.prefix / "conda-meta/numpy-1-0.json", '{\n  "name": "numpy",\n  "files": []\n}\n')
+    for name in ("history", "pixi", ".pixi-environment-fingerprint"):
+        write(builder.prefix / "conda-meta" / name)
+    write(builder.workdir / "my scripts/own.sh", "export OWN=1\n", 0o755)
+    builder.pixi.answer(hook=SHELL_HOOK.format(prefix=builder.prefix, workdir=builder.workdir))
+    done = builder.run(
+        "finish.sh",
+        "my scripts/own.sh",
+        TARGETARCH="amd64",
+        WORKDIR=str(builder.workdir),
+        ENVIRONMENT="default",
+        RECORDS="amd64=1",
+        CUDA="",
+        LAYERS=str(builder.root / "layers"),
+        LC_ALL="C",
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_files_are_those_of_the_docker_way(builder: Builder, activation: Activation) -> None:
+    finished(builder, activation)
+    hook = hook_text(activation, FILES)
+    entries = list(activation_entries(activation, hook, ["pixi", "numpy-1-0.json", "history"]))
+    files = texts(entries)
+    for name in (".pixi/hook.sh", ".pixi/activate.sh", "entrypoint.sh"):
+        assert files[name] == (builder.workdir / name).read_text()
+    below = builder.root / "layers/entrypoint" / str(builder.workdir).lstrip("/")
+    assert files["my scripts/own.sh"] == (below / "my scripts/own.sh").read_text()
+    for entry in entries:
+        place = builder.workdir / entry.path
+        assert entry.mode == place.lstat().st_mode & 0o7777
+        assert (entry.kind == "symlink") == place.is_symlink()
+        assert not entry.target or entry.target == str(place.readlink())
+
+
+def test_another_package_or_hook_has_another_name(activation: Activation) -> None:
+    def name(hook: str, records: list[str]) -> str:
+        text = texts(list(activation_entries(activation, hook, records)))[".pixi/activate.sh"]
+        return str(re.findall("@[0-9a-f]{16}", text)[0])
+
+    names = [name("", ["a"]), name("", ["b"]), name("export A=1\n", ["a"])]
+    assert len(set(names)) == 3
+    assert name("", ["b", "a"]) == name("", ["a", "b"])
+
+
+@pytest.mark.parametrize("own", [None, "echo own\n", "no newline"])
+def test_the_shells_start_up_files_are_those_of_the_docker_way(
+    builder: Builder, activation: Activation, own: str | None
+) -> None:
+    root = builder.root / "image"
+    write(root / "bin/bash", mode=0o755)
+    if own is not None:
+        write(root / "etc/bash.bashrc", own)
+    done = builder.run("shells.sh", activation.workdir, activation.prefix, str(root))
+    assert done.returncode == 0, done.stderr
+    entries = list(shell_entries(None if own is None else text_entry("etc/bash.bashrc", own), activation))
+    made = {str(file.relative_to(root / "shells")) for file in (root / "shells").rglob("*") if file.is_file()}
+    assert texts(entries).keys() == made
+    for path, text in texts(entries).items():
+        assert text == (root / "shells" / path).read_text()
+    (folder,) = (entry.path for entry in entries if entry.kind == "directory")
+    assert (root / "shells" / folder).is_dir()
+
+
+def test_the_exports_are_those_of_the_dockerfile(folder: Folder) -> None:
+    workspace = read_workspace(parse_inputs({"context": str(folder.path), "environment": "gpu"}))
+    image = parse_reference("ghcr.io/prefix-dev/pixi:1", source="test")
+    text = render_dockerfile(workspace, builder_image=image, runtime_image=image, settings=ImageSettings())
+    activation = workspace_activation(workspace, "/app")
+    assert text.partition('COPY <<"EXPORTS" /pixi-container/exports.sh\n')[2].partition("EXPORTS\n")[0] == exports(
+        activation
+    )
+    assert activation.environment == (("STUDY_MODE", "fast"),)
+    assert activation.prefix == "/app/.pixi/envs/gpu"
+
+
+def test_scripts_of_the_workspace_come_along(folder: Folder) -> None:
+    folder.write("a script.sh", "export A=1\n").chmod(0o600)
+    folder.replace("pixi.toml", "[activation.env]", '[activation]\nscripts = ["a script.sh"]\n[activation.env]')
+    workspace = read_workspace(parse_inputs({"context": str(folder.path)}))
+    (entry,) = workspace_activation(workspace, "/app").script_files
+    assert (entry.path, entry.mode, b"".join(entry.content)) == ("a script.sh", 0o644, b"export A=1\n")
+
+
+def test_a_value_that_no_shell_can_take_is_refused(activation: Activation) -> None:
+    with pytest.raises(UserError, match="control character"):
+        exports(replace(activation, variables=(("A", "one\ntwo"),)))
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        ("plain", "plain"),
+        ("two words", "two words"),
+        ("it's", "it's"),
+        ('say "hi"', 'say "hi"'),
+        ("$HOME/x", "/home/me/x"),
+        ("one\ntwo", "one\ntwo"),
+    ],
+)
+def test_a_variable_has_the_value_that_pixi_gives_it(
+    builder: Builder, activation: Activation, value: str, seen: str
+) -> None:
+    hook = hook_text(replace(activation, scripts=(), environment=(("VALUE", value),)), {})
+    done = builder.shell("bash", "-euc", f'{hook}\nprintf %s "$VALUE"', HOME="/home/me")
+    assert (done.stdout, done.stderr) == (seen, "")
+
+
+def test_the_folder_for_temporary_files_may_have_any_name(
+    activation: Activation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = hook_text(activation, FILES)
+    odd = tmp_path / "odd 'folder' $x"
+    odd.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(odd))
+    assert hook_text(activation, FILES) == plain
+    assert list(odd.iterdir()) == []
+    shutil.rmtree(odd)
