@@ -322,7 +322,7 @@ def test_a_pull_request_uses_the_environment_and_pushes_nothing(project: Project
     work = project.github.repository.commit({"study/src/main.sh": "echo work\n"}, branch="work", parents=[main])
     # What the base branch got meanwhile is not the pull request's.
     project.commit({"study/src/other.sh": "echo meanwhile\n"})
-    outcome = decided(project.requested(work, fork=fork), "build", "src/main.sh changed", "never pushed")
+    outcome = decided(project.requested(work, fork=fork), "build", "src/main.sh changed", "never pushes")
     assert json.loads(outcome.outputs["changed-files"]) == ["src/main.sh"]
     assert outcome.outputs["pushed"] == "false"
     assert "--build-context environment=docker-image://" in outcome.log
@@ -353,7 +353,7 @@ def test_pull_request_target_asks_the_api_and_fetches_nothing(project: Project) 
     work = github.repository.commit({"study/src/main.sh": "echo work\n"}, branch="work", parents=[main])
     github.requests.clear()
     outcome = project.requested(work, fork=True, event="pull_request_target")
-    decided(outcome, "build", "src/main.sh changed", "never pushed")
+    decided(outcome, "build", "src/main.sh changed", "never pushes")
     assert outcome.outputs["changes-source"] == "github"
     assert not [request for request in github.requests if "upload-pack" in request]
 

@@ -81,7 +81,7 @@ def test_trouble_that_lasts_is_an_error(server: Loopback, repository: Repository
 
 def test_wrong_bytes_are_not_given(server: Loopback, repository: Repository) -> None:
     server.blobs["lab/study"][DIGEST] = CONTENT[:-1] + b"x"
-    with pytest.raises(RegistryError, match=f"wrong bytes for {DIGEST}"):
+    with pytest.raises(RegistryError, match=f"content that does not match {DIGEST}"):
         repository.get(BLOB)
 
 
