@@ -31,7 +31,7 @@ from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.dockerfile import environment_variables
 from pixi_container.inputs import parse_inputs
 from pixi_container.registry.reference import ImageReference
-from pixi_container.registry.repository import Registries, Repository
+from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.workspace.lock import read_lock
 from pixi_container.workspace.workspace import read_workspace
 from tests.end_to_end.conftest import Step, image_name
@@ -127,12 +127,12 @@ def published(rig: Rig, repository: str | OciLayout, image: EnvironmentImage, fo
     """Make the image, and push it or put it into a folder."""
     with Registries(lambda _: None) as registries:
         target: ImageStore = (
-            Repository(registries, ImageReference(rig.registry, repository))
+            ImageRepository(registries, ImageReference(rig.registry, repository))
             if isinstance(repository, str)
             else repository
         )
         name = rig.pixi_image.partition("/")[2].partition(":")[0]
-        base = Repository(registries, ImageReference(rig.registry, name))
+        base = ImageRepository(registries, ImageReference(rig.registry, name))
         done = publish(image, target, base, env={"RUNNER_TEMP": str(folder)})
     assert list(folder.iterdir()) == []
     return done

@@ -32,14 +32,36 @@ from pixi_container.child_environment import CREDENTIAL_HELPER, child_environmen
         ("git", "GIT_DIR", False),
         ("git", "DOCKER_HOST", False),
         ("git", "HOME", True),
+        *(("git", f"GIT_CONFIG_{name}", True) for name in ("NOSYSTEM", "SYSTEM")),
+        *(("git", f"GIT_SSL_{name}", True) for name in ("CAINFO", "CAPATH")),
+        *(
+            ("docker", name, True)
+            for name in (
+                "DOCKER_API_VERSION", "DOCKER_CERT_PATH", "DOCKER_CLI_HINTS", "DOCKER_CONFIG", "DOCKER_CONTEXT",
+                "DOCKER_CUSTOM_HEADERS", "DOCKER_DEFAULT_PLATFORM", "DOCKER_TLS", "DOCKER_TLS_VERIFY",
+                "BUILDKIT_COLORS", "BUILDKIT_HOST", "BUILDKIT_TTY_LOG_LINES", "BUILDX_CONFIG",
+                "BUILDX_EXPERIMENTAL", "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "KUBECONFIG",
+            )
+        ),
+        *(
+            ("python", name, True)
+            for name in (
+                "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "SSL_CERT_FILE", "SSL_CERT_DIR",
+                "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "no_proxy",
+            )
+        ),
         ("docker-credential-ecr-login", "AWS_PROFILE", True),
+        ("docker-credential-acr-env", "AZURE_CLIENT_ID", True),
+        ("docker-credential-gcr", "CLOUDSDK_CONFIG", True),
+        ("docker-credential-gcr", "GOOGLE_APPLICATION_CREDENTIALS", True),
+        ("docker-credential-pass", "PASSWORD_STORE_DIR", True),
         ("docker-credential-ecr-login", "DOCKER_CONFIG", True),
         ("docker-credential-ecr-login", "DOCKER_HOST", False),
         ("docker-credential-ecr-login", "INPUT_PASSWORD", False),
         ("python", "HOME", True),
         ("python", "PYTHONPATH", False),
     ],
-)
+)  # fmt: skip
 def test_what_passes(program: str, variable: str, passes: bool) -> None:
     assert (variable in child_environment(program, {variable: "value"})) is passes
 

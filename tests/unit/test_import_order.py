@@ -64,3 +64,9 @@ def test_the_diagram_has_every_package() -> None:
     assert set(PACKAGES) <= names
     table = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert sorted(table) == PACKAGES
+
+
+def test_no_class_has_the_name_of_another() -> None:
+    trees = [ast.parse(file.read_text("utf-8")) for file in SOURCE.rglob("*.py")]
+    names = [node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    assert sorted(names) == sorted(set(names))

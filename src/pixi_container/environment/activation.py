@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from pixi_container.environment.entries import EARLIEST, Entry, text_entry
+from pixi_container.environment.entries import EARLIEST, PathEntry, text_entry
 from pixi_container.image.dockerfile import activation_variables, kept_variables, scripts
 from pixi_container.image.template import quoted_for_shell
 from pixi_container.paths import open_file
@@ -55,7 +55,7 @@ class Activation:
     image_variables: tuple[tuple[str, str], ...]
     variables: tuple[tuple[str, str], ...]
     scripts: tuple[str, ...] = ()
-    script_files: tuple[Entry, ...] = ()
+    script_files: tuple[PathEntry, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
 
 
@@ -73,7 +73,7 @@ def workspace_activation(workspace: Workspace, workdir: str) -> Activation:
     )
 
 
-def activation_entries(activation: Activation, hook: str, record_names: Iterable[str]) -> Iterator[Entry]:
+def activation_entries(activation: Activation, hook: str, record_names: Iterable[str]) -> Iterator[PathEntry]:
     """Yield the files below ``workdir``; ``record_names`` are those in ``conda-meta``, without hidden ones."""
     # As finish.sh, for which `ls` sorts them.
     names = "".join(f"{name}\n" for name in sorted(record_names))
@@ -86,7 +86,7 @@ def activation_entries(activation: Activation, hook: str, record_names: Iterable
     yield text_entry(".pixi/activate.sh", exports(activation) + filled_in("activate.sh"))
     yield text_entry(".pixi/hook.sh", hook)
     # Pixi writes here when it runs tasks, as a user who may write nowhere else.
-    yield Entry(".pixi/task-cache-v0", "symlink", 0o777, EARLIEST, target="/tmp")  # noqa: S108
+    yield PathEntry(".pixi/task-cache-v0", "symlink", 0o777, EARLIEST, target="/tmp")  # noqa: S108
     yield text_entry("entrypoint.sh", filled_in("entrypoint.sh"), 0o755)
     yield from activation.script_files
 
@@ -121,22 +121,22 @@ def hook_text(activation: Activation, files: Mapping[str, bytes]) -> str:
     return "".join(f"{line}\n" for line in _kept(lines))
 
 
-def shell_entries(own: Entry | None, activation: Activation) -> Iterator[Entry]:
+def shell_entries(own: PathEntry | None, activation: Activation) -> Iterator[PathEntry]:
     """Yield the shells' start-up files below the root; ``own`` is the base's ``/etc/bash.bashrc``."""
     line = f". {activation.workdir}/.pixi/activate.sh\n".encode()
     start = b"".join(own.content) if own else b""
     mode = own.mode if own else 0o644
-    yield Entry("etc/bash.bashrc", mode=mode, size=len(start + line), content=(start + line,))
+    yield PathEntry("etc/bash.bashrc", mode=mode, size=len(start + line), content=(start + line,))
     profile = _PROFILE.format(workdir=activation.workdir, prefix=activation.prefix)
     yield text_entry("etc/profile.d/pixi-container.sh", profile)
-    yield Entry(activation.workdir.lstrip("/"), "directory", 0o755)
+    yield PathEntry(activation.workdir.lstrip("/"), "directory", 0o755)
 
 
-def _script(context: Path, path: str) -> Entry:
+def _script(context: Path, path: str) -> PathEntry:
     with open_file(context, path, what=f"the activation script '{path}'") as file:
         content = file.read()
     executable = (context / path).stat().st_mode & 0o111
-    return Entry(
+    return PathEntry(
         str(PurePosixPath(path)), mode=0o755 if executable else 0o644, size=len(content), content=(content,)
     )
 

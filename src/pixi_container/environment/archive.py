@@ -11,7 +11,7 @@ import zipfile
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from pixi_container.environment.entries import EARLIEST, PART_BYTES, Entry
+from pixi_container.environment.entries import EARLIEST, PART_BYTES, PathEntry
 from pixi_container.environment.refusals import BrokenPackageError
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ class Archive:
             if entry.path in _METADATA and entry.kind == "file":
                 self._keep(entry)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[PathEntry]:
         """Yield what the package has, as it lies in the archive, with times as rattler unpacks them.
 
         Raises ``BrokenPackageError`` for what is damaged or would leave the environment.
         """
         yield from self._entries("pkg")
 
-    def _entries(self, component: str) -> Iterator[Entry]:
+    def _entries(self, component: str) -> Iterator[PathEntry]:
         from conda_package_streaming.package_streaming import tar_generator
 
         # Closed with the archive as well, for those that stop in the middle.
@@ -95,7 +95,7 @@ class Archive:
             shutil.copyfileobj(_Limited(packed, self.name, _LARGEST_FILE), plain, PART_BYTES)
         return cast("BinaryIO", plain)
 
-    def _keep(self, entry: Entry) -> None:
+    def _keep(self, entry: PathEntry) -> None:
         if entry.path in self.metadata:
             raise BrokenPackageError(self.name, f"it has {entry.path} twice")
         if entry.size > _METADATA_BYTES:
@@ -113,17 +113,17 @@ class Archive:
         if not 0 <= member.size <= _LARGEST_FILE:
             raise BrokenPackageError(self.name, f"{member.name} has {member.size} bytes")
 
-    def _entry(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
+    def _entry(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> PathEntry:
         path = _relative(member.name)
         mtime = max(int(member.mtime), EARLIEST)
         mode = _mode(member.mode)
         if member.issym():
-            return Entry(path, "symlink", 0o777, mtime, target=member.linkname)
+            return PathEntry(path, "symlink", 0o777, mtime, target=member.linkname)
         if member.islnk():
-            return Entry(path, "hardlink", mode, mtime, target=_relative(member.linkname))
+            return PathEntry(path, "hardlink", mode, mtime, target=_relative(member.linkname))
         if member.isdir():
-            return Entry(path, "directory", 0o755, mtime)
-        return Entry(path, "file", mode, mtime, member.size, content=self._parts(tar, member))
+            return PathEntry(path, "directory", 0o755, mtime)
+        return PathEntry(path, "file", mode, mtime, member.size, content=self._parts(tar, member))
 
     def _parts(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
         with self._broken():

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from pixi_container.environment.entries import EARLIEST, Entry
+from pixi_container.environment.entries import EARLIEST, PathEntry
 from pixi_container.environment.image_config import UnfitBaseError
 from pixi_container.errors import RegistryError, UserError
 
@@ -24,20 +24,20 @@ _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 
 
 @dataclass(frozen=True)
-class _Member:
+class _TarMember:
     """What a layer has at a path; ``content`` is None for what is no small file."""
 
     content: bytes | None
     mode: int
 
 
-Members: TypeAlias = "Sequence[tuple[str, _Member | None]]"
+Members: TypeAlias = "Sequence[tuple[str, _TarMember | None]]"
 Scan: TypeAlias = "Callable[[Iterator[bytes]], Members]"
 
 
 def own_bashrc(
     layers: Sequence[Mapping[str, Any]], scan: Callable[[Mapping[str, Any], Scan], Members]
-) -> Entry | None:
+) -> PathEntry | None:
     """Return the base's ``/etc/bash.bashrc``, None where it has none.
 
     ``scan`` has the blob of a layer read from its start, as often as it takes, and returns what was read of it.
@@ -55,15 +55,15 @@ def own_bashrc(
         return None
     if member.content is None:
         raise UnfitBaseError(f"has /{_BASHRC} as something else than a small file")
-    return Entry(_BASHRC, "file", member.mode, EARLIEST, len(member.content), content=(member.content,))
+    return PathEntry(_BASHRC, "file", member.mode, EARLIEST, len(member.content), content=(member.content,))
 
 
 def _members(
     layers: Sequence[Mapping[str, Any]],
     scan: Callable[[Mapping[str, Any], Scan], Members],
     wanted: Collection[str],
-) -> dict[str, _Member]:
-    members: dict[str, _Member] = {}
+) -> dict[str, _TarMember]:
+    members: dict[str, _TarMember] = {}
     missing = set(wanted)
     for layer in reversed(layers):
         media_type, looked_for = str(layer.get("mediaType", "")), frozenset(missing)
@@ -83,10 +83,10 @@ def _of_layer(parts: Iterator[bytes], media_type: str, wanted: Collection[str]) 
     """Return the wanted members of a layer, and with None the paths that it hides of those under it."""
     from conda_package_streaming.package_streaming import zstd
 
-    read: list[tuple[str, _Member | None]] = []
+    read: list[tuple[str, _TarMember | None]] = []
     try:
         with tarfile.open(
-            fileobj=cast("Any", _Stream(_decompressed(parts, media_type))), mode="r|", bufsize=_PART_BYTES
+            fileobj=cast("Any", _PartsStream(_decompressed(parts, media_type))), mode="r|", bufsize=_PART_BYTES
         ) as tar:
             for info in tar:
                 path = info.name.removeprefix("./").strip("/")
@@ -105,9 +105,9 @@ def _of_layer(parts: Iterator[bytes], media_type: str, wanted: Collection[str]) 
     return read
 
 
-def _member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
+def _member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _TarMember:
     file = tar.extractfile(info) if info.isreg() and info.size <= _LARGEST_BASHRC else None
-    return _Member(file.read() if file else None, info.mode & 0o755)
+    return _TarMember(file.read() if file else None, info.mode & 0o755)
 
 
 def _is_hidden(path: str, hidden: Collection[str]) -> bool:
@@ -128,13 +128,13 @@ def _decompressed(parts: Iterator[bytes], media_type: str) -> Iterator[bytes]:
     elif media_type.endswith(("+zstd", ".zstd")):
         from conda_package_streaming.package_streaming import zstd
 
-        with zstd.open(cast("Any", _Stream(parts))) as reader:
+        with zstd.open(cast("Any", _PartsStream(parts))) as reader:
             yield from iter(lambda: reader.read(_PART_BYTES), b"")
     else:
         yield from parts
 
 
-class _Stream:
+class _PartsStream:
     """Parts as a file that is read from start to end."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:

@@ -18,7 +18,7 @@ Kind = Literal["file", "symlink", "hardlink", "directory"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class PathEntry:
     """A path below the prefix, as is the ``target`` of a hard link; that of a symbolic link is as written.
 
     ``content`` gives the ``size`` bytes of a file in parts. It can be read once, and where entries come from an
@@ -34,7 +34,7 @@ class Entry:
     content: Iterable[bytes] = ()
 
 
-def text_entry(path: str, text: str, mode: int = 0o644) -> Entry:
+def text_entry(path: str, text: str, mode: int = 0o644) -> PathEntry:
     """Return a file that no package brings."""
     content = text.encode()
-    return Entry(path, mode=mode, size=len(content), content=(content,))
+    return PathEntry(path, mode=mode, size=len(content), content=(content,))

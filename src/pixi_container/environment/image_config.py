@@ -19,7 +19,7 @@ from pixi_container.shortening import shortened
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pixi_container.environment.layer_tar import Layer
+    from pixi_container.environment.layer_tar import LayerBlob
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -56,7 +56,7 @@ class ImageLayer:
 
     name: str
     key: str
-    layer: Layer
+    layer: LayerBlob
 
 
 @dataclass(frozen=True, kw_only=True)

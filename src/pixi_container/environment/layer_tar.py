@@ -11,7 +11,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pixi_container.environment.entries import EARLIEST, PART_BYTES, Entry
+from pixi_container.environment.entries import EARLIEST, PART_BYTES, PathEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,7 @@ _PLAIN_SIZE = 1 << 33
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerBlob:
     """A finished layer. ``digest`` and ``size`` are those of the compressed bytes, ``diff_id`` that of the tar."""
 
     media_type: str
@@ -67,7 +67,7 @@ class LayerWriter:
         self._folders: set[str] = set()
         self._others: set[str] = set()
 
-    def add(self, entries: Iterable[Entry], root: str = "") -> None:
+    def add(self, entries: Iterable[PathEntry], root: str = "") -> None:
         """Add entries, whose paths are relative to the folder ``root`` of the image, and the folders above them.
 
         Raises ``ValueError`` for a path that is there already, or a content that is not of its size.
@@ -81,19 +81,19 @@ class LayerWriter:
             else:
                 self._add_other(entry, path, start)
 
-    def finish(self) -> Layer:
+    def finish(self) -> LayerBlob:
         """Write the end of the layer; the file stays open."""
         self._put(bytes(2 * tarfile.BLOCKSIZE))
         self._compress(self._pending)
         self._write(self._compressor.flush())
-        return Layer(
+        return LayerBlob(
             self._media_type,
             f"sha256:{self._blob_hash.hexdigest()}",
             self._size,
             f"sha256:{self._tar_hash.hexdigest()}",
         )
 
-    def _add_other(self, entry: Entry, path: str, start: str) -> None:
+    def _add_other(self, entry: PathEntry, path: str, start: str) -> None:
         if path in self._others or path in self._folders:
             raise ValueError(f"{path} is in the layer already")
         self._others.add(path)
@@ -114,7 +114,7 @@ class LayerWriter:
         if path in self._others:
             raise ValueError(f"{path} is in the layer already, and no folder")
         self._folders.add(path)
-        self._put(_header(f"{path}/", Entry(path, "directory", 0o755, EARLIEST), ""))
+        self._put(_header(f"{path}/", PathEntry(path, "directory", 0o755, EARLIEST), ""))
 
     def _put(self, data: bytes) -> None:
         self._pending += data
@@ -152,7 +152,7 @@ def _zstd() -> _Compressor:
     return compressor
 
 
-def _header(path: str, entry: Entry, target: str) -> bytes:
+def _header(path: str, entry: PathEntry, target: str) -> bytes:
     """Return the header of a member: the plain form where that has room, else with an extension of POSIX's."""
     name, link = path.encode(), target.encode()
     kind, size = _KINDS[entry.kind], entry.size if entry.kind == "file" else 0

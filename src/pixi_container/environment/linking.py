@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pixi_container.environment.entries import PART_BYTES, Entry
+from pixi_container.environment.entries import PART_BYTES, PathEntry
 from pixi_container.environment.package_metadata import PackageMetadata, PathRow, Python, read_metadata
 from pixi_container.environment.prefix_replacement import replaced_strings, replaced_text
 from pixi_container.environment.records import record_entry
@@ -37,14 +37,14 @@ class _Linked:
     """What is known of a file once it is in its place; ``sha256`` and ``size`` are those of its final content."""
 
     row: PathRow
-    entry: Entry
+    entry: PathEntry
     sha256: str
     size: int
 
 
 def link(
     archive: Archive, record: CondaRecord, prefix: str, python: Python | None, lost: AbstractSet[str] = frozenset()
-) -> Iterator[Entry]:
+) -> Iterator[PathEntry]:
     """Yield every path of a package, and its record at the end.
 
     ``lost`` are the paths below the prefix that another package has in its place; this one's go to a folder of
@@ -67,7 +67,7 @@ class _Linking:
         self._linked: dict[str, _Linked] = {}
         self._noted: dict[str, dict[str, Any]] = {}
 
-    def entries(self, python: Python | None) -> Iterator[Entry]:
+    def entries(self, python: Python | None) -> Iterator[PathEntry]:
         rows = {row.source: row for row in self._metadata.rows}
         for source in self._archive.entries():
             row = rows.get(source.path)
@@ -81,13 +81,13 @@ class _Linking:
                 continue
             if row.path_type != "directory":
                 raise self._broken(f"it lists {row.source}, which it does not have")
-            yield from self._file(row, Entry(row.source, "directory", 0o755))
+            yield from self._file(row, PathEntry(row.source, "directory", 0o755))
         if python:
             for entry_point in self._metadata.entry_points:
                 yield self._command(entry_point, python)
         yield record_entry(self._record, self._noted)
 
-    def _file(self, row: PathRow, source: Entry) -> Iterator[Entry]:
+    def _file(self, row: PathRow, source: PathEntry) -> Iterator[PathEntry]:
         self._check(row, source)
         placed = replace(source, path=self._place(row.path))
         if source.kind == "symlink":
@@ -95,7 +95,7 @@ class _Linking:
             yield placed
             self._note(row, placed, _hex(target), len(target))
         elif source.kind == "directory":
-            yield Entry(placed.path, "directory", 0o755)
+            yield PathEntry(placed.path, "directory", 0o755)
             self._note(row, placed, row.sha256, 0)
         elif source.kind == "hardlink":
             first = self._first_of(row, source)
@@ -108,7 +108,7 @@ class _Linking:
         else:
             yield from self._changed(row, replace(placed, mtime=self._metadata.changed_time))
 
-    def _changed(self, row: PathRow, placed: Entry) -> Iterator[Entry]:
+    def _changed(self, row: PathRow, placed: PathEntry) -> Iterator[PathEntry]:
         if row.is_binary:
             if len(self._prefix.encode()) > len(row.placeholder.encode()):
                 raise UserError(
@@ -128,7 +128,7 @@ class _Linking:
             yield replace(placed, content=iter(lambda: text.read(PART_BYTES), b""))
         self._note(row, placed, content.sha256(), size)
 
-    def _check(self, row: PathRow, source: Entry) -> None:
+    def _check(self, row: PathRow, source: PathEntry) -> None:
         """Refuse what rattler does not link, or links differently from one file system to another."""
         types = {"symlink": "softlink", "directory": "directory"}
         if row.path_type != types.get(source.kind, "hardlink"):
@@ -145,7 +145,7 @@ class _Linking:
                 self._archive.name, f"has {row.path}, a link to {source.target!r}, out of the environment"
             )
 
-    def _first_of(self, row: PathRow, source: Entry) -> _Linked:
+    def _first_of(self, row: PathRow, source: PathEntry) -> _Linked:
         """Return the file that a hard link in the archive is another name of."""
         first = self._linked.get(source.target)
         if first is None or first.entry.kind not in {"file", "hardlink"}:
@@ -161,7 +161,7 @@ class _Linking:
     def _place(self, path: str) -> str:
         return f"__clobbers__/{self._record.name}/{path}" if path in self._lost else path
 
-    def _note(self, row: PathRow, placed: Entry, sha256: str, size: int) -> None:
+    def _note(self, row: PathRow, placed: PathEntry, sha256: str, size: int) -> None:
         """Note what the record tells of a file."""
         self._linked[row.source] = _Linked(row, placed, sha256, size)
         noted: dict[str, Any] = {"path_type": row.path_type}
@@ -181,14 +181,14 @@ class _Linking:
             noted["prefix_placeholder"] = row.placeholder
         self._noted[placed.path] = noted
 
-    def _command(self, entry_point: EntryPoint, python: Python) -> Entry:
+    def _command(self, entry_point: EntryPoint, python: Python) -> PathEntry:
         content = _entry_point_text(entry_point, f"{self._prefix}/{python.program}").encode()
         self._noted[entry_point.path] = {
             "path_type": "unix_python_entry_point",
             "sha256": _hex(content),
             "size_in_bytes": len(content),
         }
-        return Entry(entry_point.path, mode=0o755, size=len(content), content=(content,))
+        return PathEntry(entry_point.path, mode=0o755, size=len(content), content=(content,))
 
     def _broken(self, problem: str) -> BrokenPackageError:
         return BrokenPackageError(self._archive.name, problem)

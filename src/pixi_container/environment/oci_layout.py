@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pixi_container.registry.blobs import Parts
     from pixi_container.registry.client import Descriptor, ImageManifest
-    from pixi_container.registry.repository import Repository
+    from pixi_container.registry.repository import ImageRepository
 
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _NAME = "org.opencontainers.image.ref.name"
@@ -56,7 +56,7 @@ class OciLayout:
         self._take(digest, size, content())
         return True
 
-    def take(self, blob: Descriptor, source: Repository, through: Callable[[Parts], Parts]) -> None:
+    def take(self, blob: Descriptor, source: ImageRepository, through: Callable[[Parts], Parts]) -> None:
         """Have a blob of a repository here."""
 
         def passed(parts: Iterator[bytes]) -> Parts:

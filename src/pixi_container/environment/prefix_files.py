@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixi_container.environment.entries import Entry, text_entry
+from pixi_container.environment.entries import PathEntry, text_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +45,9 @@ class Installation:
     requirements: tuple[str, ...]
 
 
-def prefix_entries(prefix: str, installation: Installation, records: Iterable[CondaRecord]) -> tuple[Entry, ...]:
+def prefix_entries(
+    prefix: str, installation: Installation, records: Iterable[CondaRecord]
+) -> tuple[PathEntry, ...]:
     """Return the files below the prefix, in order of their paths."""
     platform = installation.subdir
     note = {
@@ -65,7 +67,7 @@ def prefix_entries(prefix: str, installation: Installation, records: Iterable[Co
     )
 
 
-def workspace_entries() -> tuple[Entry, ...]:
+def workspace_entries() -> tuple[PathEntry, ...]:
     """Return the files below the workspace's folder ``.pixi``, which pixi writes where they are missing."""
     return (
         text_entry(".condapackageignore", ".pixi\n!.pixi/config.toml\n"),

@@ -41,7 +41,7 @@ from pixi_container.environment.image_config import (
     read_base,
 )
 from pixi_container.environment.layer_keys import LAYOUT_VERSION, KeyedLayer, environment_python, keyed_layers
-from pixi_container.environment.layer_tar import Layer, LayerWriter
+from pixi_container.environment.layer_tar import LayerBlob, LayerWriter
 from pixi_container.environment.linking import link
 from pixi_container.environment.package_metadata import read_metadata
 from pixi_container.environment.refusals import NotDirectError
@@ -57,14 +57,14 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from pixi_container.environment.activation import Activation
-    from pixi_container.environment.entries import Entry
+    from pixi_container.environment.entries import PathEntry
     from pixi_container.environment.image_config import BaseImage
     from pixi_container.environment.layer_tar import Compression
     from pixi_container.environment.locked import LockedEnvironment
     from pixi_container.environment.records import CondaRecord
     from pixi_container.registry.blobs import Parts
     from pixi_container.registry.client import ImageManifest
-    from pixi_container.registry.repository import Repository
+    from pixi_container.registry.repository import ImageRepository
     from pixi_container.workspace.lock import LockedPackage
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class ImageStore(Protocol):
     def put(self, digest: str, size: int, content: Callable[[], Parts]) -> bool:
         """Take a blob in, unless it is there; whether it had to."""
 
-    def take(self, blob: Descriptor, source: Repository, through: Callable[[Parts], Parts]) -> None:
+    def take(self, blob: Descriptor, source: ImageRepository, through: Callable[[Parts], Parts]) -> None:
         """Take a blob over from a repository."""
 
     def get(self, blob: Descriptor) -> bytes:
@@ -116,8 +116,8 @@ class EnvironmentImage:
 
     environment: LockedEnvironment
     activation: Activation
-    prefix_files: tuple[Entry, ...]
-    workspace_files: tuple[Entry, ...]
+    prefix_files: tuple[PathEntry, ...]
+    workspace_files: tuple[PathEntry, ...]
     base: str
     platform: str
     settings: Settings
@@ -160,10 +160,10 @@ def catalogue_tag(tag: str) -> str:
 def publish(
     image: EnvironmentImage,
     target: ImageStore,
-    base: Repository,
+    base: ImageRepository,
     *,
     env: Mapping[str, str],
-    before: Repository | None = None,
+    before: ImageRepository | None = None,
     show: Callable[[Progress], None] = lambda _: None,
     workers: int = 0,
 ) -> Published:
@@ -191,7 +191,7 @@ class _Made:
     """A layer that was made of packages, in a file of its own folder."""
 
     keyed: KeyedLayer
-    layer: Layer
+    layer: LayerBlob
     file: Path
     packages: Mapping[str, PackageFiles]
 
@@ -207,8 +207,8 @@ class _Publication:
         self,
         image: EnvironmentImage,
         target: ImageStore,
-        base: Repository,
-        before: Repository | None,
+        base: ImageRepository,
+        before: ImageRepository | None,
         folder: Path,
         show: Callable[[Progress], None],
     ) -> None:
@@ -226,7 +226,7 @@ class _Publication:
             name: identity(package, self._record(name), image.activation.prefix, self._python)
             for name, package in self._packages.items()
         }
-        self._known: dict[str, Layer] = {}
+        self._known: dict[str, LayerBlob] = {}
         self._files: dict[str, PackageFiles] = {}
         self._made: list[str] = []
         self._progress = Progress(of=len(self._packages))
@@ -336,7 +336,7 @@ class _Publication:
         for layer, diff_id in zip(before.layers, diff_ids, strict=False):
             key = layer.annotations.get(KEY_ANNOTATION)
             if key and layer.media_type.endswith(f"+{self._image.compression}"):
-                self._known[key] = Layer(layer.media_type, layer.digest, layer.size, str(diff_id))
+                self._known[key] = LayerBlob(layer.media_type, layer.digest, layer.size, str(diff_id))
         self._files = {name: each for name, each in files.items() if each.identity == self._identities.get(name)}
 
     # What is decided
@@ -405,7 +405,7 @@ class _Publication:
         layer, file = self._written(write)
         return _Made(keyed, layer, file, packages)
 
-    def _written(self, write: Callable[[LayerWriter, Path], None]) -> tuple[Layer, Path]:
+    def _written(self, write: Callable[[LayerWriter, Path], None]) -> tuple[LayerBlob, Path]:
         """Return a layer in a file of its own, once there is room for it."""
         while not self._room.acquire(timeout=0.2):
             self._check()
@@ -431,7 +431,7 @@ class _Publication:
             raise NotDirectError(package.name, "is for Python, and the environment has none")
         url = package.location.removeprefix("direct+") if package.location.startswith("direct+") else ""
 
-        def new(entries: Iterable[Entry]) -> Iterator[Entry]:
+        def new(entries: Iterable[PathEntry]) -> Iterator[PathEntry]:
             for entry in entries:
                 # Parts of a namespace may have the same file.
                 if entry.kind != "directory" and entry.path in written:
@@ -447,7 +447,7 @@ class _Publication:
             writer.add(self._passed(new(wheel.entries(prefix, url)), {}), prefix)
         return PackageFiles(self._identities[name], table)
 
-    def _passed(self, entries: Iterable[Entry], kept: dict[str, bytes]) -> Iterator[Entry]:
+    def _passed(self, entries: Iterable[PathEntry], kept: dict[str, bytes]) -> Iterator[PathEntry]:
         """Pass entries on, and keep what the activation is made of."""
         for entry in entries:
             self._check()

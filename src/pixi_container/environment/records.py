@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pixi_container.environment.entries import Entry, text_entry
+from pixi_container.environment.entries import PathEntry, text_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def conda_record(record: RepoDataRecord) -> CondaRecord:
     )
 
 
-def record_entry(record: CondaRecord, files: Mapping[str, Mapping[str, Any]]) -> Entry:
+def record_entry(record: CondaRecord, files: Mapping[str, Mapping[str, Any]]) -> PathEntry:
     """Return the record as a file, with what linking noted of each path below the prefix."""
     paths = sorted(files, key=lambda path: path.split("/"))
     listed = [

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.clobbers import PathTable
-from pixi_container.environment.entries import PART_BYTES, Entry
+from pixi_container.environment.entries import PART_BYTES, PathEntry
 from pixi_container.environment.refusals import BrokenPackageError, NotDirectError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class _Member:
+class _WheelMember:
     """A file of the wheel: its name there, and where it goes below the prefix."""
 
     info: zipfile.ZipInfo
@@ -106,7 +106,7 @@ class Wheel:
         contents |= dict.fromkeys((*own, *self._own_metadata), "")
         return PathTable(f"pypi:{package}", tuple(sorted(contents)), contents=contents)
 
-    def entries(self, prefix: str, direct_url: str = "", installer: str = INSTALLER) -> Iterator[Entry]:
+    def entries(self, prefix: str, direct_url: str = "", installer: str = INSTALLER) -> Iterator[PathEntry]:
         """Yield every path that it installs; each entry's content is to be read before the next is asked for.
 
         ``direct_url`` is where the wheel comes from when that is no index.
@@ -114,7 +114,7 @@ class Wheel:
         shebang = _shebang(f"{prefix}/{self._python.program}")
         rows = {row.path: row for row in self._rows}
         for folder in self._folders:
-            yield Entry(folder, "directory", 0o755)
+            yield PathEntry(folder, "directory", 0o755)
         for member in self._members:
             yield from self._installed(member, shebang, rows)
         texts = {f"bin/{name}": (0o755, text.format(shebang=shebang)) for name, text in self._scripts.items()}
@@ -127,12 +127,12 @@ class Wheel:
         for path, (mode, text) in texts.items():
             content = text.encode()
             made.append(_Row(self._relative(path), _digest(hashlib.sha256(content)), str(len(content))))
-            yield Entry(path, mode=mode, size=len(content), content=(content,))
+            yield PathEntry(path, mode=mode, size=len(content), content=(content,))
         record = io.StringIO()
         everything = sorted((*rows.values(), *made), key=lambda row: row.order)
         csv.writer(record, lineterminator="\n").writerows((row.path, row.digest, row.size) for row in everything)
         content = record.getvalue().encode()
-        yield Entry(f"{self._metadata_place}/RECORD", size=len(content), content=(content,))
+        yield PathEntry(f"{self._metadata_place}/RECORD", size=len(content), content=(content,))
 
     def _read(self, infos: list[zipfile.ZipInfo]) -> None:
         names = [info.filename for info in infos]
@@ -154,7 +154,7 @@ class Wheel:
         self._members = tuple(member for member in members if member is not None)
         self._check_paths()
 
-    def _member(self, info: zipfile.ZipInfo) -> _Member | None:
+    def _member(self, info: zipfile.ZipInfo) -> _WheelMember | None:
         """Return where a file goes, None for one that is not installed as it is."""
         if info.filename == f"{self._metadata}/RECORD":
             return None
@@ -165,7 +165,7 @@ class Wheel:
         # A launcher that is made for the environment takes the place of one that is packaged.
         if kind == "scripts" and re.sub(r"(\.exe|-script\.py|\.pya)$", "", name) in self._scripts:
             return None
-        return _Member(info, path, kind == "scripts")
+        return _WheelMember(info, path, kind == "scripts")
 
     def _place(self, name: str) -> tuple[str, str]:
         """Return what kind of a file or folder it is, and its path below the prefix, empty where it has none."""
@@ -226,7 +226,7 @@ class Wheel:
             for name, (module, function) in (console | scripts["gui_scripts"]).items()
         }
 
-    def _installed(self, member: _Member, shebang: str, rows: dict[str, _Row]) -> Iterator[Entry]:
+    def _installed(self, member: _WheelMember, shebang: str, rows: dict[str, _Row]) -> Iterator[PathEntry]:
         """Yield a file, and note in ``rows`` where it went and what is in it now."""
         info = member.info
         is_program = bool(info.external_attr >> 16 & 0o111)
@@ -239,10 +239,10 @@ class Wheel:
             skipped = line.end() if line else len(first)
             content = _Digested((changed, *self._parts(info, skipped)))
             size = len(changed) + info.file_size - skipped
-            yield Entry(member.path, mode=mode, size=size, content=content)
+            yield PathEntry(member.path, mode=mode, size=size, content=content)
             row = row and _Row(row.path, content.digest(), str(size))
         else:
-            yield Entry(member.path, mode=mode, size=info.file_size, content=self._parts(info))
+            yield PathEntry(member.path, mode=mode, size=info.file_size, content=self._parts(info))
         if row and not member.path.endswith(f"/{info.filename}"):
             row = _Row(self._relative(member.path), row.digest, row.size)
         if row:

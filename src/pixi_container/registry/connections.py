@@ -53,7 +53,7 @@ class Limit:
             raise RegistryUnavailableError(f"the registry {self.registry} sent an answer that is too large")
 
 
-class _Stream:
+class _LimitedStream:
     """An httpcore connection whose reads and writes keep to the limit of the whole attempt.
 
     A timeout of httpx applies to a single read, so it does not stop an answer that trickles in:
@@ -81,7 +81,7 @@ class _Stream:
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         stream = self._stream.start_tls(ssl_context, server_hostname, self._limit().left(timeout))
-        return cast("httpcore.NetworkStream", _Stream(stream, self._limit))
+        return cast("httpcore.NetworkStream", _LimitedStream(stream, self._limit))
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as httpcore has it
         return self._stream.get_extra_info(info)
@@ -143,7 +143,7 @@ class Connections:
             stream = httpcore.SyncBackend().connect_tcp(
                 address, port, self.limit.left(timeout), local_address, socket_options
             )
-            return cast("httpcore.NetworkStream", _Stream(stream, lambda: self.limit))
+            return cast("httpcore.NetworkStream", _LimitedStream(stream, lambda: self.limit))
 
         for address in others:
             with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):

@@ -45,7 +45,7 @@ class Registries:
         return registry
 
 
-class Repository:
+class ImageRepository:
     """What one repository has, and takes; every method may be called by any thread, and raises as ``Registry``."""
 
     def __init__(self, registries: Registries, reference: ImageReference) -> None:
@@ -66,7 +66,7 @@ class Repository:
         self.put(digest, len(content), lambda: (part for part in (content,)))
         return digest
 
-    def take(self, blob: Descriptor, source: Repository, through: Callable[[Parts], Parts]) -> None:
+    def take(self, blob: Descriptor, source: ImageRepository, through: Callable[[Parts], Parts]) -> None:
         """Have a blob of another repository here, unless it is there already; see ``Blobs.copy``."""
         blobs = self._registries.own().blobs(self.reference)
         if not blobs.has(blob.digest):

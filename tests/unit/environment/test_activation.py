@@ -18,7 +18,7 @@ from pixi_container.environment.activation import (
     shell_entries,
     workspace_activation,
 )
-from pixi_container.environment.entries import Entry, text_entry
+from pixi_container.environment.entries import PathEntry, text_entry
 from pixi_container.errors import UserError
 from pixi_container.image.dockerfile import ImageSettings, render_dockerfile
 from pixi_container.inputs import parse_inputs
@@ -55,7 +55,7 @@ FILES = {
 }
 
 
-def texts(entries: list[Entry]) -> dict[str, str]:
+def texts(entries: list[PathEntry]) -> dict[str, str]:
     return {entry.path: b"".join(entry.content).decode() for entry in entries if entry.kind == "file"}
 
 

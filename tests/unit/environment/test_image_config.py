@@ -16,12 +16,12 @@ from pixi_container.environment.image_config import (
     image_manifest,
     read_base,
 )
-from pixi_container.environment.layer_tar import Layer
+from pixi_container.environment.layer_tar import LayerBlob
 from pixi_container.errors import RegistryError
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 HISTORY = [{"created_by": "ADD"}, {"created_by": "ENV", "empty_layer": True}]
-LAYER = ImageLayer("own-python", "key 1", Layer(GZIP, "sha256:bb", 7, "sha256:dd"))
+LAYER = ImageLayer("own-python", "key 1", LayerBlob(GZIP, "sha256:bb", 7, "sha256:dd"))
 SETTINGS = Settings(
     prefix="/app/.pixi/envs/default",
     workdir="/app",

@@ -16,28 +16,30 @@ from typing import Any
 import pytest
 import zstandard
 
-from pixi_container.environment.entries import EARLIEST, Entry, text_entry
-from pixi_container.environment.layer_tar import Compression, Layer, LayerWriter
+from pixi_container.environment.entries import EARLIEST, PathEntry, text_entry
+from pixi_container.environment.layer_tar import Compression, LayerBlob, LayerWriter
 
 ROOT = "app/.pixi/envs/default"
 CHANCE = random.Random(1)  # noqa: S311
 NOISE = b"".join(b"line %d\n" % CHANCE.randrange(1000) for _ in range(150_000))
 
 
-def entries() -> list[Entry]:
+def entries() -> list[PathEntry]:
     return [
         text_entry("conda-meta/a.json", "{}"),
-        Entry("bin/tool", mode=0o755, mtime=1_736_899_200, size=4, content=(b"ab", b"cd")),
-        Entry("bin/again", "hardlink", 0o755, 1_736_899_200, target="bin/tool"),
-        Entry("lib/noise", size=len(NOISE), content=(NOISE,)),
-        Entry("lib/link", "symlink", 0o777, target="../bin/tool"),
-        Entry("lib/empty", "directory", 0o755),
-        Entry("share/" + "deep/" * 60 + "ä\U0001f40d", size=0),
-        Entry("share/long", "symlink", 0o777, target="../" * 40 + "x"),
+        PathEntry("bin/tool", mode=0o755, mtime=1_736_899_200, size=4, content=(b"ab", b"cd")),
+        PathEntry("bin/again", "hardlink", 0o755, 1_736_899_200, target="bin/tool"),
+        PathEntry("lib/noise", size=len(NOISE), content=(NOISE,)),
+        PathEntry("lib/link", "symlink", 0o777, target="../bin/tool"),
+        PathEntry("lib/empty", "directory", 0o755),
+        PathEntry("share/" + "deep/" * 60 + "ä\U0001f40d", size=0),
+        PathEntry("share/long", "symlink", 0o777, target="../" * 40 + "x"),
     ]
 
 
-def written(given: list[Entry], compression: Compression = "gzip", root: str = ROOT) -> tuple[Layer, bytes]:
+def written(
+    given: list[PathEntry], compression: Compression = "gzip", root: str = ROOT
+) -> tuple[LayerBlob, bytes]:
     out = io.BytesIO()
     writer = LayerWriter(out, compression)
     writer.add(given, root)
@@ -63,7 +65,7 @@ def test_a_layer_has_what_was_added(compression: Compression, media_type: str) -
     tar_bytes = (
         zstandard.ZstdDecompressor().stream_reader(stream).read() if compression == "zstd" else unpacked(content)
     )
-    assert layer == Layer(
+    assert layer == LayerBlob(
         media_type,
         f"sha256:{hashlib.sha256(content).hexdigest()}",
         len(content),
@@ -108,7 +110,7 @@ HEADERS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("fields", HEADERS)
 def test_a_header_is_the_one_that_the_standard_library_writes(fields: dict[str, Any]) -> None:
-    entry = Entry(**fields)
+    entry = PathEntry(**fields)
     info = tarfile.TarInfo(entry.path)
     info.mode, info.mtime, info.linkname = entry.mode, entry.mtime, entry.target
     info.type = tarfile.SYMTYPE if entry.kind == "symlink" else tarfile.REGTYPE
@@ -120,7 +122,7 @@ def test_a_header_is_the_one_that_the_standard_library_writes(fields: dict[str, 
 def test_the_same_entries_are_the_same_bytes_however_they_come(compression: Compression) -> None:
     """In parts of any size, by one thread or by several, at any time."""
     expected = written(entries(), compression)
-    parts = [Entry("lib/noise", size=len(NOISE), content=_cut(size)) for size in (7_777, 1 << 20, 999_999)]
+    parts = [PathEntry("lib/noise", size=len(NOISE), content=_cut(size)) for size in (7_777, 1 << 20, 999_999)]
     for noise in parts:
         given = [noise if entry.path == noise.path else entry for entry in entries()]
         assert written(given, compression) == expected
@@ -149,22 +151,22 @@ def _cut(size: int) -> list[bytes]:
 
 
 TWICE = [
-    ([Entry("a"), Entry("a")], "a is in the layer already"),
-    ([Entry("a/b"), Entry("a")], "a is in the layer already"),
-    ([Entry("a"), Entry("a/b")], "a is in the layer already, and no folder"),
-    ([Entry("a", size=3, content=(b"ab",))], "a has 2 bytes, not 3"),
-    ([Entry("a", size=1, content=(b"ab",))], "a has 2 bytes, not 1"),
+    ([PathEntry("a"), PathEntry("a")], "a is in the layer already"),
+    ([PathEntry("a/b"), PathEntry("a")], "a is in the layer already"),
+    ([PathEntry("a"), PathEntry("a/b")], "a is in the layer already, and no folder"),
+    ([PathEntry("a", size=3, content=(b"ab",))], "a has 2 bytes, not 3"),
+    ([PathEntry("a", size=1, content=(b"ab",))], "a has 2 bytes, not 1"),
 ]
 
 
 @pytest.mark.parametrize(("given", "message"), TWICE)
-def test_what_would_make_a_layer_of_two_minds_is_refused(given: list[Entry], message: str) -> None:
+def test_what_would_make_a_layer_of_two_minds_is_refused(given: list[PathEntry], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         written(given, root="")
 
 
 def test_folders_of_several_packages_are_there_once() -> None:
-    layer, content = written([Entry("lib/a"), Entry("lib", "directory"), Entry("lib/b")], root="")
+    layer, content = written([PathEntry("lib/a"), PathEntry("lib", "directory"), PathEntry("lib/b")], root="")
     with tarfile.open(fileobj=io.BytesIO(unpacked(content))) as tar:
         assert tar.getnames() == ["lib", "lib/a", "lib/b"]
     assert layer.size == len(content)
@@ -173,4 +175,4 @@ def test_folders_of_several_packages_are_there_once() -> None:
 def test_a_root_may_be_written_with_slashes() -> None:
     roots = ["app", "/app", "app/", "/app/"]
     for one, other in itertools.pairwise(roots):
-        assert written([Entry("a")], root=one) == written([Entry("a")], root=other)
+        assert written([PathEntry("a")], root=one) == written([PathEntry("a")], root=other)

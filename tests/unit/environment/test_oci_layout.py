@@ -13,7 +13,7 @@ from pixi_container.environment.publish import publish
 from pixi_container.errors import RegistryError, UserError
 from pixi_container.registry.client import Descriptor
 from pixi_container.registry.reference import ImageReference
-from pixi_container.registry.repository import Registries, Repository
+from pixi_container.registry.repository import ImageRepository, Registries
 from tests.unit.environment.archives import Item, Made, package
 from tests.unit.environment.test_publish import image_of, put_base
 from tests.unit.registry.loopback import MANIFEST, Loopback, digest_of, loopback_registry
@@ -119,7 +119,7 @@ def test_a_base_is_copied_whatever_happens_on_the_way(folder: Path, server: Loop
     server.faults = [("^GET", 0), ("^GET", 503)]
     with Registries(lambda _: None) as registries:
         OciLayout(folder).take(
-            BLOB, Repository(registries, ImageReference(server.address, "base")), lambda parts: parts
+            BLOB, ImageRepository(registries, ImageReference(server.address, "base")), lambda parts: parts
         )
     assert OciLayout(folder).get(BLOB) == CONTENT
     assert len(files(folder)) == 2
@@ -135,8 +135,10 @@ def test_it_has_the_image_that_a_registry_would_have(
 ) -> None:
     image = image_of(*packages)
     with Registries(lambda _: None) as registries:
-        base = Repository(registries, ImageReference(server.address, "base"))
-        pushed = publish(image, Repository(registries, ImageReference(server.address, "lab/study")), base, env={})
+        base = ImageRepository(registries, ImageReference(server.address, "base"))
+        pushed = publish(
+            image, ImageRepository(registries, ImageReference(server.address, "lab/study")), base, env={}
+        )
         done = publish(image, OciLayout(folder), base, env={})
         for made in packages:
             made.archive.unlink()

@@ -37,7 +37,7 @@ from pixi_container.errors import UserError
 from pixi_container.image import layers
 from pixi_container.interrupts import Interrupted, stop_on_signals
 from pixi_container.registry.reference import ImageReference
-from pixi_container.registry.repository import Registries, Repository
+from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.workspace.lock import LockedPackage
 from tests.unit.environment.archives import Item, Made, package, text, wheel
 from tests.unit.environment.rattler_install import repodata_record
@@ -131,8 +131,8 @@ class Place:
     folder: Path
 
     def publish(self, image: EnvironmentImage, **options: Any) -> Published:  # noqa: ANN401
-        target = Repository(self.registries, ImageReference(self.server.address, "lab/study"))
-        base = Repository(self.registries, ImageReference(self.server.address, "base"))
+        target = ImageRepository(self.registries, ImageReference(self.server.address, "lab/study"))
+        base = ImageRepository(self.registries, ImageReference(self.server.address, "base"))
         try:
             return publish(image, target, base, env={"RUNNER_TEMP": str(self.folder)}, **options)
         finally:
@@ -332,7 +332,7 @@ def test_layers_of_an_image_somewhere_else_are_taken_over(
         made.archive.unlink()
     bumped = package(tmp_path / "channel", "alpha", [Item("lib/alpha.txt", b"new")], version="2.0")
     before, other, base = (
-        Repository(place.registries, ImageReference(place.server.address, name))
+        ImageRepository(place.registries, ImageReference(place.server.address, name))
         for name in ("lab/study", "lab/other", "base")
     )
     target = other if kind == "repository" else OciLayout(tmp_path / "layout")
@@ -410,8 +410,8 @@ def test_another_base_keeps_the_layers_of_packages(place: Place, packages: list[
 def test_a_base_of_another_registry_is_copied(place: Place, packages: list[Made]) -> None:
     with loopback_registry() as other:
         put_base(other)
-        target = Repository(place.registries, ImageReference(place.server.address, "lab/study"))
-        base = Repository(place.registries, ImageReference(other.address, "base"))
+        target = ImageRepository(place.registries, ImageReference(place.server.address, "lab/study"))
+        base = ImageRepository(place.registries, ImageReference(other.address, "base"))
         publish(image_of(*packages), target, base, env={"RUNNER_TEMP": str(place.folder)})
     assert place.tree()["bin/bash"] == b"\x7fELF"
 
@@ -536,7 +536,7 @@ def as_a_command(address: str, folder: str, channel: str) -> int:
     with stop_on_signals(), Registries(lambda _: None) as registries:
         try:
             target, base = (
-                Repository(registries, ImageReference(address, name)) for name in ("lab/study", "base")
+                ImageRepository(registries, ImageReference(address, name)) for name in ("lab/study", "base")
             )
             publish(image_of(*made), target, base, env={"RUNNER_TEMP": folder})
         except Interrupted as interrupt:

@@ -14,7 +14,7 @@ from rattler import PackageRecord
 from pixi_container.environment.archive import open_archive
 from pixi_container.environment.clobbers import conda_paths, lost_paths
 from pixi_container.environment.entries import EARLIEST
-from pixi_container.environment.layer_tar import Layer, LayerWriter
+from pixi_container.environment.layer_tar import LayerBlob, LayerWriter
 from pixi_container.environment.linking import link
 from pixi_container.environment.package_metadata import Python, read_metadata
 from pixi_container.environment.records import conda_record
@@ -84,7 +84,7 @@ def test_a_layer_of_real_packages_is_made_twice_the_same(packages: dict[str, lis
     chosen = [each for each in packages["linux-64"] if each.name in {"openssl", "rich", "tzdata", "ncurses"}]
     assert len(chosen) == 4
 
-    def made() -> Layer:
+    def made() -> LayerBlob:
         writer = LayerWriter(io.BytesIO())
         for each in chosen:
             record = conda_record(repodata_record(each.archive, each.index))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pixi_container.environment.entries import Entry
+    from pixi_container.environment.entries import PathEntry
 
 _OF_NO_PACKAGE = {"CACHEDIR.TAG", "conda-meta/history"}
 _ENTRY_POINT = b"sys.argv[0] = re.sub(r'(-script"
@@ -48,7 +48,7 @@ def in_image(mode: int) -> int:
     return (mode & 0o7777 | 0o444 | executable) & ~0o022
 
 
-def of_entries(entries: Iterable[Entry]) -> dict[str, Node]:
+def of_entries(entries: Iterable[PathEntry]) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
     for entry in entries:
         assert entry.path not in nodes

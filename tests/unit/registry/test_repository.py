@@ -10,7 +10,7 @@ import pytest
 from pixi_container.errors import RegistryError, RegistryUnavailableError
 from pixi_container.registry.client import Descriptor
 from pixi_container.registry.reference import ImageReference
-from pixi_container.registry.repository import Registries, Repository
+from pixi_container.registry.repository import ImageRepository, Registries
 from tests.unit.registry.loopback import MANIFEST, Loopback, digest_of, loopback_registry
 
 CONTENT = bytes(range(256)) * 8000
@@ -31,8 +31,8 @@ def registries() -> Iterator[Registries]:
 
 
 @pytest.fixture
-def repository(server: Loopback, registries: Registries) -> Repository:
-    return Repository(registries, ImageReference(server.address, "lab/study"))
+def repository(server: Loopback, registries: Registries) -> ImageRepository:
+    return ImageRepository(registries, ImageReference(server.address, "lab/study"))
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def parts() -> Generator[bytes, None, None]:
         yield CONTENT[start : start + (1 << 20)]
 
 
-def test_a_blob_that_is_missing_is_uploaded_once(server: Loopback, repository: Repository) -> None:
+def test_a_blob_that_is_missing_is_uploaded_once(server: Loopback, repository: ImageRepository) -> None:
     assert not repository.has(DIGEST)
     assert repository.put(DIGEST, len(CONTENT), parts)
     assert repository.has(DIGEST)
@@ -64,7 +64,7 @@ def test_a_blob_that_is_missing_is_uploaded_once(server: Loopback, repository: R
     [("PUT", 404), *((method, status) for method in ("HEAD", "POST", "PUT") for status in (0, 429, 500, 503))],
 )
 def test_an_upload_that_fails_midway_starts_again(
-    server: Loopback, repository: Repository, method: str, status: int
+    server: Loopback, repository: ImageRepository, method: str, status: int
 ) -> None:
     server.faults = [(f"^{method}", status)] * 3
     repository.put(DIGEST, len(CONTENT), parts)
@@ -72,20 +72,20 @@ def test_an_upload_that_fails_midway_starts_again(
     assert server.count(f"^{method}") == 4
 
 
-def test_trouble_that_lasts_is_an_error(server: Loopback, repository: Repository) -> None:
+def test_trouble_that_lasts_is_an_error(server: Loopback, repository: ImageRepository) -> None:
     server.faults = [("^PUT", 500)] * 9
     with pytest.raises(RegistryUnavailableError, match="500"):
         repository.put(DIGEST, len(CONTENT), parts)
     assert server.blobs["lab/study"] == {}
 
 
-def test_wrong_bytes_are_not_given(server: Loopback, repository: Repository) -> None:
+def test_wrong_bytes_are_not_given(server: Loopback, repository: ImageRepository) -> None:
     server.blobs["lab/study"][DIGEST] = CONTENT[:-1] + b"x"
     with pytest.raises(RegistryError, match=f"content that does not match {DIGEST}"):
         repository.get(BLOB)
 
 
-def test_a_download_that_breaks_off_starts_again(server: Loopback, repository: Repository) -> None:
+def test_a_download_that_breaks_off_starts_again(server: Loopback, repository: ImageRepository) -> None:
     server.blobs["lab/study"][DIGEST] = CONTENT
     server.faults = [("^GET", 0)]
     assert repository.get(BLOB) == CONTENT
@@ -94,11 +94,11 @@ def test_a_download_that_breaks_off_starts_again(server: Loopback, repository: R
 
 @pytest.mark.parametrize("mounts", [True, False])
 def test_a_blob_of_another_repository_is_mounted_or_copied(
-    server: Loopback, repository: Repository, registries: Registries, *, mounts: bool
+    server: Loopback, repository: ImageRepository, registries: Registries, *, mounts: bool
 ) -> None:
     server.mounts = mounts
     server.blobs["base"][DIGEST] = CONTENT
-    source = Repository(registries, ImageReference(server.address, "base"))
+    source = ImageRepository(registries, ImageReference(server.address, "base"))
     repository.take(BLOB, source, lambda parts: parts)
     assert server.blobs["lab/study"] == {DIGEST: CONTENT}
     assert server.count("^GET .*blobs/sha256") == (0 if mounts else 1)
@@ -108,18 +108,20 @@ def test_a_blob_of_another_repository_is_mounted_or_copied(
 
 
 def test_a_copy_that_breaks_off_on_either_side_starts_again(
-    server: Loopback, repository: Repository, registries: Registries
+    server: Loopback, repository: ImageRepository, registries: Registries
 ) -> None:
     with loopback_registry() as other:
         other.blobs["base"][DIGEST] = CONTENT
         other.faults = [("^GET", 0)]
         server.faults = [("^PUT", 0)]
-        repository.take(BLOB, Repository(registries, ImageReference(other.address, "base")), lambda parts: parts)
+        repository.take(
+            BLOB, ImageRepository(registries, ImageReference(other.address, "base")), lambda parts: parts
+        )
         assert server.blobs["lab/study"] == {DIGEST: CONTENT}
         assert server.count("^PUT") >= 2
 
 
-def test_manifests_go_by_tag_and_digest(repository: Repository) -> None:
+def test_manifests_go_by_tag_and_digest(repository: ImageRepository) -> None:
     config = {"mediaType": "config", "digest": DIGEST, "size": 1}
     content = f'{{"mediaType": "{MANIFEST}", "config": {config}, "layers": []}}'.replace("'", '"').encode()
     assert repository.get_manifest("env-default") is None
@@ -133,7 +135,7 @@ def test_manifests_go_by_tag_and_digest(repository: Repository) -> None:
         assert manifest.config.digest == DIGEST
 
 
-def test_many_threads_use_one_repository(server: Loopback, repository: Repository) -> None:
+def test_many_threads_use_one_repository(server: Loopback, repository: ImageRepository) -> None:
     contents = [bytes([number]) * 100_000 for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
         digests = list(pool.map(repository.put_bytes, contents))
