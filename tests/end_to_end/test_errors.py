@@ -84,7 +84,7 @@ def test_an_unreachable_registry(step: Step) -> None:
     [
         ({"pixi_version": "0.71.99"}, 3, "does not exist", "'pixi-version'"),
         ({"builder": "absent"}, 5, "the buildx builder 'absent' cannot be used", "`docker buildx ls`"),
-        ({"images": "Not An Image"}, 3, "no image name", "registry"),
+        ({"images": "Not An Image"}, 3, "is not a valid image name", "registry"),
         ({"tags": "type=semver"}, 3, "line 1: type=semver needs pattern", "Accepted"),
         ({"tags": "type=semver,pattern={{version}}"}, 3, "the input 'tags' gives no tag", "type=sha"),
         ({"include": "../outside"}, 3, "leads out of the context", "relative to 'context'"),

@@ -18,7 +18,7 @@ _COMPARISONS: dict[type[ast.cmpop], ast.cmpop] = {
 }  # fmt: skip
 _QUANTIFIERS = [("+", "*"), ("*", "+"), ("?", ""), ("{1,", "{2,"), ("{0,", "{1,")]
 _WORDING = re.compile(
-    r"say|show|tell|warning|print|add_argument|\w*Error|assumed|not_consulted|_no_url|_not_started"
+    r"say|show|tell|warning|print|add_argument|TypeVar|\w*Error|assumed|not_consulted|invalid_url|_not_started"
 )
 _SCRIPT_CHANGES = [
     (r" == ", " != "), (r" != ", " == "), (r" && ", " || "), (r" \|\| ", " && "), (r"\[\[ -n ", "[[ -z "),
