@@ -344,3 +344,75 @@ def test_a_file_of_the_command_is_named_from_the_root(folder: Folder, command: s
         if "Apptainer starts in another folder" in note
     ]
     assert [f"write '{file}'" in note for note in notes] == ([True] if file else [])
+
+
+def test_a_person_reads_the_plan_line_by_line(folder: Folder) -> None:
+    plan = plan_of(folder, TAG, environment="gpu")
+    definition = plan.definition
+    lines = [
+        "decision     build: a test asks for it, and the registry has no image of this state",
+        "changes      a test asks for it",
+        f"environment  gpu on linux/amd64, published as {plan.environment_image}",
+        f"packages     2 from conda (30 MB to download), in {definition.layers} layers",
+        f"cuda         12 ({definition.workspace.cuda_source})",
+        f"pixi         {DEFAULT_PIXI} ({definition.bases.pixi_reason})",
+        f"builder      {definition.bases.builder}",
+        f"runtime      {definition.bases.runtime}",
+        f"fingerprint  {definition.fingerprint.short}, environment {definition.environment_fingerprint.short}",
+        "version      1.2.3",
+        "tag          ghcr.io/lab/study:1.2.3",
+        "tag          ghcr.io/lab/study:1.2",
+        "tag          ghcr.io/lab/study:sha-0123456",
+        "tag          ghcr.io/lab/study:latest",
+    ]
+    text = plan.as_text().splitlines()
+    assert text[: len(lines)] == lines
+    assert [line.split()[0] for line in text[len(lines) :]] == ["push-environment", "push"]
+
+
+def test_the_summary_is_a_table_and_how_to_use_the_image(folder: Folder) -> None:
+    there = PublishedImage("sha256:" + "1" * 64, "sha256:" + "2" * 64, (1_000_000, 500_000))
+    plan = plan_of(folder, TAG, environment="gpu")
+    report = Report(plan=plan, published=there, notes=("one layer: because",))
+    lines = report.summary().splitlines()
+    assert lines[:14] == [
+        "### Container image of <code>gpu</code>",
+        "",
+        "| | |",
+        "|---|---|",
+        "| Decision | build: a test asks for it&#44; and the registry has no image of this state |",
+        "| Changes | a test asks for it |",
+        "| Environment | <code>gpu</code> on <code>linux/amd64</code>, 2 packages |",
+        f"| Environment image | <code>{plan.environment_image}</code>, published |",
+        f"| Built with | pixi {DEFAULT_PIXI}&#44; CUDA 12 |",
+        f"| Tags | {'<br>'.join(f'<code>{tag}</code>' for tag in plan.tags)} |",
+        f"| Digest | <code>{there.digest}</code> |",
+        "| Size | 1.5 MB compressed in 2 layers |",
+        "| Note | one layer: because |",
+        "",
+    ]
+    assert lines[14:28] == [
+        "```sh",
+        f"docker pull {report.image}",
+        f"apptainer pull docker://{report.image}",
+        "```",
+        "",
+        "HTCondor:",
+        "",
+        "```ini",
+        "universe = container",
+        f"container_image = docker://{report.image}",
+        "```",
+        "",
+        "<details><summary>Dockerfile</summary>",
+        "",
+    ]
+    assert lines[-1] == "</details>"
+
+
+def test_tags_of_ours_are_cut_to_what_a_registry_takes(folder: Folder) -> None:
+    definition = plan_of(folder, PUSH).definition
+    longest = replace(definition, workspace=replace(definition.workspace, environment="e" * 81))
+    assert longest.moving_environment_tag == f"env-{'e' * 80}"
+    assert longest.environment_tag == f"env-{'e' * 80}-{definition.environment_fingerprint.short}"
+    assert longest.image_tag == f"img-{'e' * 80}-{definition.fingerprint.short}"

@@ -53,6 +53,7 @@ def test_the_users_labels_win_and_may_use_expressions() -> None:
         {KEY}created={{{{date 'YYYY-MM-DDTHH:mm:ss.SSS[Z]' tz='UTC'}}}}
         lab.{{{{environment}}}}={{{{branch}}}} & <{{{{cuda}}}}>
         empty=
+        spaced = out
         "multi=one
         two"
     """
@@ -62,6 +63,7 @@ def test_the_users_labels_win_and_may_use_expressions() -> None:
     assert found[f"{KEY}created"] == "2024-03-09T15:04:05.678Z"
     assert found["lab.gpu"] == "main & <12.4>"
     assert found["empty"] == ""
+    assert found["spaced"] == " out"
     assert found["multi"] == "one\ntwo"
 
 
