@@ -377,7 +377,7 @@ def test_what_dockerignore_hides_is_said(step: Step) -> None:
     assert outcome.code == 6
     assert len(outcome.errors) == 1
     assert ".dockerignore" in outcome.errors[0]
-    assert "add the line '!pixi." in outcome.errors[0]
+    assert "Add the line '!pixi." in outcome.errors[0]
 
 
 def test_credentials_of_a_channel_reach_the_install_and_nothing_else(step: Step) -> None:
