@@ -6,7 +6,6 @@ https://github.com/moby/buildkit/blob/master/frontend/dockerfile/dockerfile2llb/
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pixi_container.environment.refusals import NotDirectError
 from pixi_container.errors import RegistryError
 from pixi_container.json_object import object_in, object_under
+from pixi_container.registry.reference import digest_of
 from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Document:
     @property
     def digest(self) -> str:
         """What it is named by."""
-        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
+        return digest_of(self.content)
 
     @property
     def descriptor(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import RegistryError, UserError
 from pixi_container.registry.client import parse_manifest
-from pixi_container.registry.reference import DIGEST, ImageReference
+from pixi_container.registry.reference import DIGEST, ImageReference, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +71,7 @@ class OciLayout:
             content = self._path(blob.digest).read_bytes()
         except FileNotFoundError:
             content = b""
-        if _digest(content) != blob.digest:
+        if digest_of(content) != blob.digest:
             raise RegistryError(f"the OCI layout '{self._folder}' has wrong bytes for {blob.digest}")
         return content
 
@@ -90,7 +90,7 @@ class OciLayout:
 
     def put_manifest(self, name: str, content: bytes, media_type: str) -> str:
         """Put a manifest under a tag, and return its digest. Its blobs have to be there."""
-        digest = _digest(content)
+        digest = digest_of(content)
         self.put(digest, len(content), lambda: (part for part in (content,)))
         entry = {"mediaType": media_type, "digest": digest, "size": len(content), "annotations": {_NAME: name}}
         with self._lock:
@@ -150,7 +150,3 @@ class OciLayout:
 def _tag(entry: dict[str, Any]) -> object:
     annotations = entry.get("annotations")
     return annotations.get(_NAME) if isinstance(annotations, dict) else None
-
-
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -30,6 +30,7 @@ from pixi_container.environment.catalogue import (
 )
 from pixi_container.environment.clobbers import conda_paths, lost_paths
 from pixi_container.environment.downloads import Downloads, rattler_client
+from pixi_container.environment.entries import PART_BYTES
 from pixi_container.environment.image_config import (
     KEY_ANNOTATION,
     MANIFEST,
@@ -50,6 +51,7 @@ from pixi_container.errors import RegistryError, UserError
 from pixi_container.image.layers import REST
 from pixi_container.json_object import object_under
 from pixi_container.registry.client import Descriptor
+from pixi_container.registry.reference import digest_of
 from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
@@ -73,7 +75,6 @@ SHELLS = "shells"
 """The lowest layer of ours: the shells' start-up files."""
 
 _UPLOADS = 6
-_PART_BYTES = 1 << 20
 _STOP_SECONDS = 5.0
 """How long threads have to notice that they are to stop, before the files that they use are removed."""
 
@@ -494,7 +495,7 @@ class _Publication:
 
         def content() -> Parts:
             with made.file.open("rb") as file:
-                while part := file.read(_PART_BYTES):
+                while part := file.read(PART_BYTES):
                     self._count(uploaded=len(part))
                     yield part
 
@@ -560,8 +561,8 @@ class _Publication:
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "artifactType": MEDIA_TYPE,
-            "config": {"mediaType": _EMPTY_TYPE, "digest": _digest(_EMPTY), "size": len(_EMPTY)},
-            "layers": [{"mediaType": MEDIA_TYPE, "digest": _digest(content), "size": len(content)}],
+            "config": {"mediaType": _EMPTY_TYPE, "digest": digest_of(_EMPTY), "size": len(_EMPTY)},
+            "layers": [{"mediaType": MEDIA_TYPE, "digest": digest_of(content), "size": len(content)}],
         }
         manifest = document(MANIFEST, table)
         self._put_bytes(_EMPTY)
@@ -569,7 +570,7 @@ class _Publication:
         self._target.put_manifest(catalogue_tag(self._image.before), manifest.content, manifest.media_type)
 
     def _put_bytes(self, content: bytes) -> None:
-        self._target.put(_digest(content), len(content), lambda: (part for part in (content,)))
+        self._target.put(digest_of(content), len(content), lambda: (part for part in (content,)))
 
     def _record(self, name: str) -> CondaRecord | None:
         kind, _, package = name.partition(":")
@@ -610,10 +611,6 @@ def _blob(descriptor: Mapping[str, object]) -> Descriptor:
         media_type=str(descriptor.get("mediaType", "")),
         urls=tuple(urls) if isinstance(urls, list) else (),
     )
-
-
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _hashed(basis: object) -> str:

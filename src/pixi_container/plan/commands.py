@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.docker.command import WORK, Command
+from pixi_container.environment.entries import EARLIEST
 from pixi_container.image.dockerfile import activation_check
 from pixi_container.image.fingerprint_labels import fingerprint_labels
 
@@ -26,8 +27,6 @@ _PUSH = "type=registry,oci-mediatypes=true"
 _LOAD = "type=docker"
 _NOWHERE = "type=cacheonly"
 _CHECK_AS = ("--user", "54321:54321", "--read-only", "--env", "HOME=/nonexistent")
-# An environment belongs to no commit, so its date is that of its files.
-_ENVIRONMENT_EPOCH = 315532800
 _SOURCE = "org.opencontainers.image.source"
 
 
@@ -103,7 +102,8 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
             "push-environment",
             *("--target", "environment"),
             *_flags("--label", _environment_labels(options)),
-            *("--output", f"{push},source-date-epoch={_ENVIRONMENT_EPOCH}"),
+            # An environment belongs to no commit, so its date is that of its files.
+            *("--output", f"{push},source-date-epoch={EARLIEST}"),
             *("--cache-to", "type=inline"),
             *_flags("--tag", options.environment_tags),
         )

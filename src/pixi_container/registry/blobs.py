@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pixi_container.errors import RegistryError, RegistryRefusedError, RegistryUnavailableError
 from pixi_container.registry.call import Answer, RegistryCall, TransientError, joined_url
+from pixi_container.registry.reference import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -154,7 +155,7 @@ class Blobs:
 
 def verified_digest(content: bytes, expected: str, reference: ImageReference) -> str:
     """Return the content's digest. Raises ``RegistryError`` if ``expected`` is given and differs."""
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    digest = digest_of(content)
     if expected not in {"", digest}:
         raise wrong_bytes(expected, reference)
     return digest

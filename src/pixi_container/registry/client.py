@@ -6,7 +6,6 @@ https://github.com/opencontainers/image-spec/blob/main/spec.md
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from pixi_container.errors import RegistryError, RegistryUnavailableError
 from pixi_container.json_object import object_under
 from pixi_container.registry.blobs import Blobs, verified_digest
 from pixi_container.registry.call import Answer, RegistryCall
-from pixi_container.registry.reference import DIGEST, TAG
+from pixi_container.registry.reference import DIGEST, TAG, digest_of
 from pixi_container.registry.transport import Transport
 
 if TYPE_CHECKING:
@@ -267,7 +266,7 @@ class Registry:
                 content=content,
             )
         )
-        return f"sha256:{hashlib.sha256(content).hexdigest()}"
+        return digest_of(content)
 
     def check_push(self, reference: ImageReference) -> None:
         """Check that the registry accepts pushes to this name: open an upload and cancel it.

@@ -5,6 +5,7 @@ Source: https://github.com/distribution/reference/blob/main/reference.go
 
 from __future__ import annotations
 
+import hashlib
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -79,6 +80,11 @@ def parse_reference(text: str, *, source: str) -> ImageReference:
             hint="Accepted: [registry/]repository[:tag][@sha256:…], lower-case, such as ghcr.io/owner/name.",
         )
     return ImageReference(registry, repository, tag, digest)
+
+
+def digest_of(content: bytes) -> str:
+    """Return the digest of a content, as references have it."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def name_of(tag: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from pixi_container.registry.client import Registry
+from pixi_container.registry.reference import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ class ImageRepository:
 
     def put_bytes(self, content: bytes) -> str:
         """Upload a blob unless it is there, and return its digest."""
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        digest = digest_of(content)
         self.put(digest, len(content), lambda: (part for part in (content,)))
         return digest
 
