@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Temporary files in memory, where programs may run from there.
+MEMORY := $(shell awk '$$2 == "/dev/shm" && $$4 !~ /noexec/ {print "TMPDIR=" $$2}' /proc/mounts 2>/dev/null)
 # Few examples of Hypothesis, and a process for each core: `make test` has the full number, and one test at a time.
-QUICK := $(BIN)/pytest --quiet --hypothesis-profile=quick --numprocesses=auto --dist=worksteal
+QUICK := $(MEMORY) $(BIN)/pytest --quiet --hypothesis-profile=quick --numprocesses=auto --dist=worksteal \
+	-o tmp_path_retention_count=1
 
 .DEFAULT_GOAL := help
 .PHONY: demo test real example unit security check mutants bench lock clean help
@@ -29,7 +32,7 @@ security: $(READY) ## attacks that need no Docker engine, in a minute
 	$(QUICK) tests/security -m "not engine and not slow"
 
 mutants: $(READY) ## break lines of the source at random, and see how many the unit tests notice; SEED=1 for others
-	$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED))
+	$(MEMORY) $(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED))
 
 check: $(READY) ## formatting, types, linters of scripts, Dockerfiles and workflows
 	$(BIN)/ruff check

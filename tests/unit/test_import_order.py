@@ -66,6 +66,7 @@ def test_the_diagram_has_every_package() -> None:
     assert sorted(table) == PACKAGES
 
 
+@pytest.mark.slow
 def test_no_class_has_the_name_of_another() -> None:
     trees = [ast.parse(file.read_text("utf-8")) for file in SOURCE.rglob("*.py")]
     names = [node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]

@@ -98,7 +98,7 @@ def test_a_base_without_bash_is_an_error(layers: list[bytes]) -> None:
 @pytest.mark.parametrize("odd", [layer(BASH, link(RC, "other")), layer(BASH, RC, text="x" * (2 << 20))])
 def test_a_start_up_file_that_is_no_small_file_needs_a_builder(odd: bytes) -> None:
     with pytest.raises(UnfitBaseError, match="as something else than a small file"):
-        read(odd)
+        read(odd, part=1 << 20)
 
 
 @pytest.mark.parametrize("kind", PACKED)

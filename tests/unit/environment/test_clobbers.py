@@ -37,6 +37,7 @@ def item(path: str, content: str) -> Item:
     return kinds[content[0]]()
 
 
+@pytest.mark.slow
 def test_the_package_that_rattler_lets_win_has_the_path(tmp_path: Path) -> None:
     """Twenty environments of two to four packages, which depend on each other in ways of all kinds."""
     chance = random.Random(1)  # noqa: S311

@@ -158,6 +158,7 @@ def test_trouble_that_passes_is_overcome(
     assert (min(waits) >= 10) == (fault == 429)
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_sending_is_asked_again(
     channel: Channel, downloads: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +279,7 @@ except RuntimeError:
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_right_after_a_download_ends_well(channel: Channel) -> None:
     """Without the wait at its end one in four crashes."""
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(module.__file__).parents[2])}

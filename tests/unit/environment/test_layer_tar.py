@@ -118,6 +118,7 @@ def test_a_header_is_the_one_that_the_standard_library_writes(fields: dict[str, 
     assert unpacked(content)[:-1024] == info.tobuf(tarfile.PAX_FORMAT, "utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_the_same_entries_are_the_same_bytes_however_they_come(compression: Compression) -> None:
     """In parts of any size, by one thread or by several, at any time."""
@@ -130,6 +131,7 @@ def test_the_same_entries_are_the_same_bytes_however_they_come(compression: Comp
         assert set(pool.map(lambda _: written(entries(), compression), range(4))) == {expected}
 
 
+@pytest.mark.slow
 def test_another_process_with_another_clock_and_locale_writes_the_same_bytes() -> None:
     code = (
         "from tests.unit.environment.test_layer_tar import entries, written\n"

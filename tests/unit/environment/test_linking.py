@@ -201,6 +201,7 @@ def random_package(folder: Path, number: int) -> tuple[Made, str]:
     return package(folder, f"random-{number}", items, suffix=suffix), prefix
 
 
+@pytest.mark.slow
 def test_packages_of_any_kind_are_linked_as_rattler_installs_them(tmp_path: Path) -> None:
     made = [random_package(tmp_path, number) for number in range(30)]
     jobs = [Job((each,), prefix, tmp_path / f"{each.name}-installed") for each, prefix in made]

@@ -130,6 +130,7 @@ def packages(tmp_path: Path) -> list[Made]:
     return [package(tmp_path / "channel", name, [Item(f"lib/{name}", name.encode())]) for name in ("one", "two")]
 
 
+@pytest.mark.slow
 def test_it_has_the_image_that_a_registry_would_have(
     folder: Path, server: Loopback, packages: list[Made], tmp_path: Path
 ) -> None:

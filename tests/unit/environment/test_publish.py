@@ -234,6 +234,7 @@ def test_the_same_lock_gives_the_same_digest_without_a_download(place: Place, pa
     assert place.server.count("^PUT .*uploads") == uploads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 4])
 def test_threads_do_not_change_the_digest(place: Place, packages: list[Made], workers: int) -> None:
     image = image_of(*packages)
@@ -274,6 +275,7 @@ def test_the_later_of_two_packages_keeps_a_path_that_both_have(place: Place, tmp
     assert place.publish(image_of(one, other)).made == ("rest",)
 
 
+@pytest.mark.slow
 def test_the_later_package_has_a_variable_that_both_set(place: Place, tmp_path: Path) -> None:
     path = "etc/conda/env_vars.d/same.json"
     one, other = (
@@ -285,6 +287,7 @@ def test_the_later_package_has_a_variable_that_both_set(place: Place, tmp_path: 
         assert place.tree()["app/.pixi/hook.sh"].startswith(f"export VALUE={value}\n".encode())
 
 
+@pytest.mark.slow
 def test_a_bump_sees_a_clobber_with_a_package_that_is_not_downloaded(place: Place, tmp_path: Path) -> None:
     folder = tmp_path / "channel"
     one = package(folder, "one", [Item("lib/same.txt", b"one")])
@@ -303,6 +306,7 @@ def test_a_bump_sees_a_clobber_with_a_package_that_is_not_downloaded(place: Plac
     assert place.tree() == tree
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("catalogue", [None, b"garbage"])
 def test_without_the_catalogue_everything_is_made_anew(
     place: Place, packages: list[Made], catalogue: bytes | None
@@ -322,6 +326,7 @@ def test_without_the_catalogue_everything_is_made_anew(
     assert second.progress.downloaded > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["repository", "layout"])
 def test_layers_of_an_image_somewhere_else_are_taken_over(
     place: Place, packages: list[Made], tmp_path: Path, kind: str
@@ -353,6 +358,7 @@ def test_layers_of_an_image_somewhere_else_are_taken_over(
     assert before.get_manifest("env-default-1") != manifest
 
 
+@pytest.mark.slow
 def test_a_catalogue_of_an_image_that_did_not_come_about_misleads_nobody(place: Place, tmp_path: Path) -> None:
     folder = tmp_path / "channel"
     one = package(folder, "one", [Item("lib/same.txt", b"one")])
@@ -384,6 +390,7 @@ def stalling() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.mark.slow
 def test_zstd_layers_are_not_taken_for_gzip(place: Place, packages: list[Made]) -> None:
     place.publish(image_of(*packages, compression="zstd"))
     assert {layer["mediaType"].rpartition("+")[2] for layer in place.manifest()["layers"][1:]} == {"zstd"}
@@ -391,6 +398,7 @@ def test_zstd_layers_are_not_taken_for_gzip(place: Place, packages: list[Made]) 
     assert {layer["mediaType"] for layer in place.manifest()["layers"]} == {GZIP}
 
 
+@pytest.mark.slow
 def test_one_layer_has_all_packages(place: Place, packages: list[Made]) -> None:
     image = image_of(*packages, layers=1)
     done = place.publish(image)
@@ -495,7 +503,9 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12) if seed != 3)]
+)
 def test_trouble_never_leaves_a_tag_on_what_is_not_whole(
     place: Place, packages: list[Made], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -552,7 +562,7 @@ def process(place: Place, channel: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(argv, env=env, stderr=subprocess.PIPE)
 
 
-@pytest.mark.parametrize("at", [1, 3, 6, 10, 15, 20])
+@pytest.mark.parametrize("at", [10, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 3, 6, 15, 20))])
 def test_a_signal_leaves_neither_a_file_nor_a_tag(place: Place, packages: list[Made], at: int) -> None:
     channel = packages[0].archive.parent
     with process(place, channel) as running:
@@ -571,6 +581,7 @@ def test_a_signal_leaves_neither_a_file_nor_a_tag(place: Place, packages: list[M
     assert place.tree()
 
 
+@pytest.mark.slow
 def test_a_disk_without_room_is_said(place: Place, packages: list[Made]) -> None:
     image = image_of(*packages)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -584,6 +595,7 @@ def test_a_disk_without_room_is_said(place: Place, packages: list[Made]) -> None
     assert place.publish(image).digest
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_a_package(place: Place, tmp_path: Path) -> None:
     import tracemalloc
 

@@ -59,6 +59,8 @@ class Loopback:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16
+    """An answer goes out in one piece, or Nagle's algorithm holds the second one back."""
     registry: Loopback
 
     def log_message(self, *_: object) -> None:
