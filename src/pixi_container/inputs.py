@@ -138,7 +138,8 @@ INPUTS = (
         "layers",
         "auto",
         f"Maximum number of environment layers, split by package: up to {MOST_LAYERS}, which is `auto`. When a "
-        "package changes, only its layer is pushed and pulled. `1` keeps the environment in one layer; "
+        "package changes, only its layer is pushed and pulled. `1` keeps the environment in one layer, as does "
+        "`environment-builder: docker`; "
         "use it where storage without overlay, such as Podman's `vfs`, keeps a copy of the image for each "
         "layer.",
         also_for=("render",),
@@ -194,6 +195,13 @@ INPUTS = (
         "Publish the environment as its own image and reuse it in later builds with the same packages.",
     ),
     Input("promote", "true", "Retag a matching, tested image instead of rebuilding."),
+    Input(
+        "environment-builder",
+        "auto",
+        "`direct` makes the environment's image straight from the lock, package by package, without an engine; "
+        "`docker` has Pixi install it in a Docker build. `auto` is `direct` wherever the lock allows it; the plan "
+        "says which, and why.",
+    ),
     Input("builder", "auto", "Name of a buildx builder; `auto` selects the current one."),
     Input(
         "github-token",
@@ -240,6 +248,7 @@ class Inputs:
     skip_unchanged: bool = True
     reuse_environment: bool = True
     promote: bool = True
+    environment_builder: str = "auto"
     builder: str = ""
     github_token: str = ""
 
@@ -323,6 +332,9 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         skip_unchanged=_flag("skip-unchanged", text["skip-unchanged"]),
         reuse_environment=_flag("reuse-environment", text["reuse-environment"]),
         promote=_flag("promote", text["promote"]),
+        environment_builder=_matching(
+            "environment-builder", text["environment-builder"], "auto|direct|docker", "auto, direct or docker"
+        ),
         builder=""
         if text["builder"] == "auto"
         else _matching(

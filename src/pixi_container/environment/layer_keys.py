@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.package_metadata import Python
+from pixi_container.image.environment_way import LAYOUT_VERSION as LAYOUT_VERSION
 from pixi_container.image.layers import environment_layers
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
     from pixi_container.environment.records import CondaRecord
     from pixi_container.workspace.lock import LockedPackage
-
-LAYOUT_VERSION = 1
-"""Raised by whatever changes the bytes of a layer's tar: how packages are linked, unpacked or recorded."""
 
 
 @dataclass(frozen=True)

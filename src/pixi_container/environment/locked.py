@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.environment.prefix_files import FILTERED, Installation, lock_hash, requirements
 from pixi_container.environment.records import conda_record
-from pixi_container.environment.ways import package_ways
+from pixi_container.workspace.package_ways import package_ways
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,13 +9,21 @@ from pixi_container.image.dockerfile import (
     TRUSTED_CACHE,
     UNTRUSTED_CACHE,
     ImageSettings,
-    layers_for,
+    most_environment_layers,
     render_dockerfile,
 )
-from pixi_container.image.fingerprint import Fingerprint, environment_fingerprint, image_fingerprint
+from pixi_container.image.environment_way import EnvironmentWay, environment_way
+from pixi_container.image.fingerprint import (
+    Fingerprint,
+    direct_fingerprint,
+    environment_fingerprint,
+    image_fingerprint,
+)
+from pixi_container.image.layers import environment_layers
 from pixi_container.image.metadata import compute_metadata
 from pixi_container.image.stages import context_copies, environment_stages, read_stages
 from pixi_container.image.workspace_stage import workspace_stage
+from pixi_container.workspace.package_ways import package_ways
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,17 +43,19 @@ _LONGEST_NAME = 80
 class ImageDefinition:
     """The definition of an image, which may already exist.
 
-    ``stages`` are the names of the Dockerfile's stages; empty for a user-supplied Dockerfile, whose stages may
-    mean anything. ``layers`` is the number of layers of the environment, 0 for a user-supplied Dockerfile or
-    template. ``epoch`` is the commit's time in seconds. ``lfs_pointers`` are the included files that Git LFS has
-    not fetched.
+    ``way`` is how its environment is made. ``stages`` are the names of the Dockerfile's stages; empty for a
+    user-supplied Dockerfile, whose stages may mean anything. ``layers`` is the number of layers of an environment
+    that is made straight from the lock, at most ``most_layers``; 0 for another one. ``epoch`` is the commit's time
+    in seconds. ``lfs_pointers`` are the included files that Git LFS has not fetched.
     """
 
     workspace: Workspace
     bases: BaseImages
+    way: EnvironmentWay
     dockerfile: str
     stages: frozenset[str]
     layers: int
+    most_layers: int
     environment_fingerprint: Fingerprint
     fingerprint: Fingerprint
     metadata: Metadata
@@ -123,15 +133,23 @@ def define_image(
         <= context_copies(environment_stages(read_stages(rendered(replace(common, template="")))))
     )
     digests = files.digests if copies_more or sources.dockerfile else {**files.digests, "context": ""}
-    environment = environment_fingerprint(workspace, bases, inputs, named, digests)
+    way = environment_way(inputs, workspace, bases.pixi_version)
+    most_layers = most_environment_layers(workspace, settings, workspace_stage(workspace, bases.pixi_version))
+    environment = (
+        direct_fingerprint(workspace, bases, inputs, most_layers, digests["activation scripts"])
+        if way.is_direct
+        else environment_fingerprint(workspace, bases, inputs, named, digests)
+    )
     expressions = {**facts.expressions, "fingerprint": environment.short}
-    layers = layers_for(workspace, settings, workspace_stage(workspace, bases.pixi_version))
+    direct = [each.package for each in package_ways(workspace.platform.packages) if each.way == "direct"]
     return ImageDefinition(
         workspace=workspace,
         bases=bases,
+        way=way,
         dockerfile=dockerfile,
         stages=frozenset() if sources.dockerfile else frozenset(stage.name for stage in stages),
-        layers=0 if sources.dockerfile or sources.template else len(layers),
+        layers=len(environment_layers(direct, most_layers)) if way.is_direct else 0,
+        most_layers=most_layers,
         environment_fingerprint=environment,
         fingerprint=image_fingerprint(environment, bases, inputs, named, digests),
         metadata=compute_metadata(event, inputs, replace(facts, expressions=expressions), published_tags),

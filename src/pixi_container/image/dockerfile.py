@@ -144,12 +144,17 @@ def layers_for(workspace: Workspace, settings: ImageSettings, stage: WorkspaceSt
     """Return the layers of the environment, within the limit that the image's other layers leave."""
     skipped = set(stage.skip) if stage else set()
     installed = [package for package in workspace.platform.packages if package.name not in skipped]
+    return environment_layers(installed, most_environment_layers(workspace, settings, stage))
+
+
+def most_environment_layers(workspace: Workspace, settings: ImageSettings, stage: WorkspaceStage | None) -> int:
+    """Return how many layers the environment may have beside the image's other layers."""
     manifest_copies = len(_copies(workspace.install_files, settings.workdir))
     # Besides the copies: the shells' start-up files, the working folder, the entrypoint, and the stage's packages.
     others = manifest_copies + len(workspace.include) + 3
     if stage:
         others += manifest_copies + len(stage.copies) + 1
-    return environment_layers(installed, layer_budget(others, settings.layers))
+    return layer_budget(others, settings.layers)
 
 
 @lru_cache

@@ -10,29 +10,34 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pixi_container.image.dockerfile import scripts
+from pixi_container.image.environment_way import LAYOUT_VERSION
 from pixi_container.image.stages import environment_stages, read_stages, text_of
+from pixi_container.workspace.package_ways import package_ways
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pixi_container.image.base_images import BaseImages
     from pixi_container.inputs import Inputs
+    from pixi_container.workspace.lock import LockedPackage
     from pixi_container.workspace.manifest import Manifest
     from pixi_container.workspace.workspace import Workspace
 
 ENVIRONMENT_PARTS = {
+    "way": "how the image is made: straight from the lock, with what layers and scripts, or in a Docker build",
     "platform": "the Docker platform and Pixi's name for it",
     "packages": "every locked package with its digests, except packages from the workspace's own source",
-    "manifest": "the manifest's tables, except tasks and descriptions",
-    "builder": "the builder image, by digest",
+    "manifest": "the manifest's tables, except tasks and descriptions (Docker builds only)",
+    "builder": "the builder image, by digest (Docker builds only)",
     "runtime": "the base of the final image, by digest",
     "pixi": "the version of Pixi",
     "cuda": "the CUDA version",
     "prefix": "the environment's path in the image",
     "activation": "the activation variables and the content of the activation scripts",
-    "local packages": "the content of package files and wheel folders in the workspace",
+    "local packages": "the content of package files and wheel folders in the workspace (Docker builds only)",
     "compression": "the input `compression`",
-    "template": "the text of the Dockerfile stages up to `environment`, without image names",
+    "template": "the text of the Dockerfile stages up to `environment`, without image names (Docker builds only)",
     "context": "every file that the stages of your own template may copy, if they copy more than the default ones",
 }
 IMAGE_PARTS = {
@@ -101,6 +106,29 @@ def fingerprint_of(parts: Mapping[str, object]) -> Fingerprint:
     return Fingerprint(tuple((name, _hash(value)) for name, value in parts.items()))
 
 
+def direct_fingerprint(
+    workspace: Workspace, bases: BaseImages, inputs: Inputs, layers: int, scripts_digest: str
+) -> Fingerprint:
+    """Return the fingerprint of everything that the environment's image depends on if it comes from the lock.
+
+    ``layers`` is how many layers there may be, and ``scripts_digest`` is that of the activation scripts.
+    """
+    direct = {each.package for each in package_ways(workspace.platform.packages) if each.way == "direct"}
+    activating = ("activate.sh", "entrypoint.sh", "shells.sh", "hook.awk")
+    values = {
+        **dict.fromkeys(ENVIRONMENT_PARTS, ""),
+        **_common_values(workspace, bases, inputs, scripts_digest),
+        "way": [
+            LAYOUT_VERSION,
+            layers,
+            len(direct) == len(workspace.platform.packages),
+            [scripts()[name] for name in activating],
+        ],
+        "packages": _packages(package for package in workspace.platform.packages if package in direct),
+    }
+    return fingerprint_of(values)
+
+
 def environment_fingerprint(
     workspace: Workspace, bases: BaseImages, inputs: Inputs, dockerfile: str, files: Mapping[str, str]
 ) -> Fingerprint:
@@ -111,14 +139,24 @@ def environment_fingerprint(
     """
     own = {package.name for package in workspace.own_source if package.kind != "conda-file"}
     values = {
-        "platform": [workspace.platform.docker, workspace.declared.name, workspace.platform.name],
-        "packages": [
-            [package.name, package.version, package.build, package.location, package.sha256, package.md5]
-            for package in workspace.platform.packages
-            if package.name not in own
-        ],
+        **dict.fromkeys(ENVIRONMENT_PARTS, ""),
+        **_common_values(workspace, bases, inputs, files["activation scripts"]),
+        "way": "docker",
+        "packages": _packages(package for package in workspace.platform.packages if package.name not in own),
         "manifest": _relevant(workspace.manifest),
         "builder": str(bases.builder),
+        "local packages": files["local packages"],
+        "template": _without_image_names(text_of(environment_stages(read_stages(dockerfile))), bases),
+        "context": files["context"],
+    }
+    return fingerprint_of(values)
+
+
+def _common_values(
+    workspace: Workspace, bases: BaseImages, inputs: Inputs, scripts_digest: str
+) -> dict[str, object]:
+    return {
+        "platform": [workspace.platform.docker, workspace.declared.name, workspace.platform.name],
         "runtime": str(bases.runtime),
         "pixi": bases.pixi_version,
         "cuda": workspace.cuda,
@@ -128,14 +166,17 @@ def environment_fingerprint(
             workspace.manifest.file,
             list(workspace.activation_env),
             list(workspace.activation_scripts),
-            files["activation scripts"],
+            scripts_digest,
         ],
-        "local packages": files["local packages"],
         "compression": inputs.compression,
-        "template": _without_image_names(text_of(environment_stages(read_stages(dockerfile))), bases),
-        "context": files["context"],
     }
-    return fingerprint_of({name: values[name] for name in ENVIRONMENT_PARTS})
+
+
+def _packages(packages: Iterable[LockedPackage]) -> list[list[object]]:
+    return [
+        [package.name, package.version, package.build, package.location, package.sha256, package.md5]
+        for package in packages
+    ]
 
 
 def image_fingerprint(

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from pixi_container.paths import PIXI_CONFIG, is_file, leads_out, read_text
 from pixi_container.workspace.build_context import read_docker_ignore, sent_paths
 from pixi_container.workspace.toml_table import parse_toml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _ELSEWHERE = "detached-environments"
 
+# Of https://pixi.sh/latest/reference/pixi_configuration/, what does not change how a locked package is installed.
+_WITHOUT_EFFECT = {
+    "allow-hard-links",
+    "allow-ref-links",
+    "allow-symbolic-links",
+    "cache",
+    "change-ps1",
+    "concurrency",
+    "default-channels",
+    "detached-environments",
+    "experimental",
+    "max-concurrent-solves",
+    "pinning-strategy",
+    "repodata-config",
+    "shell",
+}
+_WITHOUT_EFFECT_FOR_PYPI = {"index-url", "extra-index-urls"}
+
 
 @dataclass(frozen=True)
 class PixiConfig:
-    """The configuration's ``path`` in the context, empty if the build does not use it; ``unused`` says why not."""
+    """The configuration's ``path`` in the context, empty if the build does not use it; ``unused`` says why not.
+
+    ``mirrors`` maps channels' URLs to those of their mirrors. ``only_pixi`` is a key that only Pixi itself follows
+    when it installs; empty without one.
+    """
 
     path: str = ""
     unused: str = ""
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    only_pixi: str = ""
 
 
 def pixi_config(context: Path) -> PixiConfig:
@@ -43,4 +68,26 @@ def pixi_config(context: Path) -> PixiConfig:
             unused=f"'{PIXI_CONFIG}' is not used because .dockerignore excludes it; if the build needs its "
             f"mirrors, add the line '!{PIXI_CONFIG}' to the end of that file"
         )
-    return PixiConfig(PIXI_CONFIG)
+    mirrors = _mirrors(table.values.get("mirrors", {}))
+    only_pixi = _only_pixi(table.values) or ("mirrors" if mirrors is None else "")
+    return PixiConfig(PIXI_CONFIG, mirrors=mirrors or {}, only_pixi=only_pixi)
+
+
+def _mirrors(table: object) -> dict[str, tuple[str, ...]] | None:
+    """Return the mirrors by URL; None for a table that is not understood."""
+    if not isinstance(table, dict):
+        return None
+    rows = {url: places for url, places in table.items() if isinstance(places, list)}
+    if len(rows) < len(table) or not all(isinstance(place, str) for places in rows.values() for place in places):
+        return None
+    return {url: tuple(places) for url, places in rows.items()}
+
+
+def _only_pixi(values: Mapping[str, Any]) -> str:
+    """Return the first key that changes how Pixi installs a locked package."""
+    for name, value in values.items():
+        if name == "pypi-config" and isinstance(value, dict) and value.keys() <= _WITHOUT_EFFECT_FOR_PYPI:
+            continue
+        if name not in _WITHOUT_EFFECT | {"mirrors"}:
+            return name
+    return ""

@@ -13,8 +13,8 @@ from pixi_container.environment import layer_keys
 from pixi_container.environment.layer_keys import KeyedLayer, environment_python, keyed_layers
 from pixi_container.environment.package_metadata import Python
 from pixi_container.environment.records import CondaRecord
-from pixi_container.environment.ways import package_ways
 from pixi_container.workspace.lock import LockedPackage
+from pixi_container.workspace.package_ways import package_ways
 
 PREFIX = "/app/.pixi/envs/default"
 

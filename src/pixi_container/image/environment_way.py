@@ -1,0 +1,60 @@
+"""How the environment gets into its image: straight from the lock, or installed by Pixi in a Docker build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pixi_container.errors import UserError
+from pixi_container.image.workspace_stage import workspace_stage
+from pixi_container.shortening import shortened
+from pixi_container.workspace.package_ways import package_ways
+
+if TYPE_CHECKING:
+    from pixi_container.inputs import Inputs
+    from pixi_container.workspace.workspace import Workspace
+
+LAYOUT_VERSION = 1
+"""Raised by whatever changes the bytes of a layer's tar: how packages are linked, unpacked or recorded."""
+
+
+@dataclass(frozen=True)
+class EnvironmentWay:
+    """How the environment's image is made. ``reason`` says why not straight from the lock; empty if it is."""
+
+    kind: Literal["direct", "docker"]
+    reason: str = ""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the image is made straight from the lock."""
+        return self.kind == "direct"
+
+
+def environment_way(inputs: Inputs, workspace: Workspace, pixi_version: str) -> EnvironmentWay:
+    """Return how the environment is made, which depends on the inputs, the lock and Pixi's configuration.
+
+    Raises ``UserError`` if the input ``environment-builder`` is ``direct`` and only Pixi can make the environment.
+    """
+    if inputs.environment_builder == "docker":
+        return EnvironmentWay("docker", "'environment-builder' is 'docker'")
+    reason = _why_not_direct(inputs, workspace, pixi_version)
+    if reason and inputs.environment_builder == "direct":
+        raise UserError(
+            f"the environment '{workspace.environment}' cannot be made straight from the lock: {reason}",
+            hint="Set 'environment-builder' to 'auto', so that Pixi installs it in the build.",
+        )
+    return EnvironmentWay("docker", reason) if reason else EnvironmentWay("direct")
+
+
+def _why_not_direct(inputs: Inputs, workspace: Workspace, pixi_version: str) -> str:
+    if inputs.dockerfile or inputs.template:
+        return f"'{'dockerfile' if inputs.dockerfile else 'template'}' is set"
+    if workspace.config.only_pixi:
+        return f"'{workspace.config.path}' sets '{shortened(workspace.config.only_pixi)}', which only Pixi follows"
+    stage = workspace_stage(workspace, pixi_version)
+    added_on_top = set(stage.skip) if stage else set()
+    for each in package_ways(workspace.platform.packages):
+        if each.way == "pixi" or (each.way == "stage" and each.package.name not in added_on_top):
+            return f"package '{shortened(each.package.name)}' {each.reason}"
+    return ""
