@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pixi_container.docker.engine import Build, Engine
-from pixi_container.errors import RegistryError
+from pixi_container.errors import RegistryError, UserError
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_for
 from pixi_container.registry.docker_config import credential_helper_variables, private_docker_config, write_secret
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixi_container.log import Log
+    from pixi_container.plan.commands import BuildCommands
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import PublishedImage, Registry
     from pixi_container.registry.reference import ImageReference
@@ -40,7 +41,6 @@ def ship(request: Request, log: Log) -> Report:
 
 
 def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report:
-    commands = plan.commands
     with temporary_folder(request.env) as work, _docker_login(request, plan, work) as login:
         if request.inputs.conda_auth:
             write_secret(work / "conda-auth", request.inputs.conda_auth)
@@ -48,13 +48,14 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
             dockerfile=plan.definition.dockerfile,
             local_image=plan.local_image,
             leftover_images=plan.leftover_images,
-            test_container=plan.test_container if commands.test else "",
+            test_container=plan.test_container if plan.commands.test else "",
         )
         engine = Engine(build, work, request.env, login, log)
         try:
             if plan.push:
                 with log.step("Check the registries"):
                     _check_push(registry, plan.published_tags, log)
+            commands = _with_environment(request, plan, registry, engine, work, log)
             tested = ""
             if commands.build:
                 with log.step("Build"):
@@ -76,6 +77,32 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
             for note in engine.notes:
                 log.warning(note)
             engine.clean()
+
+
+def _with_environment(
+    request: Request, plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log
+) -> BuildCommands:
+    """Make the environment's image if the plan makes it straight from the lock, and return the commands to run.
+
+    If a package turns out to be one that only Pixi can install, they have Docker build the environment.
+    """
+    if not plan.makes_environment:
+        return plan.commands
+    from pixi_container.environment.refusals import NotDirectError
+    from pixi_container.make_environment import make_environment
+
+    with log.step("Make the environment"):
+        try:
+            published = make_environment(request, plan, registry, engine, work, log)
+        except NotDirectError as error:
+            if request.inputs.environment_builder == "direct":
+                raise UserError(
+                    f"the environment cannot be made straight from the lock: {error}",
+                    hint="Set 'environment-builder' to 'auto', so that Pixi installs it in the build.",
+                ) from error
+            log.warning(f"Pixi installs the environment in the build, because {error}")
+            return plan.docker_commands
+    return plan.commands.on_environment(published.digest)
 
 
 def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:

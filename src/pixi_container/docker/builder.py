@@ -23,6 +23,11 @@ class BuilderKind:
     driver: str = "docker-container"
     annotations: bool = True
 
+    @property
+    def takes_layouts(self) -> bool:
+        """Whether a build context may be an OCI layout; the engine's builder needs containerd's store for it."""
+        return self.driver != "docker" or self.annotations
+
 
 def native_platform(env: Mapping[str, str]) -> str:
     """Return the engine's own platform, such as ``linux/amd64``.

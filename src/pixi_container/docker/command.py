@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WORK = "$WORK"
 """Placeholder in a command line for the temporary folder, which exists only while the plan runs."""
+
+ENVIRONMENT = "$ENVIRONMENT"
+"""Placeholder in a command line for the digest of the environment's image, which is known once it is made."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,10 @@ class Command:
 
     purpose: str
     argv: tuple[str, ...]
+
+    def on_environment(self, digest: str) -> Command:
+        """Return the command with the digest of the environment's image filled in."""
+        return replace(self, argv=tuple(argument.replace(ENVIRONMENT, digest) for argument in self.argv))
 
     def in_folder(self, work: str) -> tuple[str, ...]:
         """Return the argument list with the path of the temporary folder filled in."""

@@ -179,10 +179,11 @@ class _Target:
         return len(part)
 
 
-def rattler_client(mirrors: Mapping[str, Sequence[str]] | None = None) -> Client:
+def rattler_client(mirrors: Mapping[str, Sequence[str]] | None = None, auth_file: Path | None = None) -> Client:
     """Return a client that is configured as pixi is on this machine, and by the ``mirrors`` of channels' URLs.
 
-    It tries nothing again by itself. Raises ``UserError`` for a configuration that cannot be read.
+    Its credentials are those of ``auth_file``, else the machine's. It tries nothing again by itself. Raises
+    ``UserError`` for a configuration that cannot be read.
     """
     from rattler import Client, Config
     from rattler.exceptions import ConfigError
@@ -191,7 +192,8 @@ def rattler_client(mirrors: Mapping[str, Sequence[str]] | None = None) -> Client
     rows = [f"{json.dumps(url)} = {json.dumps(list(places))}" for url, places in (mirrors or {}).items()]
     try:
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as own:
-            own.write("\n".join(["[mirrors]", *rows, ""]))
+            override = [f"authentication-override-file = {json.dumps(str(auth_file))}"] if auth_file else []
+            own.write("\n".join([*override, "[mirrors]", *rows, ""]))
             own.flush()
             places = [place for place in Config.config_search_paths("pixi") if place[0].is_file()]
             config = Config.load_from_locations([*places, (own.name, False)])

@@ -111,8 +111,8 @@ class EnvironmentImage:
     ``base`` is the tag or digest in the repository of base images, ``platform`` is ``os/arch``. ``prefix_files``
     are pixi's own below the prefix, ``workspace_files`` those below ``.pixi``. ``layers`` is how many there may be
     of packages. ``before`` is the tag of the image whose layers are used again, empty for none; beside it is the
-    catalogue of the paths. ``tags`` come last, in this order. ``mirrors`` are the workspace's own, and
-    packages with a path in the lock lie below ``context``.
+    catalogue of the paths. ``tags`` come last, in this order. ``mirrors`` are the workspace's own, ``auth_file``
+    has credentials for channels in rattler's format, and packages with a path in the lock lie below ``context``.
     """
 
     environment: LockedEnvironment
@@ -127,6 +127,7 @@ class EnvironmentImage:
     layers: int
     compression: Compression = "gzip"
     mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    auth_file: Path | None = None
     context: Path = Path()
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -234,7 +235,10 @@ class _Publication:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._downloads = Downloads(
-            rattler_client(image.mirrors), image.context, self._check, lambda size: self._count(downloaded=size)
+            rattler_client(image.mirrors, image.auth_file),
+            image.context,
+            self._check,
+            lambda size: self._count(downloaded=size),
         )
 
     @contextmanager

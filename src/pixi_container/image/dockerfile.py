@@ -164,6 +164,18 @@ def scripts() -> dict[str, str]:
     return {file.name: file.read_text("utf-8") for file in files}
 
 
+def environment_check(workdir: str) -> dict[str, str]:
+    """Return a build context, text by file name, whose build starts an environment as the stage ``check`` does."""
+    dockerfile = (
+        "FROM environment\n"
+        "ENV BASH_ENV=\n"
+        "COPY --chmod=755 *.sh /pixi-container/\n"
+        "USER 54321:54321\n"
+        f"RUN /bin/bash /pixi-container/check.sh {workdir}\n"
+    )
+    return {"Dockerfile": dockerfile, **{name: scripts()[name] for name in ("check.sh", "active.sh")}}
+
+
 def activation_check() -> str:
     """Return the default ``test-command``, which runs as a user that the image does not know."""
     return scripts()["active.sh"].strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixi_container.docker.command import WORK, Command
@@ -34,10 +34,12 @@ _SOURCE = "org.opencontainers.image.source"
 class BuildCommands:
     """The processes of one build in order; None for a step that is not needed.
 
-    ``build`` makes the image, and loads it into the engine if ``test`` runs it there. ``push_environment``
-    publishes the environment image, and ``push`` the image.
+    ``check_environment`` starts an environment that was made straight from the lock. ``build`` makes the image,
+    and loads it into the engine if ``test`` runs it there. ``push_environment`` publishes an environment image
+    that Docker builds, and ``push`` the image.
     """
 
+    check_environment: Command | None = None
     build: Command | None = None
     test: Command | None = None
     push_environment: Command | None = None
@@ -46,17 +48,25 @@ class BuildCommands:
     @property
     def all(self) -> tuple[Command, ...]:
         """The commands that run, in order."""
-        steps = (self.build, self.test, self.push_environment, self.push)
+        steps = (self.check_environment, self.build, self.test, self.push_environment, self.push)
         return tuple(command for command in steps if command)
+
+    def on_environment(self, digest: str) -> BuildCommands:
+        """Return the commands that build on the environment's image with this digest."""
+
+        def filled(command: Command | None) -> Command | None:
+            return command.on_environment(digest) if command else None
+
+        return replace(self, build=filled(self.build), push=filled(self.push))
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
     """What to build, and where to put it.
 
-    ``reuse`` is the environment image, by digest, that replaces the environment's stages. ``environment_tags`` are
-    the tags of the environment image; empty if it is not published. ``previous_environment`` is an environment
-    image whose unchanged layers are reused. ``tags`` are the tags to push.
+    ``environment`` is the build context that replaces the environment's stages; empty if Docker builds them.
+    ``makes_environment`` tells that it is made straight from the lock first. ``environment_tags`` are the tags of
+    an environment image that Docker builds; empty if it is not published. ``tags`` are the tags to push.
     """
 
     definition: ImageDefinition
@@ -68,9 +78,9 @@ class BuildOptions:
     local_image: str
     test_container: str
     keep: bool = False
-    reuse: ImageReference | None = None
+    environment: str = ""
+    makes_environment: bool = False
     environment_tags: tuple[ImageReference, ...] = ()
-    previous_environment: ImageReference | None = None
 
 
 def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
@@ -104,7 +114,6 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
             *_flags("--label", _environment_labels(options)),
             # An environment belongs to no commit, so its date is that of its files.
             *("--output", f"{push},source-date-epoch={EARLIEST}"),
-            *("--cache-to", "type=inline"),
             *_flags("--tag", options.environment_tags),
         )
     if options.push:
@@ -116,6 +125,7 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
             *_flags("--annotation", _for_one_manifest(options.annotations)),
         )
     return BuildCommands(
+        check_environment=_check_command(inputs, options) if options.makes_environment else None,
         build=local_build,
         test=None if tests_itself else _test_command(inputs, options),
         push_environment=environment_push,
@@ -151,14 +161,30 @@ def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, .
         *("--metadata-file", f"{WORK}/{purpose}.json"),
         *("--provenance", "false"),
         *(("--no-cache-filter", "notes") if "notes" in definition.stages else ()),
-        *(("--build-context", f"environment=docker-image://{options.reuse}") if options.reuse else ()),
-        *(
-            ("--cache-from", f"type=registry,ref={options.previous_environment}")
-            if options.previous_environment
-            else ()
-        ),
+        *(("--build-context", f"environment={options.environment}") if options.environment else ()),
         *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
         *(_flags("--build-arg", _arguments(definition)) if inputs.dockerfile else ()),
+    )
+
+
+def _check_command(inputs: Inputs, options: BuildOptions) -> Command:
+    """Return the command that starts an environment as a user that it does not know, in an image with little else.
+
+    Its build context is a folder with the scripts, and its Dockerfile is ``environment_check``.
+    """
+    purpose = "check-environment"
+    return Command(
+        purpose,
+        (
+            *("docker", "buildx", "build"),
+            *(("--builder", inputs.builder) if inputs.builder else ()),
+            *("--progress", "plain"),
+            *("--metadata-file", f"{WORK}/{purpose}.json"),
+            *("--provenance", "false"),
+            *("--build-context", f"environment={options.environment}"),
+            *("--output", _NOWHERE),
+            f"{WORK}/{purpose}",
+        ),
     )
 
 

@@ -22,14 +22,13 @@ class ExistingImages:
     """What the registry has; all images are by digest.
 
     ``images`` have the image's fingerprint, one per name in the order of the names; empty if any name lacks it.
-    ``environment`` has the environment's fingerprint, and ``previous_environment`` is the last image of an
-    environment of this name. ``tags`` maps the planned tags to their digests; empty for a tag that does not exist.
-    If no image has the fingerprint, ``differences`` names the parts in which the image ``compared`` differs.
+    ``environment`` has the environment's fingerprint. ``tags`` maps the planned tags to their digests; empty for a
+    tag that does not exist. If no image has the fingerprint, ``differences`` names the parts in which the image
+    ``compared`` differs.
     """
 
     images: tuple[ImageReference, ...] = ()
     environment: ImageReference | None = None
-    previous_environment: ImageReference | None = None
     tags: Mapping[ImageReference, str] = field(default_factory=dict)
     compared: ImageReference | None = None
     differences: tuple[str, ...] = ()
@@ -99,8 +98,8 @@ def find_environment(
     names: tuple[ImageReference, ...],
     definition: ImageDefinition,
     say: Callable[[str], None],
-) -> ExistingImages:
-    """Look for the environment image, or else for the last one of this environment, which may share layers.
+) -> ImageReference | None:
+    """Return the environment image, by digest.
 
     The first name is used. One build is pushed to every name, so every name must have the same content: none of
     them may decide for the others.
@@ -111,14 +110,13 @@ def find_environment(
         labels = registry.get_labels(reusable, platform) if reusable else None
         fingerprint = definition.environment_fingerprint.digest
         if reusable and labels and labels.get(fingerprint_labels.ENVIRONMENT) == fingerprint:
-            return ExistingImages(environment=reusable)
+            return reusable
         if reusable:
             claimed = names[0].tagged(definition.environment_tag)
             say(f"{claimed} is ignored: its fingerprint does not match its tag")
-        return ExistingImages(previous_environment=_same_under(registry, names, definition.moving_environment_tag))
     except UserError as error:
         say(f"could not look for an environment image: {error.message}")
-        return ExistingImages()
+    return None
 
 
 def _same_under(registry: Registry, names: tuple[ImageReference, ...], tag: str) -> ImageReference | None:

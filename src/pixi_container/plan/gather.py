@@ -164,12 +164,7 @@ def _look_up(request: Request, definition: ImageDefinition, registry: Registry, 
     if existing.images and inputs.promote:
         return existing
     if names and may_reuse_environment(inputs, definition):
-        environment = find_environment(registry, names, definition, log.say)
-        return replace(
-            existing,
-            environment=environment.environment,
-            previous_environment=environment.previous_environment,
-        )
+        return replace(existing, environment=find_environment(registry, names, definition, log.say))
     return existing
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import posixpath
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pixi_container.docker.command import ENVIRONMENT, WORK
 from pixi_container.errors import UserError
+from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.fingerprint_labels import fingerprint_labels
 from pixi_container.paths import HOW_TO_FETCH_LFS, is_below
 from pixi_container.plan.commands import (
@@ -36,14 +38,19 @@ if TYPE_CHECKING:
     from pixi_container.runner.event import Event
 
 
+LAYOUT_FOLDER = "environment"
+"""The folder below the temporary one with an environment's image that is not published, as an OCI layout."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that will happen, and why. It contains no secret.
 
     ``published_tags`` are the tags that the push creates: the user's, and the ``img-*`` tags for finding the image
     again. ``environment_image`` is the environment image, reused if ``reuses_environment`` and otherwise to be
-    built; None without one. ``leftover_images`` are the names of images to remove from the engine at the end.
-    ``notes`` are warnings, such as about an entry that has no effect.
+    published; None without one. ``way`` is how the environment is made; if it turns out that only Pixi can
+    install it, ``docker_commands`` build it. ``leftover_images`` are the names of images to remove from the engine
+    at the end. ``notes`` are warnings, such as about an entry that has no effect.
     """
 
     decision: Decision
@@ -54,6 +61,7 @@ class Plan:
     annotations: tuple[str, ...]
     notes: tuple[str, ...]
     published_tags: tuple[ImageReference, ...]
+    way: EnvironmentWay
     environment_image: ImageReference | None
     environment_tags: tuple[ImageReference, ...]
     reuses_environment: bool
@@ -62,6 +70,12 @@ class Plan:
     leftover_images: tuple[str, ...]
     test_container: str
     commands: BuildCommands
+    docker_commands: BuildCommands
+
+    @property
+    def makes_environment(self) -> bool:
+        """Whether an environment image is made straight from the lock."""
+        return self.way.is_direct and self.decision.kind == BUILD and not self.reuses_environment
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -105,6 +119,8 @@ class Plan:
             "environment_image": str(self.environment_image or ""),
             "environment_tags": _texts(self.environment_tags),
             "reuses_environment": self.reuses_environment,
+            "environment_way": self.way.kind,
+            "environment_way_reason": self.way.reason,
             "layers": definition.layers,
             "local_image": self.local_image,
             "keep_local_image": self.keep_local_image,
@@ -112,6 +128,7 @@ class Plan:
             "test_container": self.test_container,
             "dockerfile": definition.dockerfile,
             "commands": asdict(self.commands),
+            "docker_commands": asdict(self.docker_commands),
             "workspace": workspace.as_json(),
         }
 
@@ -129,12 +146,16 @@ class Plan:
             packages += f", {workspace.platform.pypi_packages} from PyPI"
         environment_fingerprint = definition.environment_fingerprint.short
         environment = "reused from" if self.reuses_environment else "published as"
+        installed = "straight from the lock"
+        if not self.way.is_direct:
+            installed = f"by Pixi in the build, because {self.way.reason}"
         lines = [
             f"decision     {self.decision.kind}: {self.decision.reason}",
             f"changes      {self.changes.reason}",
             f"environment  {workspace.environment} on {workspace.platform.docker}"
             + (f", {environment} {self.environment_image}" if self.environment_image else ""),
-            f"packages     {packages}" + (f", in {definition.layers} layers" if definition.layers else ""),
+            f"packages     {packages}" + (f", in {definition.layers} layers" if self.way.is_direct else ""),
+            *([] if self.reuses_environment else [f"installed    {installed}"]),
             f"cuda         {workspace.cuda or 'none'} ({workspace.cuda_source})",
             f"pixi         {bases.pixi_version} ({bases.pixi_reason})",
             f"builder      {bases.builder}",
@@ -176,10 +197,12 @@ def make_plan(
     inputs, names, metadata, push = request.inputs, request.names, definition.metadata, request.may_push
     if push:
         _check_names(request.event, names, metadata.tags)
+    way = _way(definition, builder, publishes=push and may_reuse_environment(inputs, definition))
     publishes_environment = push and not existing.environment and may_reuse_environment(inputs, definition)
+    environment_tags = _environment_tags(names, definition) if publishes_environment else ()
     labels = {**metadata.labels, **fingerprint_labels(definition.environment_fingerprint, definition.fingerprint)}
     local_image = local_image_name(definition.workspace, definition.dockerfile)
-    options = BuildOptions(
+    docker = BuildOptions(
         definition=definition,
         builder=builder,
         labels=tuple(sorted(labels.items())),
@@ -189,13 +212,20 @@ def make_plan(
         local_image=local_image,
         test_container=test_container_name(local_image),
         keep=request.keep,
-        reuse=existing.environment,
-        environment_tags=_environment_tags(names, definition) if publishes_environment else (),
-        previous_environment=existing.previous_environment,
+        environment_tags=environment_tags,
     )
+    options = docker
+    if existing.environment:
+        options = replace(docker, environment=f"docker-image://{existing.environment}")
+    elif way.is_direct:
+        place = f"docker-image://{names[0]}" if publishes_environment else f"oci-layout://{WORK}/{LAYOUT_FOLDER}"
+        options = replace(
+            docker, environment=f"{place}@{ENVIRONMENT}", makes_environment=True, environment_tags=()
+        )
     builds = decision.kind == BUILD
     commands = build_commands(inputs, options) if builds else BuildCommands()
-    environment_tags = options.environment_tags if builds else ()
+    docker_commands = build_commands(inputs, docker) if builds and options.makes_environment else BuildCommands()
+    environment_tags = environment_tags if builds else ()
     return Plan(
         decision=decision,
         push=push,
@@ -205,15 +235,29 @@ def make_plan(
         annotations=options.annotations,
         notes=(*metadata.notes, *_notes_on_command(inputs, definition), *_notes_on_pointers(definition)),
         published_tags=options.tags,
+        way=way,
         environment_image=next(iter(environment_tags), existing.environment if builds else None),
         environment_tags=environment_tags,
         reuses_environment=bool(existing.environment) and builds,
         local_image=local_image,
         keep_local_image=request.keep,
-        leftover_images=_leftover_images(options, commands),
+        leftover_images=_leftover_images(docker, docker_commands if options.makes_environment else commands),
         test_container=options.test_container,
         commands=commands,
+        docker_commands=docker_commands,
     )
+
+
+def _way(definition: ImageDefinition, builder: BuilderKind, *, publishes: bool) -> EnvironmentWay:
+    """Return how the environment is made by this registry and builder."""
+    way = definition.way
+    if not way.is_direct:
+        return way
+    if not definition.is_pinned:
+        return EnvironmentWay("docker", "the base image could not be read from its registry")
+    if not publishes and not builder.takes_layouts:
+        return EnvironmentWay("docker", "this engine's own builder cannot take an image from a folder")
+    return way
 
 
 def _notes_on_command(inputs: Inputs, definition: ImageDefinition) -> tuple[str, ...]:

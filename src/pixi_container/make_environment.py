@@ -1,0 +1,69 @@
+"""Make the environment's image straight from the lock, have a builder start it, and give it its tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pixi_container.environment.oci_layout import OciLayout
+from pixi_container.environment.planned import planned_environment
+from pixi_container.environment.publish import publish
+from pixi_container.errors import RegistryError
+from pixi_container.plan.commands import environment_labels
+from pixi_container.plan.plan import LAYOUT_FOLDER
+from pixi_container.progress import ProgressLines
+from pixi_container.registry.repository import ImageRepository, Registries
+from pixi_container.request import credential_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pixi_container.docker.engine import Engine
+    from pixi_container.environment.publish import ImageStore, Published
+    from pixi_container.log import Log
+    from pixi_container.plan.plan import Plan
+    from pixi_container.registry.client import Registry
+    from pixi_container.request import Request
+
+
+def make_environment(
+    request: Request, plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log
+) -> Published:
+    """Make the image, publish it under every name or leave it in a folder below ``work``, and return it.
+
+    Raises ``NotDirectError`` if only Pixi can install the environment, and ``UserError`` for a lock, a download, a
+    registry or a check that fails. Then no tag has changed.
+    """
+    definition = plan.definition
+    labels = environment_labels(definition, plan.labels)
+    image = planned_environment(definition, request.inputs, labels, _auth_file(request, work))
+    show = ProgressLines(log, definition.workspace.platform.download_size).show
+    with Registries(credential_source(request)) as registries:
+        base = ImageRepository(registries, definition.bases.runtime)
+
+        def made_in(store: ImageStore, before: ImageRepository | None = None) -> Published:
+            return publish(image, store, base, env=request.env, before=before, show=show)
+
+        if not plan.environment_tags:
+            return made_in(OciLayout(work / LAYOUT_FOLDER))
+        first, *others = (ImageRepository(registries, name) for name in request.names)
+        published = made_in(first)
+        for other in others:
+            made_in(other, before=first)
+    for tag in plan.environment_tags:
+        if registry.get_digest(tag) != published.digest:
+            raise RegistryError(
+                f"{tag} points to a different image after the push",
+                hint="Did another run push the same tag at the same time? A `concurrency` group prevents that.",
+            )
+    return published
+
+
+def _auth_file(request: Request, work: Path) -> Path | None:
+    """Return the file with this run's credentials for channels; without any where the code may be untrusted."""
+    if request.inputs.conda_auth:
+        return work / "conda-auth"
+    if request.event.may_use_credentials:
+        return None
+    file = work / "no-conda-auth"
+    file.write_text("{}")
+    return file
