@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from tests.rig import base, buildkit, conda_packages, daemon, engine, registry
+from tests.rig.channel import mirrors
 from tests.rig.errors import RigError
 
 if TYPE_CHECKING:
@@ -65,10 +66,16 @@ class Rig:
     channel: str
     """The conda channel as this machine reaches it."""
     channel_is_stand_in: bool
+    pixi_home: str
+    """Folder with a configuration of pixi that puts the channel in conda-forge's place; empty without need."""
 
     def environment(self) -> dict[str, str]:
-        """The variables with which `docker` and `docker buildx` reach the rig's engine."""
-        variables = {"DOCKER_HOST": self.docker_host, "DOCKER_CONFIG": self.docker_config}
+        """The variables with which docker reaches the rig's engine, and the product the rig's channel."""
+        variables = {
+            "DOCKER_HOST": self.docker_host,
+            "DOCKER_CONFIG": self.docker_config,
+            "PIXI_HOME": self.pixi_home,
+        }
         if self.path:
             variables["PATH"] = os.pathsep.join([self.path, os.environ.get("PATH", os.defpath)])
         return {name: value for name, value in variables.items() if value}
@@ -215,10 +222,18 @@ def _start(folders: Folders, given: base.Pixi | None, say: Callable[[str], None]
         pixi_is_stand_in=stand_ins and given is None,
         channel=channel,
         channel_is_stand_in=stand_ins,
+        pixi_home=_pixi_home(state, channel) if stand_ins else "",
     )
     if given:
         _timed(say, f"{given} runs in the builder image", lambda: _check_that_it_runs(rig, given))
     return rig
+
+
+def _pixi_home(state: Path, channel: str) -> str:
+    folder = state / "pixi-home"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").write_text(mirrors(channel), encoding="utf-8")
+    return str(folder)
 
 
 def _check_that_it_runs(rig: Rig, pixi: base.Pixi) -> None:
