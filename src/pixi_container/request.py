@@ -14,7 +14,7 @@ from pixi_container.registry.credentials import Credential
 from pixi_container.registry.docker_config import stored_credential
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from pixi_container.inputs import Inputs
     from pixi_container.registry.client import Registry
@@ -110,6 +110,12 @@ def registry_client(request: Request) -> Iterator[Registry]:
     """Yield a client with the run's credentials, or else the machine's own if the event may use them."""
     from pixi_container.registry.client import Registry
 
+    with Registry(credential_source(request)) as registry:
+        yield registry
+
+
+def credential_source(request: Request) -> Callable[[str], Credential | None]:
+    """Return a function that returns the credential for a registry, None for access without one."""
     given = {credential.registry: credential for credential in request.credentials}
 
     def credential_for(registry: str) -> Credential | None:
@@ -117,5 +123,4 @@ def registry_client(request: Request) -> Iterator[Registry]:
             return given.get(registry)
         return stored_credential(registry, request.env)
 
-    with Registry(credential_for) as registry:
-        yield registry
+    return credential_for

@@ -132,6 +132,7 @@ def _real(registry: str) -> Rig:
         pixi_is_stand_in=False,
         channel=CONDA_FORGE,
         channel_is_stand_in=False,
+        pixi_home="",
     )
 
 

@@ -111,7 +111,7 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
         environment_push = build(
             "push-environment",
             *("--target", "environment"),
-            *_flags("--label", _environment_labels(options)),
+            *_flags("--label", map("=".join, environment_labels(definition, options.labels).items())),
             # An environment belongs to no commit, so its date is that of its files.
             *("--output", f"{push},source-date-epoch={EARLIEST}"),
             *_flags("--tag", options.environment_tags),
@@ -198,12 +198,11 @@ def _arguments(definition: ImageDefinition) -> tuple[str, ...]:
     )
 
 
-def _environment_labels(options: BuildOptions) -> tuple[str, ...]:
-    labels = fingerprint_labels(options.definition.environment_fingerprint)
+def environment_labels(definition: ImageDefinition, labels: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the labels of the environment's image, given those of the image that builds on it."""
     # With the source label, ghcr.io links the package to its repository.
-    if source := dict(options.labels).get(_SOURCE):
-        labels[_SOURCE] = source
-    return tuple(f"{key}={value}" for key, value in labels.items() if value)
+    source = {name: value for name, value in labels if name == _SOURCE and value}
+    return {**fingerprint_labels(definition.environment_fingerprint), **source}
 
 
 def _test_command(inputs: Inputs, options: BuildOptions) -> Command:
