@@ -10,7 +10,7 @@ from pixi_container.environment.publish import publish
 from pixi_container.errors import RegistryError
 from pixi_container.plan.commands import environment_labels
 from pixi_container.plan.plan import LAYOUT_FOLDER
-from pixi_container.progress import ProgressLines
+from pixi_container.progress_lines import ProgressLines
 from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.request import credential_source
 

@@ -57,6 +57,7 @@ class Job:
             "pixi-image": str(self.server.name(PIXI).tagged(BASE)),
             "username": USER,
             "password": PASSWORD,
+            "environment-builder": "docker",
             **{name.replace("_", "-"): text for name, text in texts.items()},
         }
         env = {

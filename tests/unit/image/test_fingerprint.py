@@ -26,6 +26,7 @@ DATE = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 def defined(folder: Folder, platform: str = "linux/amd64", base: str = "b", **texts: str) -> ImageDefinition:
     """The image of a workspace, on bases whose digests are made of one digit."""
+    texts = {"environment_builder": "docker", **texts}
     inputs = parse_inputs(
         {"context": str(folder.path), **{key.replace("_", "-"): text for key, text in texts.items()}}
     )

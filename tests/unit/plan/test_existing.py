@@ -8,6 +8,7 @@ from pixi_container.errors import UserError
 from pixi_container.image.definition import ImageDefinition
 from pixi_container.image.fingerprint_labels import ENVIRONMENT, IMAGE, PARTS, fingerprint_labels
 from pixi_container.plan.existing import ExistingImages, compare, find_environment, find_images
+from pixi_container.registry.reference import ImageReference
 from tests.unit.conftest import Folder
 from tests.unit.loopback import as_json
 from tests.unit.plan.test_plan import PUSH, plan_of
@@ -37,7 +38,7 @@ class Search:
             planned = tuple(name.tagged(tag) for name in names for tag in tags)
             return find_images(registry, names, self.wanted, planned, self.said.append)
 
-    def environment(self, *repositories: str) -> ExistingImages:
+    def environment(self, *repositories: str) -> ImageReference | None:
         names = tuple(self.server.name(repository) for repository in repositories)
         with self.server.client() as registry:
             return find_environment(registry, names, self.wanted, self.said.append)
@@ -149,7 +150,7 @@ def environment_labels(image: ImageDefinition) -> dict[str, object]:
 def test_an_environment_is_used_by_digest(search: Search, server: RegistryServer, wanted: ImageDefinition) -> None:
     image = server.put_image(STUDY, wanted.environment_tag, labels=environment_labels(wanted))
     server.put_image(STUDY, wanted.moving_environment_tag, labels={"older": "1"})
-    assert search.environment(STUDY) == ExistingImages(environment=server.name().pinned(image["digest"]))
+    assert search.environment(STUDY) == server.name().pinned(image["digest"])
     assert search.said == []
 
 
@@ -158,19 +159,9 @@ def test_an_environment_that_is_not_what_its_tag_says_is_told_and_not_used(
     search: Search, server: RegistryServer, wanted: ImageDefinition, labels: dict[str, object] | None
 ) -> None:
     server.put_image(STUDY, wanted.environment_tag, labels=labels)
-    older = server.put_image(STUDY, wanted.moving_environment_tag, labels={"older": "1"})
-    existing = search.environment(STUDY)
-    assert existing == ExistingImages(previous_environment=server.name().pinned(older["digest"]))
+    assert search.environment(STUDY) is None
     claimed = server.name().tagged(wanted.environment_tag)
     assert search.said == [f"{claimed} is ignored: its fingerprint does not match its tag"]
-
-
-def test_without_an_environment_the_last_one_of_its_name_lends_its_layers(
-    search: Search, server: RegistryServer, wanted: ImageDefinition
-) -> None:
-    assert search.environment(STUDY) == ExistingImages()
-    older = server.put_image(STUDY, wanted.moving_environment_tag)
-    assert search.environment(STUDY).previous_environment == server.name().pinned(older["digest"])
 
 
 def test_all_names_have_to_have_the_same_environment(
@@ -178,13 +169,13 @@ def test_all_names_have_to_have_the_same_environment(
 ) -> None:
     labels = environment_labels(wanted)
     image = server.put_image(STUDY, wanted.environment_tag, labels=labels)
-    assert search.environment(STUDY, COPY) == ExistingImages()
+    assert search.environment(STUDY, COPY) is None
     server.put_image(COPY, wanted.environment_tag, labels={**labels, "more": "1"})
-    assert search.environment(STUDY, COPY) == ExistingImages(), "nor does another one of the same fingerprint do"
+    assert search.environment(STUDY, COPY) is None, "nor does another one of the same fingerprint do"
     # The same content that a registry compressed in another way.
     media_type, content = server.manifests[STUDY][wanted.environment_tag]
     server.manifests[COPY][wanted.environment_tag] = (media_type, content + b" ")
-    assert search.environment(STUDY, COPY).environment == server.name(STUDY).pinned(image["digest"])
+    assert search.environment(STUDY, COPY) == server.name(STUDY).pinned(image["digest"])
 
 
 def test_an_index_is_no_environment_for_several_names(
@@ -193,12 +184,12 @@ def test_an_index_is_no_environment_for_several_names(
     index = {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}
     for repository in (STUDY, COPY):
         server.put_manifest(repository, index, wanted.environment_tag)
-    assert search.environment(STUDY, COPY) == ExistingImages()
+    assert search.environment(STUDY, COPY) is None
 
 
 def test_trouble_with_the_environment_is_told(search: Search, server: RegistryServer) -> None:
     server.interfere = lambda _: as_json({}, 401)
-    assert search.environment(STUDY) == ExistingImages()
+    assert search.environment(STUDY) is None
     assert search.said[0].startswith("could not look for an environment image: ")
 
 

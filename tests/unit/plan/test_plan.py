@@ -14,6 +14,7 @@ from pixi_container.docker.command import Command
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI, choose_base_images
 from pixi_container.image.definition import define_image
+from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.files import read_image_files
 from pixi_container.image.metadata import workspace_expressions
 from pixi_container.image.sources import Sources
@@ -54,6 +55,7 @@ def plan_of(
     existing: ExistingImages | None = None,
     **texts: str,
 ) -> Plan:
+    texts = {"environment_builder": "docker", **texts}
     inputs = parse_inputs(
         {"context": str(folder.path), **{key.replace("_", "-"): text for key, text in texts.items()}}
     )
@@ -92,7 +94,6 @@ def test_a_push_is_built_with_its_check_and_pushed(folder: Folder) -> None:
     assert words_after("--target", environment.argv) == ["environment"]
     made = f"ghcr.io/lab/study:env-default-{plan.definition.environment_fingerprint.short}"
     assert words_after("--tag", environment.argv) == [made, "ghcr.io/lab/study:env-default"]
-    assert words_after("--cache-to", environment.argv) == ["type=inline"]
     ours = f"ghcr.io/lab/study:img-default-{plan.definition.fingerprint.short}"
     assert words_after("--tag", push.argv) == [*plan.tags, ours] == [str(tag) for tag in plan.published_tags]
 
@@ -140,12 +141,51 @@ def test_an_image_that_is_there_gets_the_tags_and_nothing_is_run(folder: Folder)
     assert forced.decision.kind == "build"
 
 
-def test_the_last_environment_gives_the_layers_that_are_the_same(folder: Folder) -> None:
-    last = parse_reference(f"ghcr.io/lab/study@sha256:{'e' * 64}", source="test")
-    plan = plan_of(folder, PUSH, existing=ExistingImages(previous_environment=last))
-    assert plan.commands.all
+def test_an_environment_straight_from_the_lock_is_published_before_the_build(folder: Folder) -> None:
+    plan = plan_of(folder, PUSH, environment_builder="auto")
+    assert (plan.way.kind, plan.makes_environment, plan.reuses_environment) == ("direct", True, False)
+    assert purposes(plan) == ["check-environment", "push"]
+    made = f"ghcr.io/lab/study:env-default-{plan.definition.environment_fingerprint.short}"
+    assert str(plan.environment_image) == made
+    assert [str(tag) for tag in plan.environment_tags] == [made, "ghcr.io/lab/study:env-default"]
     for command in plan.commands.all:
-        assert words_after("--cache-from", command.argv) == [f"type=registry,ref={last}"]
+        assert words_after("--build-context", command.argv) == [
+            "environment=docker-image://ghcr.io/lab/study@$ENVIRONMENT"
+        ]
+    digest = f"sha256:{'e' * 64}"
+    (_, push) = plan.commands.on_environment(digest).all
+    assert words_after("--build-context", push.argv) == [f"environment=docker-image://ghcr.io/lab/study@{digest}"]
+    assert [command.purpose for command in plan.docker_commands.all] == ["push-environment", "push"]
+    assert not any(words_after("--build-context", command.argv) for command in plan.docker_commands.all)
+    assert "installed    straight from the lock" in plan.as_text().splitlines()
+
+
+@pytest.mark.parametrize(("event", "reuse"), [(PULL_REQUEST, "true"), (PUSH, "false")])
+def test_an_environment_that_is_not_published_lies_in_a_folder(folder: Folder, event: Event, reuse: str) -> None:
+    plan = plan_of(folder, event, environment_builder="auto", reuse_environment=reuse)
+    assert plan.makes_environment
+    assert (plan.environment_image, plan.environment_tags) == (None, ())
+    for command in plan.commands.all:
+        context = "environment=oci-layout://$WORK/environment@$ENVIRONMENT"
+        assert words_after("--build-context", command.argv) == [context]
+
+
+def test_where_a_builder_takes_no_folder_the_environment_is_built(folder: Folder) -> None:
+    builder = BuilderKind(driver="docker", annotations=False)
+    plan = plan_of(folder, PULL_REQUEST, environment_builder="auto", builder=builder)
+    assert plan.way == EnvironmentWay("docker", "this engine's own builder cannot take an image from a folder")
+    assert purposes(plan) == ["build"]
+    assert not words_after("--build-context", plan.commands.all[0].argv)
+    assert plan_of(folder, PUSH, environment_builder="auto", builder=builder).way.is_direct
+
+
+def test_what_only_docker_makes_is_planned_so_and_says_why(folder: Folder) -> None:
+    plan = plan_of(folder, PUSH)
+    assert plan.way == EnvironmentWay("docker", "'environment-builder' is 'docker'")
+    assert not plan.makes_environment
+    assert plan.docker_commands.all == ()
+    assert plan.as_json()["environment_way"] == "docker"
+    assert plan.as_json()["environment_way_reason"] == "'environment-builder' is 'docker'"
 
 
 def test_reusing_nothing_is_a_choice(folder: Folder) -> None:
@@ -347,13 +387,14 @@ def test_a_file_of_the_command_is_named_from_the_root(folder: Folder, command: s
 
 
 def test_a_person_reads_the_plan_line_by_line(folder: Folder) -> None:
-    plan = plan_of(folder, TAG, environment="gpu")
+    plan = plan_of(folder, TAG, environment="gpu", environment_builder="auto")
     definition = plan.definition
     lines = [
         "decision     build: a test asks for it, and the registry has no image of this state",
         "changes      a test asks for it",
         f"environment  gpu on linux/amd64, published as {plan.environment_image}",
         f"packages     2 from conda (30 MB to download), in {definition.layers} layers",
+        "installed    straight from the lock",
         f"cuda         12 ({definition.workspace.cuda_source})",
         f"pixi         {DEFAULT_PIXI} ({definition.bases.pixi_reason})",
         f"builder      {definition.bases.builder}",
@@ -367,7 +408,7 @@ def test_a_person_reads_the_plan_line_by_line(folder: Folder) -> None:
     ]
     text = plan.as_text().splitlines()
     assert text[: len(lines)] == lines
-    assert [line.split()[0] for line in text[len(lines) :]] == ["push-environment", "push"]
+    assert [line.split()[0] for line in text[len(lines) :]] == ["check-environment", "push"]
 
 
 def test_the_summary_is_a_table_and_how_to_use_the_image(folder: Folder) -> None:

@@ -25,7 +25,8 @@ def test_it_is_there_for_the_build_and_counts(folder: Folder) -> None:
     before = read_image_files(read_workspace(inputs), inputs, PIXI).digests
     folder.write(".pixi/config.toml", MIRROR)
     workspace = read_workspace(inputs)
-    assert workspace.config == PixiConfig(".pixi/config.toml")
+    mirrors = {"https://conda.anaconda.org/conda-forge": ("https://mirror.example.org/conda-forge",)}
+    assert workspace.config == PixiConfig(".pixi/config.toml", mirrors=mirrors)
     dockerfile = rendered(folder.path)
     assert 'COPY [".pixi/config.toml", "/app/.pixi/"]' in dockerfile.partition("FROM base")[0]
     assert "config.toml" not in dockerfile.partition("AS environment")[2]
@@ -54,6 +55,27 @@ def test_where_it_is_not_used_is_said(folder: Folder, config: str, ignore: str, 
     assert says in found.unused
     assert bool(found.path) == (not says)
     assert ('COPY [".pixi/config.toml", "/app/.pixi/"]' in rendered(folder.path)) == (not says)
+
+
+@pytest.mark.parametrize(
+    ("config", "only_pixi"),
+    [
+        ("tls-no-verify = true\n", "tls-no-verify"),
+        ('run-post-link-scripts = "insecure"\n', "run-post-link-scripts"),
+        ('[proxy-config]\nhttps = "http://proxy"\n', "proxy-config"),
+        ('[pypi-config]\nkeyring-provider = "subprocess"\n', "pypi-config"),
+        ('[mirrors]\n"https://one" = "https://two"\n', "mirrors"),
+        ('[mirrors]\n"https://one" = [2]\n', "mirrors"),
+        ("mirrors = 3\n", "mirrors"),
+        ("a-key-of-tomorrow = 1\n", "a-key-of-tomorrow"),
+        ('[pypi-config]\nindex-url = "https://example.org"\n', ""),
+        ('pinning-strategy = "semver"\n[shell]\nchange-ps1 = false\n', ""),
+        (MIRROR, ""),
+    ],
+)
+def test_what_only_pixi_follows_is_named(folder: Folder, config: str, only_pixi: str) -> None:
+    folder.write(".pixi/config.toml", config)
+    assert read_workspace(Inputs(context=str(folder.path))).config.only_pixi == only_pixi
 
 
 def test_one_that_is_no_toml_is_an_error(folder: Folder) -> None:

@@ -1,0 +1,81 @@
+"""Which environments are made straight from the lock, and what is said of the others."""
+
+from __future__ import annotations
+
+import pytest
+
+from pixi_container.errors import UserError
+from pixi_container.image.environment_way import EnvironmentWay, environment_way
+from pixi_container.inputs import parse_inputs
+from pixi_container.workspace.workspace import read_workspace
+from tests.unit.conftest import Folder
+
+PIXI = "0.77.0"
+PYTHON = "- conda: https://conda.anaconda.org/conda-forge/linux-64/python-3.11.9-h1_0.conda\n"
+SHA256 = "  sha256: 0000000000000000000000000000000000000000000000000000000000000001\n"
+
+
+def way(folder: Folder, **texts: str) -> EnvironmentWay:
+    given = {"context": str(folder.path), **{name.replace("_", "-"): text for name, text in texts.items()}}
+    inputs = parse_inputs(given)
+    return environment_way(inputs, read_workspace(inputs, "linux/amd64"), PIXI)
+
+
+def locked(folder: Folder, entry: str, record: str) -> None:
+    """Add a package of PyPI to the default environment."""
+    folder.replace("pixi.lock", f"      {PYTHON}", f"      {PYTHON}      - pypi: {entry}\n")
+    folder.write("pixi.lock", (folder.path / "pixi.lock").read_text() + f"- pypi: {entry}\n{record}")
+
+
+def test_packages_that_are_archives_need_no_pixi(folder: Folder) -> None:
+    assert way(folder) == way(folder, environment_builder="direct") == EnvironmentWay("direct")
+    assert way(folder).is_direct
+    digest = "1" * 64
+    locked(
+        folder,
+        "https://files.example.org/one-1.0-py3-none-any.whl",
+        f"  name: one\n  version: '1.0'\n  sha256: {digest}\n",
+    )
+    assert way(folder).is_direct
+
+
+def test_docker_can_be_asked_for(folder: Folder) -> None:
+    chosen = way(folder, environment_builder="docker")
+    assert chosen == EnvironmentWay("docker", "'environment-builder' is 'docker'")
+    assert not chosen.is_direct
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("https://files.example.org/one-1.0.tar.gz", "is a source distribution, which has to be built"),
+        (
+            "git+https://example.org/one.git?rev=main#0123456789012345678901234567890123456789",
+            "comes from a Git repository",
+        ),
+    ],
+)
+def test_a_package_that_has_to_be_built_is_named(folder: Folder, entry: str, reason: str) -> None:
+    locked(folder, entry, "  name: one\n  version: '1.0'\n")
+    assert way(folder) == EnvironmentWay("docker", f"package 'one' {reason}")
+    with pytest.raises(UserError, match=f"cannot be made straight from the lock: package 'one' {reason}"):
+        way(folder, environment_builder="direct")
+
+
+def test_a_package_without_a_digest_is_named(folder: Folder) -> None:
+    folder.replace("pixi.lock", SHA256, "")
+    assert way(folder) == EnvironmentWay("docker", "package 'python' has no sha256 in the lock")
+
+
+def test_packages_of_the_workspace_are_added_on_top(folder: Folder) -> None:
+    folder.write("lib/pyproject.toml", '[project]\nname = "lib"\nversion = "1"\n')
+    locked(folder, "./lib", "  name: lib\n  version: '1'\n  sha256: " + "b" * 64 + "\n")
+    assert way(folder) == EnvironmentWay("direct")
+
+
+def test_a_file_of_ones_own_and_settings_of_pixi_are_for_docker(folder: Folder) -> None:
+    folder.write("own.template", "FROM scratch\n")
+    assert way(folder, template="own.template") == EnvironmentWay("docker", "'template' is set")
+    assert way(folder, dockerfile="own.template") == EnvironmentWay("docker", "'dockerfile' is set")
+    folder.write(".pixi/config.toml", "tls-no-verify = true\n")
+    assert way(folder).reason == "'.pixi/config.toml' sets 'tls-no-verify', which only Pixi follows"
