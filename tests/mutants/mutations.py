@@ -1,7 +1,7 @@
 """What is changed: one place of a Python file by its syntax, or one line of a script by its text.
 
-Wording is left alone, as are comments and types: messages of errors and logs, docstrings, and every text of
-several words.
+Wording is left alone: messages of errors and logs, docstrings, and every text of several words. So is what does
+nothing when the program runs: comments, types, ``if TYPE_CHECKING`` and ``__all__``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ _COMPARISONS: dict[type[ast.cmpop], ast.cmpop] = {
     ast.Eq: ast.NotEq(), ast.NotEq: ast.Eq(), ast.Lt: ast.LtE(), ast.LtE: ast.Lt(), ast.Gt: ast.GtE(),
     ast.GtE: ast.Gt(), ast.In: ast.NotIn(), ast.NotIn: ast.In(), ast.Is: ast.IsNot(), ast.IsNot: ast.Is(),
 }  # fmt: skip
+_TYPE = re.compile(r"(Literal|tuple|list|dict|Callable)\[")
 _QUANTIFIERS = [("+", "*"), ("*", "+"), ("?", ""), ("{1,", "{2,"), ("{0,", "{1,")]
 _WORDING = re.compile(
     r"say|show|tell|warning|print|add_argument|TypeVar|\w*Error|assumed|not_consulted|invalid_url|_not_started"
@@ -102,16 +103,15 @@ def _changes(tree: ast.AST, *, in_function: bool = False) -> Iterator[tuple[ast.
 
 def _parts(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the children of a node that do something, without types, docstrings and wording."""
-    if isinstance(node, ast.JoinedStr | ast.Raise | ast.Import | ast.ImportFrom | ast.Assert):
+    if isinstance(node, ast.JoinedStr | ast.Raise | ast.Import | ast.ImportFrom | ast.Assert) or _is_type(node):
         return
     left_out: set[ast.AST] = set()
-    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-        left_out.update(node.body)
     if isinstance(node, ast.Call):
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if _WORDING.fullmatch(name):
             return
         left_out.update(keyword for keyword in node.keywords if keyword.arg in {"hint", "help"})
+        left_out.update(node.args[:1] if name == "cast" else [])
     if isinstance(node, ast.ClassDef):
         left_out.update(node.decorator_list)
     for name, value in ast.iter_fields(node):
@@ -119,8 +119,19 @@ def _parts(node: ast.AST) -> Iterator[ast.AST]:
             continue
         for child in value if isinstance(value, list) else [value]:
             is_docstring = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
-            if isinstance(child, ast.AST) and child not in left_out and not is_docstring:
+            if isinstance(child, ast.AST) and child not in left_out and not is_docstring and not _is_type(child):
                 yield child
+
+
+def _is_type(node: ast.AST) -> bool:
+    """Return whether only type checkers and ``import *`` see a node."""
+    if isinstance(node, ast.If):
+        return ast.unparse(node.test) == "TYPE_CHECKING"
+    if isinstance(node, ast.AnnAssign):
+        return ast.unparse(node.annotation) == "TypeAlias"
+    if isinstance(node, ast.Assign):
+        return ast.unparse(node.targets[0]) == "__all__" or _TYPE.match(ast.unparse(node.value)) is not None
+    return False
 
 
 def _expressions(node: ast.expr) -> Iterator[str]:
