@@ -141,7 +141,6 @@ INPUTS = (
         "package changes, only its layer is pushed and pulled. `1` keeps the environment in one layer; "
         "use it where storage without overlay, such as Podman's `vfs`, keeps a copy of the image for each "
         "layer.",
-        also_for=("render",),
     ),
     Input(
         "compression",
