@@ -47,11 +47,11 @@ chmod -R a+rX,go-w "$WORKDIR/.pixi"
 
 mkdir -p "$IMAGE/environment" "$IMAGE/entrypoint"
 cd /
-cp --parents --recursive --no-dereference --link --preserve=mode,links -t "$IMAGE/environment" "${WORKDIR#/}/.pixi"
+cp --parents --recursive --no-dereference --link --preserve=mode -t "$IMAGE/environment" "${WORKDIR#/}/.pixi"
 for file in entrypoint.sh "$@"; do
   cp --parents --preserve=mode -t "$IMAGE/entrypoint" "${WORKDIR#/}/$file"
 done
 chmod -R a+rX,go-w "$IMAGE/entrypoint"
 # Files from packages keep their times, because Python's compiled modules refer to them.
 touch "$here/end"
-set_times "$IMAGE" \( -type d -o -newer "$here/start" ! -newer "$here/end" \)
+set_times "$IMAGE" -newer "$here/start" ! -newer "$here/end"

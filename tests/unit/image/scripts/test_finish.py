@@ -254,6 +254,7 @@ def test_the_environment_is_linked_as_it_is(installed: Builder) -> None:
     (installed.prefix / "lib/dangling").symlink_to("nowhere")
     (installed.prefix / "lib/again.py").hardlink_to(installed.prefix / "lib/numpy.py")
     (installed.prefix / "empty").mkdir()
+    (installed.prefix / "empty").chmod(0o2775)
     odd = write(installed.prefix / "share/-a\n'b' \"$c\"")
     finished(installed)
     workdir = made(installed, "environment")
@@ -262,7 +263,7 @@ def test_the_environment_is_linked_as_it_is(installed: Builder) -> None:
     assert (top / "share" / odd.name).samefile(odd), "a link, no copy"
     assert (top / "lib/again.py").samefile(top / "lib/numpy.py")
     assert (top / "lib/dangling").readlink() == Path("nowhere")
-    assert (top / "empty").is_dir()
+    assert (top / "empty").stat().st_mode & 0o7777 == 0o2755
 
 
 def test_the_entrypoint_and_the_workspaces_scripts_are_apart(installed: Builder) -> None:
