@@ -27,8 +27,8 @@ PIXI_VERSIONS = {
     "0.67.2": "`pixi run` in the image never installs anything, because it respects `PIXI_NO_INSTALL`. In older "
     "versions, call `pixi run --as-is`.",
     LOCK_NEEDS[7]: "Version 7 locks, in which packages built from source can be skipped.",
-    "0.69.0": "Two builds of the same lock give identical layers, and each package's record is in that package's "
-    "layer. Older versions write records in random order, so all records are in the last layer.",
+    "0.69.0": "Two builds in which Pixi installs the same lock give identical layers. Older versions write "
+    "records in random order.",
     "0.70.0": "Pixi itself takes file times from `SOURCE_DATE_EPOCH`, which the build sets.",
     RICH_PLATFORMS_NEED: 'Platforms as tables, such as `{ platform = "linux-64", cuda = "12" }`.',
     DEFAULT_PIXI: "The default: the newest tested version.",

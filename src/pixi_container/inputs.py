@@ -142,7 +142,6 @@ INPUTS = (
         "`environment-builder: docker`; "
         "use it where storage without overlay, such as Podman's `vfs`, keeps a copy of the image for each "
         "layer.",
-        also_for=("render",),
     ),
     Input(
         "compression",

@@ -122,9 +122,7 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="how many are tried at once")
     options = parser.parse_args()
     chance = random.Random(options.seed)  # noqa: S311 - not a secret
-    scripts = [
-        file for file in (ROOT / SCRIPTS).glob("*.*") if file.stem != "split" and file.suffix in {".sh", ".awk"}
-    ]
+    scripts = [file for file in (ROOT / SCRIPTS).glob("*.*") if file.suffix in {".sh", ".awk"}]
     mutants = chosen((ROOT / PACKAGE).rglob("*.py"), options.python, chance)
     mutants += chosen(scripts, options.scripts, chance)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(options.at_once) as threads:

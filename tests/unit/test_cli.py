@@ -86,10 +86,10 @@ def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], capsys: pytes
 
 def test_an_input_that_the_command_does_not_use_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["tags", "--layers", "3"], {})
+        main(["tags", "--expose", "80"], {})
     assert caught.value.code == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.endswith("tags: error: --layers has no effect here; it applies to run, build, plan, render")
+    assert said.endswith("tags: error: --expose has no effect here; it applies to run, build, plan, render")
 
 
 def test_the_help_of_a_command_has_the_inputs_that_it_uses(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pixi_container.docker.command import Command
     from pixi_container.log import Log
 
-# What the build prints if it could not split the environment or pixi left something out, as buildx shows it.
-NOTE = re.compile(r"#\d+ [\d.]+ pixi-container: ((?:one layer|not run): .+)")
+# What the build prints if pixi left something out, as buildx shows it.
+NOTE = re.compile(r"#\d+ [\d.]+ pixi-container: (not run: .+)")
 _CLEAN_ATTEMPTS = 20
 _CLEAN_AGAIN_SECONDS = 0.2
 

@@ -112,7 +112,6 @@ def render_dockerfile(
                 "conda_packages": workspace.platform.conda_packages,
             }
         ],
-        "layers": [asdict(layer) for layer in layers_for(workspace, settings, stage)],
         "stage": asdict(stage) if stage else None,
         "lock_check": asdict(check) if check else None,
         "git": bool(workspace.git_source),

@@ -47,12 +47,14 @@ def read_stages(dockerfile: str) -> tuple[Stage, ...]:
 
 
 def environment_stages(stages: Iterable[Stage]) -> tuple[Stage, ...]:
-    """Return the stages before the one that builds on ``environment``; all stages if none does."""
-    return tuple(
-        takewhile(
-            lambda stage: stage.base != "environment" or stage.name not in {"workspace", "production"}, stages
-        )
-    )
+    """Return the stages before those that are for the image alone; all stages if there are none."""
+    return tuple(takewhile(lambda stage: not _is_for_the_image_alone(stage), stages))
+
+
+def _is_for_the_image_alone(stage: Stage) -> bool:
+    """Tell whether a stage builds on ``environment``, or is what the one that does so has its scripts from."""
+    builds_on_it = stage.base == "environment" and stage.name in {"workspace", "production"}
+    return builds_on_it or stage.name == "own-source"
 
 
 def text_of(stages: Iterable[Stage]) -> str:

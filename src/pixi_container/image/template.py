@@ -158,11 +158,20 @@ def _answer(template: str, values: dict[str, Any]) -> dict[str, str]:
     except RecursionError:
         return {"problem": "it is nested too deeply, or calls itself without end"}
     except Exception as error:  # noqa: BLE001 - a template can raise whatever its expressions do
-        line = f" (line {error.lineno})" if isinstance(error, TemplateSyntaxError) else ""
-        return {"problem": f"{shortened(str(error) or type(error).__name__, 400)}{line}"}
+        line = error.lineno if isinstance(error, TemplateSyntaxError) else _line_of(error)
+        where = f" (line {line})" if line else ""
+        return {"problem": f"{shortened(str(error) or type(error).__name__, 400)}{where}"}
     if len(text) > OUTPUT_CHARACTERS:
         return {"problem": f"its text is longer than {OUTPUT_CHARACTERS} characters"}
     return {"text": text}
+
+
+def _line_of(error: Exception) -> int:
+    """Return the template's line that raised an error, as Jinja has it in the traceback; 0 if there is none."""
+    import traceback
+
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
+    return (lines and lines[-1]) or 0
 
 
 def _main() -> None:

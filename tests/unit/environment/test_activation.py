@@ -81,7 +81,6 @@ def finished(builder: Builder, activation: Activation) -> None:
     """Have the image's scripts finish an environment of one package, as pixi would have installed it."""
     write(builder.scripts / "start")
     write(builder.scripts / "exports.sh", exports(activation))
-    write(builder.scripts / "packages", "own-numpy conda:numpy\nrest\n")
     write(builder.prefix / "conda-meta/numpy-1-0.json", '{\n  "name": "numpy",\n  "files": []\n}\n')
     for name in ("history", "pixi", ".pixi-environment-fingerprint"):
         write(builder.prefix / "conda-meta" / name)
@@ -95,7 +94,7 @@ def finished(builder: Builder, activation: Activation) -> None:
         ENVIRONMENT="default",
         RECORDS="amd64=1",
         CUDA="",
-        LAYERS=str(builder.root / "layers"),
+        IMAGE=str(builder.root / "image"),
         LC_ALL="C",
     )
     assert done.returncode == 0, done.stderr
@@ -108,7 +107,7 @@ def test_the_files_are_those_of_the_docker_way(builder: Builder, activation: Act
     files = texts(entries)
     for name in (".pixi/hook.sh", ".pixi/activate.sh", "entrypoint.sh"):
         assert files[name] == (builder.workdir / name).read_text()
-    below = builder.root / "layers/entrypoint" / str(builder.workdir).lstrip("/")
+    below = builder.root / "image/entrypoint" / str(builder.workdir).lstrip("/")
     assert files["my scripts/own.sh"] == (below / "my scripts/own.sh").read_text()
     for entry in entries:
         place = builder.workdir / entry.path

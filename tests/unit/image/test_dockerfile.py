@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI
 from pixi_container.image.dockerfile import ImageSettings, render_dockerfile
+from pixi_container.image.stages import read_stages
 from pixi_container.inputs import parse_inputs
 from pixi_container.registry.reference import parse_reference
 from pixi_container.workspace.workspace import read_workspace
@@ -197,8 +198,8 @@ def test_file_names_are_copied_by_name_or_refused(
     # BuildKit expands the words of COPY, with backslash as the escape.
     wanted = [f"scripts/{name}.sh".replace("'", "\\'"), "/app/scripts/"]
     assert [json.loads(f"[{words}") for words in copied].count(wanted) == 1
-    (layer,) = re.findall(r"^ +bash /pixi-container/finish.sh (.*)$", dockerfile, re.MULTILINE)
-    assert shlex.split(layer) == [f"scripts/{name}.sh"]
+    (arguments,) = re.findall(r"^ +bash /pixi-container/finish.sh (.*)$", dockerfile, re.MULTILINE)
+    assert shlex.split(arguments) == [f"scripts/{name}.sh"]
     assert instructions(dockerfile) == instructions(usual["with a script"])
 
 
@@ -265,3 +266,31 @@ def test_a_value_that_no_image_can_have_is_the_same_error_in_a_template_of_ones_
             render_dockerfile(
                 workspace, builder_image=BASE, runtime_image=BASE, settings=ImageSettings(template=template)
             )
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("FROM a\n{% for layer in layers %}\n{% endfor %}\n", r"'layers' is undefined \(line 2\)"),
+        ('FROM a\n\n{{ scripts["split.sh"] }}\n', r"has no attribute 'split\.sh' \(line 3\)"),
+        ("FROM a\n{% if %}\n", r"Expected an expression.* \(line 2\)"),
+    ],
+)
+def test_a_mistake_in_a_template_of_ones_own_is_named_with_its_line(
+    folder: Folder, template: str, message: str
+) -> None:
+    workspace = read_workspace(parse_inputs({"context": str(folder.path)}), "linux/amd64")
+    with pytest.raises(UserError, match=f"the template cannot be rendered: .*{message}") as error:
+        render_dockerfile(
+            workspace, builder_image=BASE, runtime_image=BASE, settings=ImageSettings(template=template)
+        )
+    assert "docs/template.md" in error.value.hint
+
+
+def test_the_environment_is_one_layer_and_the_checked_entrypoint(folder: Folder) -> None:
+    stages = {stage.name: stage for stage in read_stages(rendered(folder.path))}
+    assert stages["environment"].base == "base"
+    assert [line for line in stages["environment"].lines if line.startswith("COPY")] == [
+        "COPY --link --from=build /image/environment/ /\n",
+        "COPY --link --from=check /checked/ /\n",
+    ]

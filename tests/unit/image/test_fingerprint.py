@@ -149,7 +149,6 @@ def test_an_explanation_names_what_differs(
         ({"pixi_version": "0.76.0"}, "pixi"),
         ({"workdir": "/work"}, "prefix"),
         ({"compression": "zstd"}, "compression"),
-        ({"layers": "1"}, "template"),
         ({"cuda_version": "12.9"}, "cuda"),
     ],
 )

@@ -40,6 +40,7 @@ def test_the_names_of_the_stages(dockerfile: str, names: list[str]) -> None:
         ("FROM a AS environment\nFROM environment AS production\n", 1),
         ("FROM a AS environment\nFROM environment AS tools\nFROM tools AS production\n", 3),
         ("FROM a\nCOPY . .\n", 2),
+        ("FROM a AS environment\nFROM a AS own-source\nFROM environment AS workspace\n", 1),
     ],
 )
 def test_the_environment_ends_where_the_next_stage_begins(dockerfile: str, kept: int) -> None:

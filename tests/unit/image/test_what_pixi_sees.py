@@ -43,7 +43,7 @@ SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar")
 
 @dataclass
 class Stage:
-    """A stage: what is at which path of it, as the context has it, and what its finish copies to a layer."""
+    """A stage: what is at which path of it, as the context has it, and what its finish copies elsewhere."""
 
     files: dict[str, Path] = field(default_factory=dict)
     workdir: str = "/"
@@ -117,7 +117,7 @@ def replay(dockerfile: str, context: Path, to: Path) -> list[Install]:
             for listed in re.findall(r"bash \S+/finish\.sh (.*)", rest):
                 for script in shlex.split(listed):
                     path = f"{stage.workdir}/{script}"
-                    stage.files[f"/layers/entrypoint{path}"] = stage.files[path]
+                    stage.files[f"/image/entrypoint{path}"] = stage.files[path]
     return installs
 
 

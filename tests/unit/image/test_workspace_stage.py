@@ -8,10 +8,13 @@ import pytest
 
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.image.dockerfile import ImageSettings, render_dockerfile, scripts
+from pixi_container.image.stages import environment_stages, read_stages, text_of
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.inputs import Inputs
 from pixi_container.paths import checked_path
 from pixi_container.plan.problems import problems_of
+from pixi_container.registry.reference import parse_reference
 from pixi_container.workspace.local_packages import OwnSource, SourcePlace
 from pixi_container.workspace.workspace import Workspace, read_workspace
 from tests.unit.conftest import Folder
@@ -52,6 +55,21 @@ def with_own(
 def test_without_own_packages_there_is_no_stage(workspace: Workspace) -> None:
     assert workspace_stage(workspace, DEFAULT_PIXI) is None
     assert workspace_stage(with_own(workspace, ("a", "conda-file", "wheels/a.conda")), DEFAULT_PIXI) is None
+
+
+def test_the_environment_does_not_depend_on_how_own_packages_are_added(workspace: Workspace) -> None:
+    base = parse_reference("ghcr.io/prefix-dev/pixi:0.77.0-noble", source="test")
+    text = render_dockerfile(
+        with_own(workspace, ("tools", "pypi-path", "packages/tools")),
+        builder_image=base,
+        runtime_image=base,
+        settings=ImageSettings(),
+    )
+    environment = text_of(environment_stages(read_stages(text)))
+    for name in ("workspace.sh", "builder-variables.sh"):
+        assert scripts()[name] in text
+        assert scripts()[name] not in environment
+    assert scripts()["skip.awk"] in environment
 
 
 def test_only_what_is_needed_is_mounted(workspace: Workspace) -> None:

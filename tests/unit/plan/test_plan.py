@@ -414,7 +414,7 @@ def test_a_person_reads_the_plan_line_by_line(folder: Folder) -> None:
 def test_the_summary_is_a_table_and_how_to_use_the_image(folder: Folder) -> None:
     there = PublishedImage("sha256:" + "1" * 64, "sha256:" + "2" * 64, (1_000_000, 500_000))
     plan = plan_of(folder, TAG, environment="gpu")
-    report = Report(plan=plan, published=there, notes=("one layer: because",))
+    report = Report(plan=plan, published=there, notes=("not run: because",))
     lines = report.summary().splitlines()
     assert lines[:14] == [
         "### Container image of <code>gpu</code>",
@@ -429,7 +429,7 @@ def test_the_summary_is_a_table_and_how_to_use_the_image(folder: Folder) -> None
         f"| Tags | {'<br>'.join(f'<code>{tag}</code>' for tag in plan.tags)} |",
         f"| Digest | <code>{there.digest}</code> |",
         "| Size | 1.5 MB compressed in 2 layers |",
-        "| Note | one layer: because |",
+        "| Note | not run: because |",
         "",
     ]
     assert lines[14:28] == [

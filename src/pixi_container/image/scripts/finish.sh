@@ -1,10 +1,10 @@
 #!/bin/bash
-# Turn the environment that pixi has installed into layers: check it, write its activation, and remove what differs
-# between builds. Arguments: [SCRIPT…], the workspace's activation scripts, relative to WORKDIR. Variables:
+# Turn the environment that pixi has installed into files of an image: check it, write its activation, and remove what
+# differs between builds. Arguments: [SCRIPT…], the workspace's activation scripts, relative to WORKDIR. Variables:
 #   WORKDIR, ENVIRONMENT  the workspace's folder, and the environment's name
 #   RECORDS               number of conda packages by architecture: "amd64=12"
 #   CUDA                  version that the environment is locked for, or empty
-#   LAYERS                folder to write the layers to
+#   IMAGE                 folder to write to: environment/ and, above it in the image, entrypoint/
 set -euo pipefail
 here=${BASH_SOURCE[0]%/*}
 prefix=$WORKDIR/.pixi/envs/$ENVIRONMENT
@@ -43,25 +43,15 @@ fi
 remove_pixi_state "$WORKDIR"
 # Pixi writes here when it runs tasks; the user may have no other writable folder.
 ln -s /tmp "$WORKDIR/.pixi/task-cache-v0"
-rm -f "${TMPDIR:-/tmp}"/uv-*.lock
 chmod -R a+rX,go-w "$WORKDIR/.pixi"
+
+mkdir -p "$IMAGE/environment" "$IMAGE/entrypoint"
+cd /
+cp --parents --recursive --no-dereference --link --preserve=mode -t "$IMAGE/environment" "${WORKDIR#/}/.pixi"
+for file in entrypoint.sh "$@"; do
+  cp --parents --preserve=mode -t "$IMAGE/entrypoint" "${WORKDIR#/}/$file"
+done
+chmod -R a+rX,go-w "$IMAGE/entrypoint"
 # Files from packages keep their times, because Python's compiled modules refer to them.
 touch "$here/end"
-set_times "$WORKDIR/.pixi" \( -type d -o -newer "$here/start" ! -newer "$here/end" \)
-
-cut -d ' ' -f 1 "$here/packages" | sed "s|^|$LAYERS/|" | xargs mkdir -p "$LAYERS/entrypoint"
-cd /
-for file in entrypoint.sh "$@"; do
-  cp --parents --preserve=mode -t "$LAYERS/entrypoint" "${WORKDIR#/}/$file"
-done
-chmod -R a+rX,go-w "$LAYERS/entrypoint"
-set_times "$LAYERS/entrypoint" -type f
-# Before 0.69, pixi wrote the records in random order.
-if pixi_is_older_than 69; then order=random; else order=fixed; fi
-if [ "$(wc -l < "$here/packages")" -eq 1 ] \
-  || ! bash "$here/split.sh" "$LAYERS" "$here/packages" "$order" "$WORKDIR" "$prefix" >> "$here/notes"; then
-  rm -rf "$LAYERS"/*"$WORKDIR/.pixi"
-  mkdir -p "$LAYERS/rest$WORKDIR"
-  cp --recursive --no-dereference --link --preserve=mode,links "$WORKDIR/.pixi" "$LAYERS/rest$WORKDIR/.pixi"
-fi
-set_times "$LAYERS" -type d
+set_times "$IMAGE" -newer "$here/start" ! -newer "$here/end"

@@ -5,6 +5,15 @@ set -euo pipefail
 here=${BASH_SOURCE[0]%/*}
 # shellcheck source=tidy.sh
 . "$here/tidy.sh"
+
+# Tell whether pixi is older than the release 0.MINOR. Arguments: MINOR
+pixi_is_older_than() {
+  local version major minor
+  version=$(pixi --version) || exit
+  IFS='. ' read -r _ major minor _ <<< "$version"
+  [ "$major" -eq 0 ] && [ "$minor" -lt "$1" ]
+}
+
 cache=$1
 shift
 skipped=()

@@ -7,15 +7,6 @@ earliest=315532800
 # Set that time. Arguments: PATH [TEST OF FIND…]
 set_times() { find "$@" -exec touch -h -d "@$earliest" {} +; }
 
-# Tell whether pixi is older than the release 0.MINOR. Arguments: MINOR
-pixi_is_older_than() {
-  version=$(pixi --version) || exit
-  IFS='. ' read -r _ major minor _ << VERSION
-$version
-VERSION
-  [ "$major" -eq 0 ] && [ "$minor" -lt "$1" ]
-}
-
 # Fail if the environment is incomplete: it must never become an image.
 # Arguments: PREFIX "ARCHITECTURE=PACKAGES …"
 check_records() {

@@ -1,9 +1,9 @@
-"""finish.sh: an installed environment becomes layers that are the same in each build."""
+"""finish.sh: an installed environment becomes files of an image that are the same in each build."""
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -48,7 +48,6 @@ def installed(builder: Builder) -> Builder:
     """A builder after `pixi install` of one package."""
     write(builder.scripts / "start", seconds=START)
     write(builder.scripts / "exports.sh", EXPORTS)
-    write(builder.scripts / "packages", "own-numpy conda:numpy\nrest\n")
     write(builder.scripts / "cache/pkgs/numpy")
     write(builder.prefix / "conda-meta/numpy-1-0.json", RECORD, seconds=DURING)
     write(builder.prefix / "conda-meta/history", seconds=DURING)
@@ -66,7 +65,7 @@ def finish(builder: Builder, *scripts: str, **variables: str) -> subprocess.Comp
         "ENVIRONMENT": "default",
         "RECORDS": "arm64=7 amd64=1 ",
         "CUDA": "",
-        "LAYERS": str(builder.root / "layers"),
+        "IMAGE": str(builder.root / "image"),
         "HOME": str(builder.root / "home"),
     }
     return builder.run("finish.sh", *scripts, **{**given, **variables})
@@ -78,21 +77,15 @@ def finished(builder: Builder, *scripts: str, **variables: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def layers(builder: Builder) -> dict[str, set[str]]:
-    """Return the files and links of each layer, relative to the workspace."""
-    return {
-        layer.name: {
-            str(file.relative_to(layer / str(builder.workdir).lstrip("/")))
-            for file in layer.rglob("*")
-            if file.is_symlink() or not file.is_dir()
-        }
-        for layer in (builder.root / "layers").iterdir()
-    }
+def made(builder: Builder, folder: str) -> Path:
+    """Return the workspace's folder as the image gets it from one of the two folders that are copied."""
+    return builder.root / "image" / folder / str(builder.workdir).lstrip("/")
 
 
-def in_layer(builder: Builder, layer: str, path: str) -> Path:
-    """Return a file of a layer by its path in the workspace."""
-    return builder.root / "layers" / layer / str(builder.workdir).lstrip("/") / path
+def contents(folder: Path) -> set[str]:
+    """Return the files and links below a folder."""
+    paths = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {str(path.relative_to(folder)) for path in paths}
 
 
 @pytest.mark.parametrize(
@@ -110,12 +103,13 @@ def test_an_environment_that_is_not_whole_is_an_error(
     write(installed.prefix / "conda-meta/state/inner.json")
     done = finish(installed, **variables)
     assert (done.returncode, done.stderr) == (1, message)
-    assert not (installed.root / "layers").exists()
+    assert not (installed.root / "image").exists()
 
 
 def test_records_have_neither_cache_nor_kind_of_link(installed: Builder) -> None:
     finished(installed)
-    assert (installed.prefix / "conda-meta/numpy-1-0.json").read_text() == STRIPPED
+    record = made(installed, "environment") / ".pixi/envs/default/conda-meta/numpy-1-0.json"
+    assert record.read_text() == STRIPPED
 
 
 @pytest.mark.parametrize(("cuda", "more"), [("", {}), ("12.9", {"CONDA_OVERRIDE_CUDA": "12.9"})])
@@ -151,6 +145,7 @@ def test_another_activation_or_package_has_another_name(installed: Builder) -> N
     for hook, record in (("", ""), ("export B=1\n", ""), ("", "other-1-0.json"), ("", "")):
         installed.pixi.answer(hook=hook)
         (installed.workdir / ".pixi/task-cache-v0").unlink(missing_ok=True)
+        shutil.rmtree(installed.root / "image", ignore_errors=True)
         if record:
             write(installed.prefix / "conda-meta" / record, "{}")
         finished(installed, RECORDS="amd64=2" if record else "amd64=1")
@@ -217,12 +212,11 @@ def test_the_configuration_may_be_the_builders(installed: Builder, file: str, va
 def test_what_pixi_keeps_for_itself_is_removed(installed: Builder) -> None:
     for name in ("build/tool/work", "config.toml", "solve-group-envs/x", ".condapackageignore"):
         write(installed.workdir / ".pixi" / name)
-    lock = write(installed.root / "tmp/uv-1234.lock")
     finished(installed)
-    left = {file.name for file in (installed.workdir / ".pixi").iterdir()}
+    pixi = made(installed, "environment") / ".pixi"
+    left = {file.name for file in pixi.iterdir()}
     assert left == {"envs", ".gitignore", ".condapackageignore", "hook.sh", "activate.sh", "task-cache-v0"}
-    assert (installed.workdir / ".pixi/task-cache-v0").readlink() == Path("/tmp")  # noqa: S108
-    assert not lock.exists()
+    assert (pixi / "task-cache-v0").readlink() == Path("/tmp")  # noqa: S108
     assert not (installed.scripts / "cache").exists()
 
 
@@ -232,9 +226,13 @@ def test_everybody_can_read_and_only_root_can_write(installed: Builder) -> None:
         write(installed.prefix / "bin" / name, mode=before)
     (installed.prefix / "bin").chmod(0o700)
     finished(installed)
-    for name, (_, after) in modes.items():
-        assert (installed.prefix / "bin" / name).stat().st_mode & 0o777 == after
-    assert (installed.prefix / "bin").stat().st_mode & 0o777 == 0o755
+    # The check sees the workspace's folder, and the image the copy.
+    for workdir in (installed.workdir, made(installed, "environment")):
+        folder = workdir / ".pixi/envs/default/bin"
+        assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
+            name: after for name, (_, after) in modes.items()
+        }
+        assert folder.stat().st_mode & 0o777 == 0o755
 
 
 def test_only_what_the_build_makes_has_the_earliest_time(installed: Builder) -> None:
@@ -243,61 +241,37 @@ def test_only_what_the_build_makes_has_the_earliest_time(installed: Builder) -> 
     write(installed.prefix / "lib/future.py", seconds=future)
     (installed.prefix / "bin/link").symlink_to("../lib/numpy.py")
     finished(installed)
-    assert (installed.prefix / "lib/numpy.py").stat().st_mtime == BEFORE
-    assert (installed.prefix / "lib/future.py").stat().st_mtime == future
-    made = ("bin/made", "bin/link", "bin", "conda-meta/numpy-1-0.json", "../../activate.sh", "../../hook.sh")
-    assert {(installed.prefix / name).lstat().st_mtime for name in made} == {EARLIEST}
-
-
-def test_layers_go_by_package_with_the_entrypoint_apart(installed: Builder) -> None:
-    write(installed.workdir / "scripts/set up.sh", mode=0o600)
-    finished(installed, "scripts/set up.sh")
-    rest = {".gitignore", "activate.sh", "hook.sh", "task-cache-v0", "envs/default/conda-meta/history"}
-    assert layers(installed) == {
-        "own-numpy": {".pixi/envs/default/lib/numpy.py", ".pixi/envs/default/conda-meta/numpy-1-0.json"},
-        "rest": {f".pixi/{name}" for name in rest},
-        "entrypoint": {"entrypoint.sh", "scripts/set up.sh"},
-    }
-    assert (installed.scripts / "notes").read_text() == ""
-    script, entrypoint = (
-        in_layer(installed, "entrypoint", name) for name in ("scripts/set up.sh", "entrypoint.sh")
-    )
-    assert (script.stat().st_mode & 0o777, entrypoint.stat().st_mode & 0o777) == (0o644, 0o755)
-    assert {script.stat().st_mtime, entrypoint.stat().st_mtime} == {EARLIEST}
-    folders = [Path(folder) for folder, _, _ in os.walk(installed.root / "layers")]
+    top = made(installed, "environment") / ".pixi/envs/default"
+    assert (top / "lib/numpy.py").stat().st_mtime == BEFORE
+    assert (top / "lib/future.py").stat().st_mtime == future
+    files = ("bin/made", "bin/link", "conda-meta/numpy-1-0.json", "../../activate.sh", "../../hook.sh")
+    assert {(top / name).lstat().st_mtime for name in files} == {EARLIEST}
+    folders = [path for path in (installed.root / "image").rglob("*") if path.is_dir() and not path.is_symlink()]
     assert {folder.stat().st_mtime for folder in folders} == {EARLIEST}
 
 
-@pytest.mark.parametrize(
-    ("version", "layer"), [("0.68.9", "rest"), ("0.69.0", "own-numpy"), ("1.0.0", "own-numpy")]
-)
-def test_records_in_random_order_are_in_the_last_layer(installed: Builder, version: str, layer: str) -> None:
-    installed.pixi.answer(version)
+def test_the_environment_is_linked_as_it_is(installed: Builder) -> None:
+    (installed.prefix / "lib/dangling").symlink_to("nowhere")
+    (installed.prefix / "lib/again.py").hardlink_to(installed.prefix / "lib/numpy.py")
+    (installed.prefix / "empty").mkdir()
+    (installed.prefix / "empty").chmod(0o2775)
+    odd = write(installed.prefix / "share/-a\n'b' \"$c\"")
     finished(installed)
-    assert in_layer(installed, layer, ".pixi/envs/default/conda-meta/numpy-1-0.json").exists()
+    workdir = made(installed, "environment")
+    assert contents(workdir) == {f".pixi/{path}" for path in contents(installed.workdir / ".pixi")}
+    top = workdir / ".pixi/envs/default"
+    assert (top / "share" / odd.name).samefile(odd), "a link, no copy"
+    assert (top / "lib/again.py").samefile(top / "lib/numpy.py")
+    assert (top / "lib/dangling").readlink() == Path("nowhere")
+    assert (top / "empty").stat().st_mode & 0o7777 == 0o2755
 
 
-def assert_one_layer(builder: Builder, empty: set[str]) -> None:
-    made = layers(builder)
-    assert made.pop("entrypoint") == {"entrypoint.sh"}
-    assert {".pixi/envs/default/lib/numpy.py", ".pixi/activate.sh", ".pixi/task-cache-v0"} <= made.pop("rest")
-    assert made == {name: set() for name in empty}
-    file = in_layer(builder, "rest", ".pixi/envs/default/lib/numpy.py")
-    assert file.samefile(builder.prefix / "lib/numpy.py"), "a link, no copy"
-    assert in_layer(builder, "rest", ".pixi/envs").stat().st_mtime == EARLIEST
-
-
-def test_one_layer_has_all(installed: Builder) -> None:
-    write(installed.scripts / "packages", "rest\n")
-    finished(installed)
-    assert_one_layer(installed, set())
-    assert (installed.scripts / "notes").read_text() == ""
-
-
-def test_what_cannot_be_split_is_one_layer_and_is_said(installed: Builder) -> None:
-    write(installed.prefix / "lib/line\nbreak")
-    finished(installed)
-    assert_one_layer(installed, {"own-numpy"})
-    assert (installed.scripts / "notes").read_text() == (
-        "pixi-container: one layer: a file name has a line break\n"
-    )
+def test_the_entrypoint_and_the_workspaces_scripts_are_apart(installed: Builder) -> None:
+    write(installed.workdir / "scripts/set up.sh", mode=0o600, seconds=DURING)
+    finished(installed, "scripts/set up.sh")
+    workdir = made(installed, "entrypoint")
+    assert contents(workdir) == {"entrypoint.sh", "scripts/set up.sh"}
+    assert not any("scripts" in path for path in contents(made(installed, "environment")))
+    script, entrypoint = workdir / "scripts/set up.sh", workdir / "entrypoint.sh"
+    assert (script.stat().st_mode & 0o777, entrypoint.stat().st_mode & 0o777) == (0o644, 0o755)
+    assert {script.stat().st_mtime, entrypoint.stat().st_mtime} == {EARLIEST}
