@@ -1,6 +1,6 @@
 """Open user-supplied files by name; path, kind and size are checked before a file is read.
 
-Only ``workspace.build_context``, which follows no links, opens files elsewhere, to hash the build context.
+Only ``workspace.build_context``, which follows no links, opens files elsewhere: those of the build context.
 
 Anyone who can open a pull request can write a checkout: a link may lead anywhere on the machine, reading a named
 pipe may never end, and a file may be larger than memory.

@@ -31,6 +31,7 @@ _CREATED = "1980-01-01T00:00:00Z"
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What a base without a PATH has: https://github.com/moby/buildkit/blob/master/util/system/path.go"""
 
+_KNOWN = ("architecture", "os", "os.version", "os.features", "variant", "author")
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs."
 _OCI_TYPES = {
     "application/vnd.docker.image.rootfs.diff.tar": "application/vnd.oci.image.layer.v1.tar",
@@ -76,6 +77,19 @@ class BaseImage:
         """What a container is started with."""
         return object_under(self.config, "config")
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What images on top of it take over besides: the platform and the author."""
+        return {name: self.config[name] for name in _KNOWN if name in self.config}
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The history, made up where it is not that of the layers."""
+        history = [object_in(entry) for entry in self.config.get("history") or ()]
+        if sum(not entry.get("empty_layer") for entry in history) == len(self.layers):
+            return history
+        return [{"created": _CREATED, "created_by": "base image"} for _ in self.layers]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -114,7 +128,8 @@ def read_base(config: bytes, manifest: bytes) -> BaseImage:
     """Read a base. Raises ``RegistryError`` where the two do not fit, and ``UnfitBaseError`` for ``ONBUILD``."""
     try:
         base = BaseImage(config=json.loads(config), layers=tuple(json.loads(manifest)["layers"]))
-        sound = object_in(base.config) and len(base.diff_ids) == len(base.layers)
+        _check_types(base)
+        sound = len(base.diff_ids) == len(base.layers)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RegistryError(f"the base image cannot be read: {error!r}") from error
     if not sound:
@@ -126,21 +141,34 @@ def read_base(config: bytes, manifest: bytes) -> BaseImage:
     return base
 
 
+def _check_types(base: BaseImage) -> None:
+    """Raise ``TypeError`` for a configuration whose values are not of the types that OCI states."""
+    settings = object_under(base.config, "config")
+    lists = (settings.get("Env"), base.config.get("history"), base.diff_ids)
+    tables = (base.config, settings.get("Labels"), settings.get("ExposedPorts"))
+    texts = (*(settings.get("Env") or ()), *base.diff_ids)
+    if (
+        any(not isinstance(value, list | tuple | None) for value in lists)
+        or any(not isinstance(value, dict | None) for value in tables)
+        or any(not isinstance(value, str) for value in texts)
+    ):
+        raise TypeError("a value of its configuration has the wrong type")
+
+
 def configuration(base: BaseImage, layers: Sequence[ImageLayer], settings: Settings) -> Document:
     """Return the configuration of ``layers`` on ``base``."""
-    known = ("architecture", "os", "os.version", "os.features", "variant", "author")
     return document(
         CONFIG,
         {
             "created": _CREATED,
-            **{name: base.config[name] for name in known if name in base.config},
+            **base.fields,
             "config": _started_with(base.settings, settings),
             "rootfs": {
                 "type": "layers",
                 "diff_ids": [*base.diff_ids, *(layer.layer.diff_id for layer in layers)],
             },
             "history": [
-                *_history(base),
+                *base.history,
                 *({"created": _CREATED, "created_by": f"pixi-container: layer {layer.name}"} for layer in layers),
             ],
         },
@@ -155,7 +183,7 @@ def image_manifest(
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": config.descriptor,
-        "layers": [*map(_oci, base.layers), *map(_descriptor, layers)],
+        "layers": [*map(oci_descriptor, base.layers), *map(_descriptor, layers)],
     }
     return document(MANIFEST, {**table, "annotations": dict(annotations)} if annotations else table)
 
@@ -177,15 +205,8 @@ def _started_with(base: Mapping[str, Any], settings: Settings) -> dict[str, Any]
     return {**{name: value for name, value in base.items() if name not in {"Cmd", "ArgsEscaped"}}, **own}
 
 
-def _history(base: BaseImage) -> list[dict[str, Any]]:
-    """Return the base's history, made up where it is not that of its layers."""
-    history = [object_in(entry) for entry in base.config.get("history") or ()]
-    if sum(not entry.get("empty_layer") for entry in history) == len(base.layers):
-        return history
-    return [{"created": _CREATED, "created_by": "base image"} for _ in base.layers]
-
-
-def _oci(descriptor: Mapping[str, Any]) -> dict[str, Any]:
+def oci_descriptor(descriptor: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a layer's descriptor with OCI's media type. Raises ``UnfitBaseError`` for one that OCI has not."""
     media_type = str(descriptor.get("mediaType", ""))
     converted = _OCI_TYPES.get(media_type, media_type)
     if converted.startswith(_DOCKER_LAYER):

@@ -35,6 +35,10 @@ _PLAIN_BYTES = 100
 """So long may a name be in a header without an extension."""
 
 _PLAIN_SIZE = 1 << 33
+"""A size or a time has to be smaller for a header without an extension."""
+
+_PARENT = PathEntry("", "directory", 0o755, EARLIEST)
+"""What a folder is that only has to be there."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class LayerWriter:
     def add(self, entries: Iterable[PathEntry], root: str = "") -> None:
         """Add entries, whose paths are relative to the folder ``root`` of the image, and the folders above them.
 
+        A folder has the mode and time of its own entry if that comes before everything in it, else 755 and 1980.
         Raises ``ValueError`` for a path that is there already, or a content that is not of its size.
         """
         start = f"{root.strip('/')}/" if root.strip("/") else ""
@@ -77,7 +82,7 @@ class LayerWriter:
             path = f"{start}{entry.path}"
             self._add_folder(path.rpartition("/")[0])
             if entry.kind == "directory":
-                self._add_folder(path)
+                self._add_folder(path, entry)
             else:
                 self._add_other(entry, path, start)
 
@@ -107,14 +112,14 @@ class LayerWriter:
             raise ValueError(f"{path} has {written} bytes, not {entry.size}")
         self._put(bytes(-written % tarfile.BLOCKSIZE))
 
-    def _add_folder(self, path: str) -> None:
+    def _add_folder(self, path: str, entry: PathEntry = _PARENT) -> None:
         if not path or path in self._folders:
             return
         self._add_folder(path.rpartition("/")[0])
         if path in self._others:
             raise ValueError(f"{path} is in the layer already, and no folder")
         self._folders.add(path)
-        self._put(_header(f"{path}/", PathEntry(path, "directory", 0o755, EARLIEST), ""))
+        self._put(_header(f"{path}/", entry, ""))
 
     def _put(self, data: bytes) -> None:
         self._pending += data
@@ -156,7 +161,8 @@ def _header(path: str, entry: PathEntry, target: str) -> bytes:
     """Return the header of a member: the plain form where that has room, else with an extension of POSIX's."""
     name, link = path.encode(), target.encode()
     kind, size = _KINDS[entry.kind], entry.size if entry.kind == "file" else 0
-    if max(len(name), len(link)) > _PLAIN_BYTES or size >= _PLAIN_SIZE or not (path + target).isascii():
+    is_plain = max(len(name), len(link)) <= _PLAIN_BYTES and (path + target).isascii()
+    if not is_plain or size >= _PLAIN_SIZE or not 0 <= entry.mtime < _PLAIN_SIZE:
         info = tarfile.TarInfo(path)
         info.mode, info.mtime, info.size, info.type, info.linkname = entry.mode, entry.mtime, size, kind, target
         return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")

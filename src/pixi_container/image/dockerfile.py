@@ -6,13 +6,14 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI
-from pixi_container.image.layers import environment_layers, layer_budget
+from pixi_container.image.layers import layer_budget
 from pixi_container.image.lock_check import lock_check_without_source
+from pixi_container.image.production_stage import copies_by_folder, production_stage
 from pixi_container.image.template import CONTROL, render, render_apart
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.inputs import MOST_LAYERS
@@ -23,7 +24,6 @@ from pixi_container.workspace.lock import LOCK_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pixi_container.image.layers import Layer
     from pixi_container.image.workspace_stage import WorkspaceStage
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
@@ -95,7 +95,8 @@ def render_dockerfile(
     workdir = settings.workdir
     prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
     activation = activation_variables(workspace, workdir, prefix)
-    manifest_copies = _copies(workspace.install_files, workdir)
+    installed_from = (*workspace.install_files, *workspace.config_files, *workspace.activation_scripts)
+    production = production_stage(workspace, workdir=workdir, expose=settings.expose, command=settings.command)
     values = {
         "environment": workspace.environment,
         "manifest": workspace.manifest.file,
@@ -120,35 +121,26 @@ def render_dockerfile(
         "build_variables": _build_variables(workspace, settings),
         "passed_variables": PASSED_VARIABLES,
         "proxy_variables": PROXY_VARIABLES,
-        "manifest_copies": manifest_copies,
+        "manifest_copies": [copy.words for copy in production.manifest_copies],
         "install_copies": [
-            *_copies((*workspace.install_files, *workspace.config_files, *workspace.activation_scripts), workdir),
+            *(copy.words for copy in copies_by_folder(installed_from, workdir)),
             *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),
         ],
         "activation_scripts": workspace.activation_scripts,
-        "include_copies": [[path, f"{workdir}/{path}"] for path in workspace.include],
+        "include_copies": [copy.words for copy in production.include_copies],
         "activation": activation,
         "kept_variables": kept_variables(workspace),
         "environment_variables": environment_variables(workspace, activation),
-        "production_variables": (
-            [("PIXI_PROJECT_VERSION", workspace.manifest.version)] if workspace.manifest.version else []
-        ),
-        "expose": settings.expose,
-        "command": list(settings.command or ("bash",)),
+        "production_variables": production.variables,
+        "expose": production.expose,
+        "command": production.command,
     }
     return _rendered(settings.template, values)
 
 
-def layers_for(workspace: Workspace, settings: ImageSettings, stage: WorkspaceStage | None) -> tuple[Layer, ...]:
-    """Return the layers of the environment, within the limit that the image's other layers leave."""
-    skipped = set(stage.skip) if stage else set()
-    installed = [package for package in workspace.platform.packages if package.name not in skipped]
-    return environment_layers(installed, most_environment_layers(workspace, settings, stage))
-
-
 def most_environment_layers(workspace: Workspace, settings: ImageSettings, stage: WorkspaceStage | None) -> int:
     """Return how many layers the environment may have beside the image's other layers."""
-    manifest_copies = len(_copies(workspace.install_files, settings.workdir))
+    manifest_copies = len(copies_by_folder(workspace.install_files, settings.workdir))
     # Besides the copies: the shells' start-up files, the working folder, the entrypoint, and the stage's packages.
     others = manifest_copies + len(workspace.include) + 3
     if stage:
@@ -208,15 +200,6 @@ def _cuda(workspace: Workspace) -> str:
         f"{shortened(repr(workspace.cuda))} is not a CUDA version ({shortened(workspace.cuda_source)})",
         hint="Accepted: a version such as 12 or 12.9.",
     )
-
-
-def _copies(paths: tuple[str, ...], workdir: str) -> list[list[str]]:
-    """Return the arguments of one COPY per folder, because a COPY has one destination."""
-    folders: dict[str, list[str]] = {}
-    for path in paths:
-        parent = str(PurePosixPath(path).parent)
-        folders.setdefault(f"{workdir}/" if parent == "." else f"{workdir}/{parent}/", []).append(path)
-    return [[*files, folder] for folder, files in folders.items()]
 
 
 def activation_variables(workspace: Workspace, workdir: str, prefix: str) -> list[tuple[str, str]]:

@@ -136,7 +136,7 @@ def _entries(folder: str, *, is_hidden: bool) -> list[tuple[str, bool]]:
     except OSError as error:
         if is_hidden and isinstance(error, PermissionError):
             return []
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
 
 
 def _mode(place: str) -> int:
@@ -145,7 +145,7 @@ def _mode(place: str) -> int:
     except (FileNotFoundError, NotADirectoryError):
         return 0
     except OSError as error:
-        raise _unreadable(place, error) from error
+        raise unreadable(place, error) from error
 
 
 def _record(place: str) -> str:
@@ -161,12 +161,12 @@ def _record(place: str) -> str:
             return "folder"
         if not stat.S_ISREG(status.st_mode):
             return f"special {stat.S_IFMT(status.st_mode):o} {status.st_rdev}"
-        with _opened(place) as stream:
+        with open_sent(place) as stream:
             content = hashlib.sha256()
             while chunk := stream.read(_CHUNK):
                 content.update(chunk)
     except OSError as error:
-        raise _unreadable(place, error) from error
+        raise unreadable(place, error) from error
     return f"file {status.st_mode & _COUNTED_BITS:o} {content.hexdigest()}"
 
 
@@ -175,15 +175,17 @@ def _is_lfs_pointer(place: str) -> bool:
         status = os.lstat(place)
         if not stat.S_ISREG(status.st_mode) or not len(LFS_POINTER) < status.st_size <= _LARGEST_POINTER:
             return False
-        with _opened(place) as stream:
+        with open_sent(place) as stream:
             return stream.read(len(LFS_POINTER)) == LFS_POINTER.encode()
     except OSError as error:
-        raise _unreadable(place, error) from error
+        raise unreadable(place, error) from error
 
 
-def _opened(place: str) -> BinaryIO:
+def open_sent(place: str) -> BinaryIO:
+    """Return a file of ``sent_paths`` opened to read it. Raises ``OSError``, also for a link in its place."""
     return os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
-def _unreadable(place: str, error: OSError) -> UserError:
+def unreadable(place: str, error: OSError) -> UserError:
+    """Return the error for a file or folder of the context that cannot be read."""
     return UserError(f"the build context cannot be read: {error.strerror or error}", file=printable(place))

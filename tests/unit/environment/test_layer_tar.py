@@ -105,6 +105,8 @@ HEADERS: list[dict[str, Any]] = [
     {"path": "a", "kind": "symlink", "target": "t" * 101},
     {"path": "a", "kind": "symlink", "target": "t" * 100, "mode": 0o777},
     {"path": "a", "mode": 0o755, "mtime": (1 << 33) - 1},
+    {"path": "a", "mtime": 1 << 33},
+    {"path": "a", "mtime": -5},
 ]
 
 
@@ -172,6 +174,15 @@ def test_folders_of_several_packages_are_there_once() -> None:
     with tarfile.open(fileobj=io.BytesIO(unpacked(content))) as tar:
         assert tar.getnames() == ["lib", "lib/a", "lib/b"]
     assert layer.size == len(content)
+
+
+def test_a_folder_has_the_mode_and_time_of_its_own_entry() -> None:
+    given = [PathEntry("src/own", "directory", 0o2750, 77), PathEntry("src/own/file"), PathEntry("src/other/file")]
+    _, content = written(given, root="/app")
+    with tarfile.open(fileobj=io.BytesIO(unpacked(content))) as tar:
+        folders = {member.name: (member.mode, member.mtime) for member in tar if member.isdir()}
+    parent = (0o755, EARLIEST)
+    assert folders == {"app": parent, "app/src": parent, "app/src/own": (0o2750, 77), "app/src/other": parent}
 
 
 def test_a_root_may_be_written_with_slashes() -> None:

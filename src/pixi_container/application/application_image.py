@@ -1,0 +1,150 @@
+"""The application's image as documents: the environment's configuration and manifest, with the last stage on top.
+
+They say what BuildKit's would. Source of what each instruction does:
+https://github.com/moby/buildkit/blob/master/frontend/dockerfile/dockerfile2llb/convert.go
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from pixi_container.environment.image_config import CONFIG, MANIFEST, document, oci_descriptor
+from pixi_container.errors import UserError
+from pixi_container.image.production_stage import production_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pixi_container.environment.image_config import BaseImage, Document
+    from pixi_container.environment.layer_tar import Compression, LayerBlob
+    from pixi_container.image.definition import ImageDefinition
+    from pixi_container.image.production_stage import ProductionStage
+    from pixi_container.inputs import Inputs
+
+_FOR_MANIFESTS = "manifest:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplicationImage:
+    """All that the image is made of.
+
+    ``environment`` is the image below, ``context`` the folder that ``stage`` copies from. ``labels`` override
+    those of the environment; ``annotations`` are the manifest's. ``epoch`` is the commit's time in seconds.
+    """
+
+    environment: BaseImage
+    context: Path
+    stage: ProductionStage
+    labels: tuple[tuple[str, str], ...]
+    annotations: tuple[tuple[str, str], ...]
+    epoch: int
+    compression: Compression
+
+
+def application_image(
+    definition: ImageDefinition,
+    inputs: Inputs,
+    environment: BaseImage,
+    labels: tuple[tuple[str, str], ...],
+    annotations: tuple[str, ...],
+) -> ApplicationImage:
+    """Return the image of a definition on an environment's image.
+
+    ``annotations`` are in buildx's form, ``level:key=value``; those of an index are left out, as there is none.
+    """
+    workspace = definition.workspace
+    pairs = (
+        annotation.removeprefix(_FOR_MANIFESTS).partition("=")
+        for annotation in annotations
+        if annotation.startswith(_FOR_MANIFESTS)
+    )
+    return ApplicationImage(
+        environment=environment,
+        context=workspace.context,
+        stage=production_stage(workspace, workdir=inputs.workdir, expose=inputs.expose, command=inputs.command),
+        labels=labels,
+        annotations=tuple((key, value) for key, _, value in pairs),
+        epoch=definition.epoch,
+        compression="zstd" if inputs.compression == "zstd" else "gzip",
+    )
+
+
+def application_configuration(image: ApplicationImage, layers: Sequence[LayerBlob]) -> Document:
+    """Return the configuration of the image; ``layers`` are those of the stage's copies."""
+    environment = image.environment
+    created = datetime.fromtimestamp(image.epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return document(
+        CONFIG,
+        {
+            "created": created,
+            **environment.fields,
+            "config": _started_with(environment.settings, image),
+            "rootfs": {
+                "type": "layers",
+                "diff_ids": [*environment.diff_ids, *(layer.diff_id for layer in layers)],
+            },
+            "history": [
+                *environment.history,
+                *({"created": created, **entry} for entry in _history(image.stage)),
+            ],
+        },
+    )
+
+
+def application_manifest(image: ApplicationImage, layers: Sequence[LayerBlob], config: Document) -> Document:
+    """Return the manifest, in which the environment's layers keep their keys."""
+    table: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": config.descriptor,
+        "layers": [
+            *map(oci_descriptor, image.environment.layers),
+            *({"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size} for layer in layers),
+        ],
+    }
+    return document(MANIFEST, {**table, "annotations": dict(image.annotations)} if image.annotations else table)
+
+
+def _started_with(settings: Mapping[str, Any], image: ApplicationImage) -> dict[str, Any]:
+    """Return what a container is started with: the environment's settings, changed by ENV, EXPOSE, CMD, labels."""
+    stage = image.stage
+    env = dict(entry.partition("=")[::2] for entry in settings.get("Env") or ())
+    labels = {**(settings.get("Labels") or {}), **dict(image.labels)}
+    ports = {**(settings.get("ExposedPorts") or {}), **{port: {} for port in exposed_ports(stage.expose)}}
+    return {
+        **settings,
+        "Env": [f"{name}={value}" for name, value in {**env, **dict(stage.variables)}.items()],
+        "Cmd": list(stage.command),
+        # BuildKit sets it for each CMD in the form of a list.
+        "ArgsEscaped": True,
+        **({"ExposedPorts": ports} if ports else {}),
+        **({"Labels": labels} if labels else {}),
+    }
+
+
+def exposed_ports(expose: Sequence[str]) -> tuple[str, ...]:
+    """Return each port as ``port/protocol``. Raises ``UserError`` for a range that ends before it begins."""
+    ports: dict[str, None] = {}
+    for given in expose:
+        numbers, _, protocol = given.partition("/")
+        first, _, last = numbers.partition("-")
+        if int(last or first) < int(first):
+            raise UserError(
+                f"input 'expose' has a range that ends before it begins: {given}",
+                hint="Write the lower port first, such as 6000-6010.",
+            )
+        ports |= {f"{port}/{protocol or 'tcp'}": None for port in range(int(first), int(last or first) + 1)}
+    return tuple(ports)
+
+
+def _history(stage: ProductionStage) -> list[dict[str, Any]]:
+    """Return an entry for each instruction; those without a layer say so."""
+    return [
+        *({"created_by": f"COPY {' '.join(copy.words)}"} for copy in stage.copies),
+        *({"created_by": f"ENV {name}={value}", "empty_layer": True} for name, value in stage.variables),
+        *({"created_by": f"EXPOSE {port}", "empty_layer": True} for port in stage.expose),
+        {"created_by": f"CMD {list(stage.command)}", "empty_layer": True},
+    ]
