@@ -30,7 +30,7 @@ def locked(folder: Folder, entry: str, record: str) -> None:
 def test_packages_that_are_archives_need_no_pixi(folder: Folder) -> None:
     assert way(folder) == way(folder, environment_builder="direct") == EnvironmentWay("direct")
     assert way(folder).is_direct
-    digest = "1" * 64
+    digest = "a" * 64
     locked(
         folder,
         "https://files.example.org/one-1.0-py3-none-any.whl",
@@ -50,7 +50,7 @@ def test_docker_can_be_asked_for(folder: Folder) -> None:
     [
         ("https://files.example.org/one-1.0.tar.gz", "is a source distribution, which has to be built"),
         (
-            "git+https://example.org/one.git?rev=main#0123456789012345678901234567890123456789",
+            "git+https://example.org/one.git?rev=main#0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a",
             "comes from a Git repository",
         ),
     ],
