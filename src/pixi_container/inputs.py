@@ -201,7 +201,13 @@ INPUTS = (
         "`docker` has Pixi install it in a Docker build. `auto` is `direct` wherever the lock allows it; the plan "
         "says which, and why.",
     ),
-    Input("builder", "auto", "Name of a buildx builder; `auto` selects the current one."),
+    Input(
+        "builder",
+        "auto",
+        "Name of a buildx builder; `auto` selects the current one. `none` puts the image's layers on the "
+        "environment's and pushes it without Docker, where no step has to run in the image; `auto` does so "
+        "where there is no engine.",
+    ),
     Input(
         "github-token",
         "",

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def make_environment(
-    request: Request, plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log
-) -> Published:
-    """Make the image, publish it under every name or leave it in a folder below ``work``, and return it.
+    request: Request, plan: Plan, registry: Registry, engine: Engine | None, work: Path, log: Log
+) -> str:
+    """Return the digest of the image, which is published under every name or left in a folder below ``work``.
 
-    Raises ``NotDirectError`` if only Pixi can install the environment, and ``UserError`` for a lock, a download, a
-    registry or a check that fails. Then no tag has changed.
+    Without an ``engine`` nothing starts the environment. Raises ``NotDirectError`` if only Pixi can install it,
+    and ``UserError`` for a lock, a download, a registry or a check that fails. Then no tag has changed.
     """
     definition = plan.definition
     labels = environment_labels(definition, plan.labels)
@@ -43,19 +43,38 @@ def make_environment(
         def made_in(store: ImageStore, before: ImageRepository | None = None) -> Published:
             return publish(image, store, base, env=request.env, before=before, show=show)
 
-        if not plan.environment_tags:
-            return made_in(OciLayout(work / LAYOUT_FOLDER))
-        first, *others = (ImageRepository(registries, name) for name in request.names)
-        published = made_in(first)
-        for other in others:
-            made_in(other, before=first)
+        if plan.environment_tags:
+            first, *others = (ImageRepository(registries, name) for name in request.names)
+            published = made_in(first)
+            for other in others:
+                made_in(other, before=first)
+            _read_back(registry, plan, published.digest)
+        else:
+            published = made_in(OciLayout(work / LAYOUT_FOLDER))
+    _tell(published, log)
+    return published.digest
+
+
+def _read_back(registry: Registry, plan: Plan, digest: str) -> None:
     for tag in plan.environment_tags:
-        if registry.get_digest(tag) != published.digest:
+        if registry.get_digest(tag) != digest:
             raise RegistryError(
                 f"{tag} points to a different image after the push",
                 hint="Did another run push the same tag at the same time? A `concurrency` group prevents that.",
             )
-    return published
+
+
+def _tell(published: Published, log: Log) -> None:
+    progress = published.progress
+    log.say(
+        f"{published.layers} layers, {len(published.made)} of them new; {progress.downloaded / 1e6:.1f} MB "
+        f"downloaded, {progress.uploaded / 1e6:.1f} MB uploaded"
+    )
+    if published.not_run:
+        log.warning(
+            f"not run: the post-link scripts of {', '.join(published.not_run)}. If these packages need them, run "
+            "'pixi config set --local run-post-link-scripts insecure' and commit .pixi/config.toml"
+        )
 
 
 def _auth_file(request: Request, work: Path) -> Path | None:

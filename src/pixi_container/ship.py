@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixi_container.log import Log
-    from pixi_container.plan.commands import BuildCommands
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import PublishedImage, Registry
     from pixi_container.registry.reference import ImageReference
@@ -41,68 +40,92 @@ def ship(request: Request, log: Log) -> Report:
 
 
 def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report:
-    with temporary_folder(request.env) as work, _docker_login(request, plan, work) as login:
+    with temporary_folder(request.env) as work:
         if request.inputs.conda_auth:
             write_secret(work / "conda-auth", request.inputs.conda_auth)
+        if plan.push:
+            with log.step("Check the registries"):
+                _check_push(registry, plan.published_tags, log)
+        if plan.without_builder:
+            return _built_without_builder(request, plan, registry, work, log)
         build = Build(
             dockerfile=plan.definition.dockerfile,
             local_image=plan.local_image,
             leftover_images=plan.leftover_images,
             test_container=plan.test_container if plan.commands.test else "",
         )
-        engine = Engine(build, work, request.env, login, log)
-        try:
-            if plan.push:
-                with log.step("Check the registries"):
-                    _check_push(registry, plan.published_tags, log)
-            commands = _with_environment(request, plan, registry, engine, work, log)
-            tested = ""
-            if commands.build:
-                with log.step("Build"):
-                    tested = engine.build(commands.build)
-            if commands.test:
-                with log.step("Test"):
-                    engine.test(commands.test)
-            if commands.push_environment:
-                with log.step("Push the environment"):
-                    _read_back_environment(registry, plan, engine.push(commands.push_environment).config)
-            if not commands.push:
-                return Report(plan=plan, image_size=engine.image_size(), notes=tuple(engine.notes))
-            with log.step("Push"):
-                pushed = engine.push(commands.push, tested=tested)
-                published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
-                log.say(f"verified: all {len(plan.published_tags)} tags point to the built image")
-            return Report(plan=plan, published=published, notes=tuple(engine.notes))
-        finally:
-            for note in engine.notes:
-                log.warning(note)
-            engine.clean()
+        with _docker_login(request, plan, work) as login:
+            engine = Engine(build, work, request.env, login, log)
+            try:
+                return _built_by_docker(request, plan, registry, engine, work, log)
+            finally:
+                for note in engine.notes:
+                    log.warning(note)
+                engine.clean()
 
 
-def _with_environment(
+def _built_by_docker(
     request: Request, plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log
-) -> BuildCommands:
-    """Make the environment's image if the plan makes it straight from the lock, and return the commands to run.
+) -> Report:
+    commands, tested = plan.commands, ""
+    if plan.makes_environment:
+        with log.step("Make the environment"):
+            digest = _environment(request, plan, registry, engine, work, log)
+        commands = commands.on_environment(digest) if digest else plan.docker_commands
+    if commands.build:
+        with log.step("Build"):
+            tested = engine.build(commands.build)
+    if commands.test:
+        with log.step("Test"):
+            engine.test(commands.test)
+    if commands.push_environment:
+        with log.step("Push the environment"):
+            _read_back_environment(registry, plan, engine.push(commands.push_environment).config)
+    if not commands.push:
+        return Report(plan=plan, image_size=engine.image_size(), notes=tuple(engine.notes))
+    with log.step("Push"):
+        pushed = engine.push(commands.push, tested=tested)
+        published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
+        log.say(f"verified: all {len(plan.published_tags)} tags point to the built image")
+    return Report(plan=plan, published=published, notes=tuple(engine.notes))
 
-    If a package turns out to be one that only Pixi can install, they have Docker build the environment.
+
+def _built_without_builder(request: Request, plan: Plan, registry: Registry, work: Path, log: Log) -> Report:
+    from pixi_container.assemble_image import assemble_image
+
+    digest = plan.environment_image.digest if plan.environment_image else ""
+    if plan.makes_environment:
+        with log.step("Make the environment"):
+            digest = _environment(request, plan, registry, None, work, log)
+    with log.step("Push" if plan.push else "Put the image together"):
+        pushed = assemble_image(request, plan, digest, work)
+        if not plan.push:
+            return Report(plan=plan)
+        published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
+        log.say(f"verified: all {len(plan.published_tags)} tags point to the image")
+    return Report(plan=plan, published=published)
+
+
+def _environment(
+    request: Request, plan: Plan, registry: Registry, engine: Engine | None, work: Path, log: Log
+) -> str:
+    """Return the digest of the environment's image, made straight from the lock.
+
+    It is empty if only Pixi can install the environment. Without an ``engine`` nothing starts it.
     """
-    if not plan.makes_environment:
-        return plan.commands
     from pixi_container.environment.refusals import NotDirectError
     from pixi_container.make_environment import make_environment
 
-    with log.step("Make the environment"):
-        try:
-            published = make_environment(request, plan, registry, engine, work, log)
-        except NotDirectError as error:
-            if request.inputs.environment_builder == "direct":
-                raise UserError(
-                    f"the environment cannot be made straight from the lock: {error}",
-                    hint="Set 'environment-builder' to 'auto', so that Pixi installs it in the build.",
-                ) from error
-            log.warning(f"Pixi installs the environment in the build, because {error}")
-            return plan.docker_commands
-    return plan.commands.on_environment(published.digest)
+    try:
+        return make_environment(request, plan, registry, engine, work, log)
+    except NotDirectError as error:
+        if request.inputs.environment_builder == "direct" or engine is None:
+            raise UserError(
+                f"the environment cannot be made straight from the lock: {error}",
+                hint="Have Pixi install it in a build: set 'environment-builder' to 'docker', and use a builder.",
+            ) from error
+        log.warning(f"Pixi installs the environment in the build, because {error}")
+        return ""
 
 
 def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:

@@ -106,7 +106,7 @@ def buildx(rig: Rig, definition: ImageDefinition, inputs: Inputs, environment: I
         push=True,
         local_image="pixi-container.local/none:1",
         test_container="none",
-        reuse=environment,
+        environment=f"docker-image://{environment}",
     )
     command = build_commands(inputs, options).push
     assert command is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,19 +15,39 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _OLDEST_BUILDX = "0.12"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+NO_BUILDER = "none"
+"""The driver where there is no builder, and the value of the input ``builder`` that asks for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuilderKind:
-    """The properties of the buildx builder that change a command line."""
+    """The properties of the buildx builder that change a command line.
+
+    With the driver ``NO_BUILDER`` nothing is built; ``missing`` says why, unless the user asked for it.
+    """
 
     driver: str = "docker-container"
     annotations: bool = True
+    missing: str = ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no builder."""
+        return self.driver == NO_BUILDER
 
     @property
     def takes_layouts(self) -> bool:
         """Whether a build context may be an OCI layout; the engine's builder needs containerd's store for it."""
         return self.driver != "docker" or self.annotations
+
+
+def machine_platform() -> str:
+    """Return this machine's platform as a container has it, such as ``linux/amd64``."""
+    machine = platform.machine().lower()
+    return f"linux/{_ARCHITECTURES.get(machine, machine)}"
 
 
 def native_platform(env: Mapping[str, str]) -> str:
@@ -35,13 +56,13 @@ def native_platform(env: Mapping[str, str]) -> str:
     Raises ``ToolUnavailableError`` if the docker command is missing or no engine answers.
     """
     done = capture(["docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"], env=env)
-    platform = done.output.strip()
-    if done.code != 0 or "/" not in platform:
+    answer = done.output.strip()
+    if done.code != 0 or "/" not in answer:
         raise ToolUnavailableError(
             f"no Docker engine answers: {done.errors.strip() or 'no server'}",
             hint="Start Docker, or point DOCKER_HOST or a Docker context at a running engine.",
         )
-    return platform
+    return answer
 
 
 def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:

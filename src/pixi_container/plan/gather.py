@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixi_container.changes.comparison import Changes, Relevance, assumed, comparison_for, not_consulted
 from pixi_container.changes.detect import changes_from, find_changes, running_workflow, workspace_prefix
 from pixi_container.changes.git import compare_revisions
-from pixi_container.docker.builder import BuilderKind, builder_kind, native_platform
-from pixi_container.errors import UserError
+from pixi_container.docker.builder import (
+    NO_BUILDER,
+    BuilderKind,
+    builder_kind,
+    machine_platform,
+    native_platform,
+)
+from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.definition import define_image
 from pixi_container.image.files import read_image_files, relevant_paths
@@ -43,14 +49,15 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
     """
     request, differs = _with_checked_out_commit(request, log, tolerant=tolerant)
     _warn_of_limits(request, log)
-    workspace = _read_workspace(request, log, asks=registry is not None, tolerant=tolerant)
+    engine = _engine(request) if registry else MachineEngine()
+    workspace = _read_workspace(request, log, engine.platform, tolerant=tolerant)
     changes = _find_changes(request, workspace, log, differs) if registry else not_consulted("the plan is offline")
     skip = nothing_to_do(request.event, request.inputs, changes)
     if skip:
         registry = None
     with ThreadPoolExecutor(1) as aside:
         # This takes as long as the registry's answers, so it starts before they tell whether a build is needed.
-        kind = aside.submit(builder_kind, request.inputs.builder, request.env) if registry else None
+        kind = aside.submit(_builder, request, engine) if registry else None
         definition = _define_image(request, workspace, registry, log)
         existing = _look_up(request, definition, registry, log) if registry else ExistingImages()
         decision = skip or decide(request.event, request.inputs, changes, existing)
@@ -95,8 +102,39 @@ def _warn_of_limits(request: Request, log: Log) -> None:
         )
 
 
-def _read_workspace(request: Request, log: Log, *, asks: bool, tolerant: bool) -> Workspace:
-    workspace = read_workspace(request.inputs, native_platform(request.env) if asks else "")
+@dataclass(frozen=True)
+class MachineEngine:
+    """The platform to build for, and why there is no engine; empty if there is one or none is wanted."""
+
+    platform: str = ""
+    missing: str = ""
+
+
+def _engine(request: Request) -> MachineEngine:
+    """Return the engine's platform, or this machine's where there is no engine and none is needed to push."""
+    if request.inputs.builder == NO_BUILDER:
+        return MachineEngine(machine_platform())
+    try:
+        return MachineEngine(native_platform(request.env))
+    except ToolUnavailableError as error:
+        if request.inputs.builder or not request.may_push:
+            raise
+        return MachineEngine(machine_platform(), error.message)
+
+
+def _builder(request: Request, engine: MachineEngine) -> BuilderKind:
+    if engine.missing or request.inputs.builder == NO_BUILDER:
+        return BuilderKind(driver=NO_BUILDER, missing=engine.missing)
+    try:
+        return builder_kind(request.inputs.builder, request.env)
+    except ToolUnavailableError as error:
+        if request.inputs.builder or not request.may_push:
+            raise
+        return BuilderKind(driver=NO_BUILDER, missing=error.message)
+
+
+def _read_workspace(request: Request, log: Log, platform: str, *, tolerant: bool) -> Workspace:
+    workspace = read_workspace(request.inputs, platform)
     for problem in problems_of(workspace):
         if not tolerant:
             raise problem

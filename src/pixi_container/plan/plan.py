@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import posixpath
 import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pixi_container.application.builder_need import needs_builder
 from pixi_container.docker.command import ENVIRONMENT, WORK
-from pixi_container.errors import UserError
+from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.fingerprint_labels import fingerprint_labels
-from pixi_container.paths import HOW_TO_FETCH_LFS, is_below
 from pixi_container.plan.commands import (
     BuildCommands,
     BuildOptions,
@@ -21,8 +20,8 @@ from pixi_container.plan.commands import (
     test_container_name,
 )
 from pixi_container.plan.decision import BUILD
+from pixi_container.plan.notes import notes_on
 from pixi_container.registry.reference import parse_reference
-from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +48,8 @@ class Plan:
     ``published_tags`` are the tags that the push creates: the user's, and the ``img-*`` tags for finding the image
     again. ``environment_image`` is the environment image, reused if ``reuses_environment`` and otherwise to be
     published; None without one. ``way`` is how the environment is made; if it turns out that only Pixi can
-    install it, ``docker_commands`` build it. ``leftover_images`` are the names of images to remove from the engine
+    install it, ``docker_commands`` build it. ``without_builder`` tells that the image's layers are put on the
+    environment's without building anything. ``leftover_images`` are the names of images to remove from the engine
     at the end. ``notes`` are warnings, such as about an entry that has no effect.
     """
 
@@ -71,6 +71,7 @@ class Plan:
     test_container: str
     commands: BuildCommands
     docker_commands: BuildCommands
+    without_builder: bool = False
 
     @property
     def makes_environment(self) -> bool:
@@ -129,6 +130,7 @@ class Plan:
             "dockerfile": definition.dockerfile,
             "commands": asdict(self.commands),
             "docker_commands": asdict(self.docker_commands),
+            "without_builder": self.without_builder,
             "workspace": workspace.as_json(),
         }
 
@@ -156,6 +158,7 @@ class Plan:
             + (f", {environment} {self.environment_image}" if self.environment_image else ""),
             f"packages     {packages}" + (f", in {definition.layers} layers" if self.way.is_direct else ""),
             *([] if self.reuses_environment else [f"installed    {installed}"]),
+            *(["assembled    without a builder"] if self.without_builder else []),
             f"cuda         {workspace.cuda or 'none'} ({workspace.cuda_source})",
             f"pixi         {bases.pixi_version} ({bases.pixi_reason})",
             f"builder      {bases.builder}",
@@ -223,8 +226,13 @@ def make_plan(
             docker, environment=f"{place}@{ENVIRONMENT}", makes_environment=True, environment_tags=()
         )
     builds = decision.kind == BUILD
-    commands = build_commands(inputs, options) if builds else BuildCommands()
-    docker_commands = build_commands(inputs, docker) if builds and options.makes_environment else BuildCommands()
+    without_builder = builds and builder.is_missing
+    if without_builder:
+        _check_that_none_is_needed(request, definition, builder, way)
+    commands = build_commands(inputs, options) if builds and not without_builder else BuildCommands()
+    docker_commands = (
+        build_commands(inputs, docker) if commands.all and options.makes_environment else BuildCommands()
+    )
     environment_tags = environment_tags if builds else ()
     return Plan(
         decision=decision,
@@ -233,7 +241,7 @@ def make_plan(
         definition=definition,
         labels=options.labels,
         annotations=options.annotations,
-        notes=(*metadata.notes, *_notes_on_command(inputs, definition), *_notes_on_pointers(definition)),
+        notes=notes_on(inputs, definition, builder if builds and push else None),
         published_tags=options.tags,
         way=way,
         environment_image=next(iter(environment_tags), existing.environment if builds else None),
@@ -245,7 +253,25 @@ def make_plan(
         test_container=options.test_container,
         commands=commands,
         docker_commands=docker_commands,
+        without_builder=without_builder,
     )
+
+
+def _check_that_none_is_needed(
+    request: Request, definition: ImageDefinition, builder: BuilderKind, way: EnvironmentWay
+) -> None:
+    """Raise ``UserError`` if the image needs a builder, or ``ToolUnavailableError`` if that one is missing."""
+    inputs = request.inputs
+    environment = ""
+    if not way.is_direct:
+        environment = f"Pixi installs the environment in a build, because {way.reason}"
+    elif request.may_push and not may_reuse_environment(inputs, definition):
+        environment = "'reuse-environment' is false, so that there is no environment image to put layers on"
+    reason = needs_builder(definition, inputs, keep=request.keep, environment_needs_builder=environment)
+    if reason and builder.missing:
+        raise ToolUnavailableError(f"{builder.missing}; the image needs a builder: {reason}")
+    if reason:
+        raise UserError(f"input 'builder': 'none' cannot make this image: {reason}")
 
 
 def _way(definition: ImageDefinition, builder: BuilderKind, *, publishes: bool) -> EnvironmentWay:
@@ -258,30 +284,6 @@ def _way(definition: ImageDefinition, builder: BuilderKind, *, publishes: bool) 
     if not publishes and not builder.takes_layouts:
         return EnvironmentWay("docker", "this engine's own builder cannot take an image from a folder")
     return way
-
-
-def _notes_on_command(inputs: Inputs, definition: ImageDefinition) -> tuple[str, ...]:
-    """Return a note for each relative path in the command, which works only from the working folder."""
-    workspace = definition.workspace
-    copied = (*workspace.include, *workspace.install_files, *workspace.activation_scripts)
-    return tuple(
-        f"input 'command': '{shortened(word)}' is relative to {inputs.workdir}, but Apptainer starts in another "
-        f"folder; write '{inputs.workdir}/{shortened(posixpath.normpath(word))}'"
-        for word in inputs.command
-        if not word.startswith(("/", "-")) and is_below(posixpath.normpath(word), copied)
-    )
-
-
-def _notes_on_pointers(definition: ImageDefinition) -> tuple[str, ...]:
-    pointers = definition.lfs_pointers
-    if not pointers:
-        return ()
-    more = (
-        f" and {len(pointers) - 1} more included files are Git LFS pointers"
-        if pointers[1:]
-        else " is a Git LFS pointer"
-    )
-    return (f"'{shortened(pointers[0])}'{more}, not the file itself. {HOW_TO_FETCH_LFS}",)
 
 
 def may_reuse_environment(inputs: Inputs, definition: ImageDefinition) -> bool:
