@@ -46,13 +46,19 @@ class EnvironmentImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """The image, and what it took; ``not_run`` are packages with post-link scripts, which nothing runs."""
+    """The image, and what it took; ``not_run`` are packages with post-link scripts, which nothing runs.
+
+    ``checked_by`` is the digest of the image that was started to try that environments like this one start, empty
+    where none was; ``checked_now`` tells whether that was for this one.
+    """
 
     digest: str
     layers: int
     made: tuple[str, ...]
     not_run: tuple[str, ...]
     progress: Progress
+    checked_by: str = ""
+    checked_now: bool = False
 
 
 def catalogue_tag(tag: str) -> str:

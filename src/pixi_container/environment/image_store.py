@@ -35,6 +35,9 @@ class ImageStore(Protocol):
     def put_manifest(self, name: str, content: bytes, media_type: str) -> str:
         """Put a manifest under a tag, and return its digest."""
 
+    def put_untagged(self, content: bytes, media_type: str) -> str:
+        """Put a manifest that is named by its digest alone, and return that."""
+
 
 def put_bytes(store: ImageStore, content: bytes) -> None:
     """Put a small blob."""

@@ -11,6 +11,7 @@ from pixi_container.environment.environment_image import catalogue_tag
 from pixi_container.environment.image_config import KEY_ANNOTATION, MANIFEST, document
 from pixi_container.environment.image_store import put_bytes
 from pixi_container.environment.layer_tar import LayerBlob
+from pixi_container.environment.start_check import recorded_checks
 from pixi_container.json_object import object_under
 from pixi_container.registry.reference import DIGEST, digest_of
 
@@ -29,10 +30,11 @@ _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 
 @dataclass(frozen=True)
 class KnownLayers:
-    """Layers by key, and the files of packages by name."""
+    """Layers by key, the files of packages by name, and images that were tried by the key of the check."""
 
     layers: Mapping[str, LayerBlob] = field(default_factory=dict)
     files: Mapping[str, PackageFiles] = field(default_factory=dict)
+    checks: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_image_before(
@@ -49,6 +51,7 @@ def read_image_before(
         config = json.loads(store.get(before.config))
         diff_ids = object_under(config, "rootfs").get("diff_ids", ())
         files = _catalogue_beside(store, tag, identities)
+        checks = recorded_checks(before.content)
     except (ValueError, AttributeError, RecursionError):
         return KnownLayers()
     layers = {}
@@ -56,7 +59,7 @@ def read_image_before(
         key = layer.annotations.get(KEY_ANNOTATION)
         if key and layer.media_type.endswith(f"+{compression}") and DIGEST.fullmatch(str(diff_id)):
             layers[key] = LayerBlob(layer.media_type, layer.digest, layer.size, str(diff_id))
-    return KnownLayers(layers, files)
+    return KnownLayers(layers, files, checks)
 
 
 def put_catalogue(store: ImageStore, tag: str, files: Mapping[str, PackageFiles]) -> None:

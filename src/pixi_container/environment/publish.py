@@ -20,6 +20,7 @@ from pixi_container.environment.layer_keys import LAYOUT_VERSION, KeyedLayer
 from pixi_container.environment.layer_making import LayerMaking, MadeLayer
 from pixi_container.environment.package_set import hashed, package_set
 from pixi_container.environment.progress import Progress, ProgressCount
+from pixi_container.environment.start_check import check_annotations, check_key, starting_packages
 from pixi_container.environment.threads import Stop, Threads, finish
 from pixi_container.errors import UserError
 from pixi_container.registry.client import Descriptor
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixi_container.environment.catalogue import PackageFiles
-    from pixi_container.environment.image_config import BaseImage
+    from pixi_container.environment.image_config import BaseImage, Document
     from pixi_container.environment.layer_tar import LayerBlob
     from pixi_container.registry.blobs import Parts
     from pixi_container.registry.repository import ImageRepository
@@ -53,10 +54,13 @@ def publish(
     before: ImageRepository | None = None,
     show: Callable[[Progress], None] = lambda _: None,
     workers: int = 0,
+    check: Callable[[str], None] | None = None,
 ) -> Published:
     """Make the image and give it its tags; ``workers`` threads make layers, one for each core if there are none.
 
     ``before`` is where the image before lies and its layers are taken from, where that is not ``target`` itself.
+    ``check`` gets the digest of an image in ``target``, and raises if no environment starts in it; it is called
+    unless the image before was checked for the same, see ``start_check``.
     Raises ``NotDirectError`` where only pixi can make this environment, and what downloads and registries raise.
     Whatever is raised, no tag has changed, and no file is left.
     """
@@ -64,7 +68,7 @@ def publish(
         publication = _Publication(image, target, base, before, folder, show, workers or os.cpu_count() or 1)
         try:
             with publication.ended():
-                return publication.publish()
+                return publication.publish(check)
         except OSError as error:
             raise UserError(
                 f"the layers of the environment cannot be written: {error.strerror or error}",
@@ -96,6 +100,7 @@ class _Publication:
         self._elsewhere: dict[str, ImageRepository] = {}
         """Where layers are that the target does not have yet, by key."""
         self._files: dict[str, PackageFiles] = {}
+        self._checks: Mapping[str, str] = {}
         self._made: list[str] = []
         self._stop = Stop()
         self._progress = ProgressCount(show)
@@ -123,7 +128,7 @@ class _Publication:
             self._makers.end()
             self._uploads.end()
 
-    def publish(self) -> Published:
+    def publish(self, check: Callable[[str], None] | None) -> Published:
         """Make the layers that are missing, and put everything in its place."""
         image, target = self._image, self._target
         self._progress.tell("looking at what is there")
@@ -135,13 +140,13 @@ class _Publication:
         rest = self._making.make_rest(self._files)
         self._learn(rest)
         self._upload(rest)
-        layers = [
-            ImageLayer(name, key, self._layers[key])
-            for name, key in (*((layer.name, layer.key) for layer in (shells, *keyed)), (rest.name, rest.key))
-        ]
+        whole = [shells, *keyed, KeyedLayer(rest.name, rest.key, ())]
+        config = self._configuration(base, whole)
+        key = check_key(image, base, config, self._packages, self._files, self._packages.lost(self._files))
+        checked_by, checked_now = self._check_start(key, base, whole, check)
         self._progress.tell("writing the manifest")
-        config = configuration(base, layers, image.settings)
-        manifest = image_manifest(base, layers, config, image.annotations)
+        annotations = {**image.annotations, **check_annotations(key, checked_by)}
+        manifest = image_manifest(base, self._image_layers(whole), config, annotations)
         put_bytes(target, config.content)
         if image.before:
             put_catalogue(target, image.before, {name: self._files[name] for name in self._packages.packages})
@@ -149,11 +154,39 @@ class _Publication:
             target.put_manifest(tag, manifest.content, manifest.media_type)
         return Published(
             digest=manifest.digest,
-            layers=len(layers),
+            layers=len(whole),
             made=tuple(self._made),
             not_run=self._packages.with_post_link_scripts(self._files),
             progress=self._progress.now,
+            checked_by=checked_by,
+            checked_now=checked_now,
         )
+
+    def _check_start(
+        self, key: str, base: BaseImage, whole: Sequence[KeyedLayer], check: Callable[[str], None] | None
+    ) -> tuple[str, bool]:
+        """Return the image by which this one is checked, empty for none, and whether that was now.
+
+        That image has the layers that starting needs, and no other package.
+        """
+        checked_by = self._checks.get(key, "")
+        if checked_by or check is None:
+            return checked_by, False
+        starting = starting_packages(self._packages, self._files)
+        layers = [layer for layer in whole if not layer.packages or starting.intersection(layer.packages)]
+        config = self._configuration(base, layers)
+        manifest = image_manifest(base, self._image_layers(layers), config, {})
+        put_bytes(self._target, config.content)
+        digest = self._target.put_untagged(manifest.content, manifest.media_type)
+        self._progress.tell("checking that the environment starts")
+        check(digest)
+        return digest, True
+
+    def _configuration(self, base: BaseImage, layers: Iterable[KeyedLayer]) -> Document:
+        return configuration(base, self._image_layers(layers), self._image.settings)
+
+    def _image_layers(self, layers: Iterable[KeyedLayer]) -> list[ImageLayer]:
+        return [ImageLayer(layer.name, layer.key, self._layers[layer.key]) for layer in layers]
 
     def _learn_from_before(self) -> None:
         store = self._before or self._target
@@ -161,6 +194,7 @@ class _Publication:
         known = read_image_before(store, image.before, image.compression, self._packages.identities)
         self._layers |= known.layers
         self._files |= known.files
+        self._checks = known.checks
         if self._before is not None:
             self._elsewhere |= dict.fromkeys(known.layers, self._before)
 
