@@ -8,6 +8,7 @@ from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.planned import planned_environment
 from pixi_container.environment.publish import publish
 from pixi_container.errors import RegistryError
+from pixi_container.image.dockerfile import environment_check
 from pixi_container.plan.commands import environment_labels
 from pixi_container.plan.plan import LAYOUT_FOLDER
 from pixi_container.progress_lines import ProgressLines
@@ -15,6 +16,7 @@ from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.request import credential_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pixi_container.docker.engine import Engine
@@ -36,12 +38,13 @@ def make_environment(
     definition = plan.definition
     labels = environment_labels(definition, plan.labels)
     image = planned_environment(definition, request.inputs, labels, _auth_file(request, work))
+    check = _check(plan, request.inputs.workdir, engine)
     show = ProgressLines(log, definition.workspace.platform.download_size).show
     with Registries(credential_source(request)) as registries:
         base = ImageRepository(registries, definition.bases.runtime)
 
         def made_in(store: ImageStore, before: ImageRepository | None = None) -> Published:
-            return publish(image, store, base, env=request.env, before=before, show=show)
+            return publish(image, store, base, env=request.env, before=before, show=show, check=check)
 
         if plan.environment_tags:
             first, *others = (ImageRepository(registries, name) for name in request.names)
@@ -53,6 +56,18 @@ def make_environment(
             published = made_in(OciLayout(work / LAYOUT_FOLDER))
     _tell(published, log)
     return published.digest
+
+
+def _check(plan: Plan, workdir: str, engine: Engine | None) -> Callable[[str], None] | None:
+    """Return a function that has the engine start the environment in the image with a digest."""
+    command = plan.commands.check_environment
+    if engine is None or command is None:
+        return None
+
+    def check(digest: str) -> None:
+        engine.check_environment(command.on_environment(digest), environment_check(workdir))
+
+    return check
 
 
 def _read_back(registry: Registry, plan: Plan, digest: str) -> None:
@@ -70,6 +85,10 @@ def _tell(published: Published, log: Log) -> None:
         f"{published.layers} layers, {len(published.made)} of them new; {progress.downloaded / 1e6:.1f} MB "
         f"downloaded, {progress.uploaded / 1e6:.1f} MB uploaded"
     )
+    if published.checked_by and not published.checked_now:
+        log.say(f"not started again: {published.checked_by} was, with the same base, Python and activation")
+    elif not published.checked_by:
+        log.warning("the environment was not started, because there is no engine")
     if published.not_run:
         log.warning(
             f"not run: the post-link scripts of {', '.join(published.not_run)}. If these packages need them, run "

@@ -57,6 +57,14 @@ class Engine:
         self._started = False
         self.notes: list[str] = []
 
+    def check_environment(self, command: Command, context: Mapping[str, str]) -> None:
+        """Start an environment in a build whose context has these files. Raises what ``explain`` returns."""
+        folder = self._work / command.purpose
+        folder.mkdir(exist_ok=True)
+        for name, text in context.items():
+            (folder / name).write_text(text, "utf-8")
+        self._buildx(command, needs=())
+
     def build(self, command: Command) -> str:
         """Build the image, and return the digest of its configuration; empty if the image is not kept.
 

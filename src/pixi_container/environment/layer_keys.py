@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.package_metadata import Python
-from pixi_container.image.environment_way import LAYOUT_VERSION as LAYOUT_VERSION  # noqa: PLC0414
+from pixi_container.image.environment_way import LAYOUT_VERSION
 from pixi_container.image.layers import environment_layers
 
 if TYPE_CHECKING:

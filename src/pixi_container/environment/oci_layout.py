@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pixi_container.registry.client import Descriptor, ImageManifest
     from pixi_container.registry.repository import ImageRepository
 
+UNTAGGED = "check"
+"""The tag of what would have none in a repository."""
+
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _NAME = "org.opencontainers.image.ref.name"
 _LARGEST_INDEX = 4 << 20
@@ -98,6 +101,10 @@ class OciLayout:
             index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [*others, entry]}
             self._write(self._folder / "index.json", json.dumps(index, separators=(",", ":")).encode())
         return digest
+
+    def put_untagged(self, content: bytes, media_type: str) -> str:
+        """Put a manifest under the tag ``UNTAGGED``: only what is in the index can be used from a layout."""
+        return self.put_manifest(UNTAGGED, content, media_type)
 
     def _index(self) -> list[dict[str, Any]]:
         path = self._folder / "index.json"

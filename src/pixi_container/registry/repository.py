@@ -88,3 +88,7 @@ class ImageRepository:
     def put_manifest(self, name: str, content: bytes, media_type: str) -> str:
         """Upload a manifest under a tag or its digest, and return its digest."""
         return self._registries.own().put_manifest(self.reference, name, content, media_type)
+
+    def put_untagged(self, content: bytes, media_type: str) -> str:
+        """Upload a manifest under its digest alone, and return that."""
+        return self.put_manifest(digest_of(content), content, media_type)

@@ -13,6 +13,7 @@ from pixi_container.environment import layer_keys
 from pixi_container.environment.layer_keys import KeyedLayer, environment_python, keyed_layers
 from pixi_container.environment.package_metadata import Python
 from pixi_container.environment.records import CondaRecord
+from pixi_container.image.environment_way import LAYOUT_VERSION
 from pixi_container.workspace.lock import LockedPackage
 from pixi_container.workspace.package_ways import package_ways
 
@@ -125,7 +126,7 @@ def test_a_change_reaches_the_layers_that_it_concerns(
 
 def test_the_layout_is_a_part_of_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
     before = ENVIRONMENT.keys()
-    monkeypatch.setattr(layer_keys, "LAYOUT_VERSION", layer_keys.LAYOUT_VERSION + 1)
+    monkeypatch.setattr(layer_keys, "LAYOUT_VERSION", LAYOUT_VERSION + 1)
     after = ENVIRONMENT.keys()
     assert all(before[package] != after[package] for package in ALL)
 

@@ -15,7 +15,7 @@ from pixi_container.registry.client import Descriptor
 from pixi_container.registry.reference import ImageReference
 from pixi_container.registry.repository import ImageRepository, Registries
 from tests.unit.environment.archives import Item, Made, package
-from tests.unit.environment.test_publish import image_of, put_base
+from tests.unit.environment.publishing import image_of, put_base
 from tests.unit.registry.loopback import MANIFEST, Loopback, digest_of, loopback_registry
 
 CONTENT = b"content" * 1000

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
 import os
 import random
@@ -13,11 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tarfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,178 +22,17 @@ from typing import Any
 
 import pytest
 
-from pixi_container.environment.activation import Activation
-from pixi_container.environment.entries import text_entry
-from pixi_container.environment.image_config import KEY_ANNOTATION, Settings
-from pixi_container.environment.locked import LockedEnvironment
 from pixi_container.environment.oci_layout import OciLayout
-from pixi_container.environment.publish import EnvironmentImage, Progress, Published, catalogue_tag, publish
-from pixi_container.environment.records import conda_record
+from pixi_container.environment.publish import Progress, catalogue_tag, publish
 from pixi_container.environment.refusals import NotDirectError
 from pixi_container.errors import UserError
-from pixi_container.image import layers
 from pixi_container.interrupts import Interrupted, stop_on_signals
 from pixi_container.registry.reference import ImageReference
 from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.workspace.lock import LockedPackage
-from tests.unit.environment.archives import Item, Made, package, text, wheel
-from tests.unit.environment.rattler_install import repodata_record
-from tests.unit.registry.loopback import MANIFEST, Loopback, digest_of, loopback_registry
-
-PREFIX = "/app/.pixi/envs/default"
-GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
-
-
-def base_layer(bashrc: str = "echo base\n") -> tuple[bytes, bytes]:
-    """Return the tar and the blob of a base's layer."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, content in (("bin/bash", b"\x7fELF"), ("etc/bash.bashrc", bashrc.encode())):
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(content), 0o755
-            tar.addfile(info, io.BytesIO(content))
-    return out.getvalue(), gzip.compress(out.getvalue(), mtime=0)
-
-
-def put_base(server: Loopback, bashrc: str = "echo base\n") -> None:
-    plain, blob = base_layer(bashrc)
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {"Env": ["PATH=/usr/bin"]},
-        "rootfs": {"type": "layers", "diff_ids": [digest_of(plain)]},
-    }
-    content = json.dumps(config).encode()
-    for each in (blob, content):
-        server.blobs["base"][digest_of(each)] = each
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": {"mediaType": "config", "digest": digest_of(content), "size": len(content)},
-        "layers": [{"mediaType": GZIP, "digest": digest_of(blob), "size": len(blob)}],
-    }
-    server.put_manifest("base", "1", json.dumps(manifest).encode())
-
-
-def locked(packages: Sequence[Made]) -> LockedEnvironment:
-    """Return a lock of packages in this order."""
-    records = [conda_record(repodata_record(made.archive, made.index)) for made in packages]
-    return LockedEnvironment(
-        packages=tuple(
-            LockedPackage(
-                name=record.name,
-                version=record.version,
-                build=record.build,
-                kind="conda",
-                size=made.archive.stat().st_size,
-                sha256=hashlib.sha256(made.archive.read_bytes()).hexdigest(),
-                md5="",
-                location=made.archive.as_uri(),
-            )
-            for made, record in zip(packages, records, strict=True)
-        ),
-        others=(),
-        records={record.name: record for record in records},
-        subdir="linux-64",
-        virtual_packages=(),
-        lock_hash="0",
-    )
-
-
-def image_of(*packages: Made, **changes: Any) -> EnvironmentImage:  # noqa: ANN401 - any field
-    activation = Activation(
-        prefix=PREFIX, workdir="/app", image_variables=(), variables=(("CONDA_PREFIX", PREFIX),)
-    )
-    image = EnvironmentImage(
-        environment=locked(packages),
-        activation=activation,
-        prefix_files=(text_entry("conda-meta/history", "// not relevant"),),
-        workspace_files=(text_entry(".gitignore", "*\n"),),
-        base="1",
-        platform="linux/amd64",
-        settings=Settings(prefix=PREFIX, workdir="/app", variables=()),
-        tags=("env-default-1", "env-default"),
-        before="env-default",
-        layers=65,
-    )
-    return replace(image, **changes)
-
-
-@dataclass
-class Place:
-    """A registry with a base, and a folder for temporary files that has to be empty after each run."""
-
-    server: Loopback
-    registries: Registries
-    folder: Path
-
-    def publish(self, image: EnvironmentImage, **options: Any) -> Published:  # noqa: ANN401
-        target = ImageRepository(self.registries, ImageReference(self.server.address, "lab/study"))
-        base = ImageRepository(self.registries, ImageReference(self.server.address, "base"))
-        try:
-            return publish(image, target, base, env={"RUNNER_TEMP": str(self.folder)}, **options)
-        finally:
-            assert list(self.folder.iterdir()) == []
-
-    def manifest(self, tag: str = "env-default") -> dict[str, Any]:
-        manifest: dict[str, Any] = json.loads(self.server.manifests["lab/study"][tag][1])
-        return manifest
-
-    def tree(self, tag: str = "env-default") -> dict[str, bytes]:
-        """Return the files of an image by their paths, after every digest was checked."""
-        manifest, files = self.manifest(tag), dict[str, bytes]()
-        blobs = self.server.blobs["lab/study"]
-        config = json.loads(blobs[manifest["config"]["digest"]])
-        for layer, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
-            blob = blobs[layer["digest"]]
-            assert (len(blob), digest_of(blob)) == (layer["size"], layer["digest"])
-            plain = gzip.decompress(blob)
-            assert digest_of(plain) == diff_id
-            with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
-                for info in tar:
-                    file = tar.extractfile(info) if info.isreg() else None
-                    if file:
-                        files[info.name] = file.read()
-        return files
-
-    def layer_keys(self) -> list[str]:
-        return [layer["annotations"][KEY_ANNOTATION] for layer in self.manifest()["layers"][1:]]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    folder = tmp_path / "temp"
-    folder.mkdir()
-    with loopback_registry() as server, Registries(lambda _: None) as registries:
-        put_base(server)
-        yield Place(server, registries, folder)
-
-
-@pytest.fixture(autouse=True)
-def layers_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The packages of these tests are small."""
-    monkeypatch.setattr(layers, "OWN_LAYER_BYTES", 1)
-
-
-@pytest.fixture(autouse=True)
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    waits: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
-    return waits
-
-
-@pytest.fixture
-def packages(tmp_path: Path) -> list[Made]:
-    """Three packages, of which one is made for Python and one activates something."""
-    folder = tmp_path / "channel"
-    names = ["alpha", "beta", "gamma"]
-    made = [package(folder, name, [Item(f"lib/{name}.txt", name.encode() * 100_000)]) for name in names]
-    items = [
-        Item("etc/conda/activate.d/hooked.sh", b"export SCRIPT=1\n"),
-        Item("etc/conda/env_vars.d/hooked.json", b'{"VARIABLE": "1"}'),
-        text("bin/tool", "#!/bin/sh\necho PREFIX\n", 0o755),
-    ]
-    return [*made, package(folder, "hooked", items)]
+from tests.unit.environment.archives import Item, Made, package, wheel
+from tests.unit.environment.publishing import GZIP, PREFIX, Place, image_of, locked, put_base
+from tests.unit.registry.loopback import digest_of, loopback_registry
 
 
 def test_the_image_has_every_file(place: Place, packages: list[Made]) -> None:
@@ -450,9 +286,11 @@ def served(folder: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_wheels_are_installed_where_python_looks_for_them(place: Place, tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""Where an image goes: a repository, or a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from pixi_container.registry.reference import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pixi_container.registry.blobs import Parts
+    from pixi_container.registry.client import Descriptor, ImageManifest
+    from pixi_container.registry.repository import ImageRepository
+
+
+class ImageStore(Protocol):
+    """Where an image goes: a repository, or a folder. Any thread may call it."""
+
+    def has(self, digest: str) -> bool:
+        """Tell whether it has a blob."""
+
+    def put(self, digest: str, size: int, content: Callable[[], Parts]) -> bool:
+        """Take a blob in, unless it is there; whether it had to."""
+
+    def take(self, blob: Descriptor, source: ImageRepository, through: Callable[[Parts], Parts]) -> None:
+        """Take a blob over from a repository."""
+
+    def get(self, blob: Descriptor) -> bytes:
+        """Return a small blob."""
+
+    def get_manifest(self, name: str) -> ImageManifest | None:
+        """Return what a tag or a digest names."""
+
+    def put_manifest(self, name: str, content: bytes, media_type: str) -> str:
+        """Put a manifest under a tag, and return its digest."""
+
+    def put_untagged(self, content: bytes, media_type: str) -> str:
+        """Put a manifest that is named by its digest alone, and return that."""
+
+
+def put_bytes(store: ImageStore, content: bytes) -> None:
+    """Put a small blob."""
+    store.put(digest_of(content), len(content), lambda: (part for part in (content,)))

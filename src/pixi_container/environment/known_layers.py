@@ -1,0 +1,86 @@
+"""What is there before an image is made: layers by key, and the paths of their packages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pixi_container.environment.catalogue import MEDIA_TYPE, catalogue_bytes, read_catalogue
+from pixi_container.environment.environment_image import catalogue_tag
+from pixi_container.environment.image_config import KEY_ANNOTATION, MANIFEST, document
+from pixi_container.environment.image_store import put_bytes
+from pixi_container.environment.layer_tar import LayerBlob
+from pixi_container.environment.start_check import recorded_checks
+from pixi_container.json_object import object_under
+from pixi_container.registry.reference import DIGEST, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pixi_container.environment.catalogue import PackageFiles
+    from pixi_container.environment.image_store import ImageStore
+    from pixi_container.environment.layer_tar import Compression
+
+_MOST_CONFIG_BYTES = 4 << 20
+_MOST_CATALOGUE_BYTES = 64 << 20
+_EMPTY = b"{}"
+_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+
+
+@dataclass(frozen=True)
+class KnownLayers:
+    """Layers by key, the files of packages by name, and images that were tried by the key of the check."""
+
+    layers: Mapping[str, LayerBlob] = field(default_factory=dict)
+    files: Mapping[str, PackageFiles] = field(default_factory=dict)
+    checks: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_image_before(
+    store: ImageStore, tag: str, compression: Compression, identities: Mapping[str, str]
+) -> KnownLayers:
+    """Return what the image with a tag has that can be used again; nothing where it is somebody else's.
+
+    Of the packages, those are known that are the same still.
+    """
+    before = store.get_manifest(tag) if tag else None
+    if before is None or before.config is None or before.config.size > _MOST_CONFIG_BYTES:
+        return KnownLayers()
+    try:
+        config = json.loads(store.get(before.config))
+        diff_ids = object_under(config, "rootfs").get("diff_ids", ())
+        files = _catalogue_beside(store, tag, identities)
+        checks = recorded_checks(before.content)
+    except (ValueError, AttributeError, RecursionError):
+        return KnownLayers()
+    layers = {}
+    for layer, diff_id in zip(before.layers, diff_ids, strict=False):
+        key = layer.annotations.get(KEY_ANNOTATION)
+        if key and layer.media_type.endswith(f"+{compression}") and DIGEST.fullmatch(str(diff_id)):
+            layers[key] = LayerBlob(layer.media_type, layer.digest, layer.size, str(diff_id))
+    return KnownLayers(layers, files, checks)
+
+
+def put_catalogue(store: ImageStore, tag: str, files: Mapping[str, PackageFiles]) -> None:
+    """Put the files of an image's packages beside the image with a tag."""
+    content = catalogue_bytes(files)
+    table = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": MEDIA_TYPE,
+        "config": {"mediaType": _EMPTY_TYPE, "digest": digest_of(_EMPTY), "size": len(_EMPTY)},
+        "layers": [{"mediaType": MEDIA_TYPE, "digest": digest_of(content), "size": len(content)}],
+    }
+    manifest = document(MANIFEST, table)
+    put_bytes(store, _EMPTY)
+    put_bytes(store, content)
+    store.put_manifest(catalogue_tag(tag), manifest.content, manifest.media_type)
+
+
+def _catalogue_beside(store: ImageStore, tag: str, identities: Mapping[str, str]) -> dict[str, PackageFiles]:
+    catalogue = store.get_manifest(catalogue_tag(tag))
+    if catalogue is None or not catalogue.layers or catalogue.layers[0].size > _MOST_CATALOGUE_BYTES:
+        return {}
+    files = read_catalogue(store.get(catalogue.layers[0]))
+    return {name: each for name, each in files.items() if each.identity == identities.get(name)}

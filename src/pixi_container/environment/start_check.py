@@ -1,0 +1,103 @@
+"""What an environment needs to start, and the key under which it is tried once that it does.
+
+Linking asserts what holds by construction: paths, modes and contents. Whether scripts and programs work together
+shows only when they run; so that is tried with a small image of what takes part in it, and is known from then on
+for every image with the same key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING
+
+from pixi_container.environment.activation import activation_entries, hook_text
+from pixi_container.environment.layer_making import activation_files
+from pixi_container.environment.package_set import hashed
+from pixi_container.image.environment_way import LAYOUT_VERSION
+from pixi_container.json_object import object_in, object_under
+from pixi_container.registry.reference import DIGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from pixi_container.environment.catalogue import PackageFiles
+    from pixi_container.environment.environment_image import EnvironmentImage
+    from pixi_container.environment.image_config import BaseImage, Document
+    from pixi_container.environment.package_set import PackageSet
+    from pixi_container.environment.records import CondaRecord
+
+CHECK_KEY = "pixi-container.check-key"
+CHECKED_BY = "pixi-container.checked-by"
+"""Annotations of an image: the key, and the digest of the small image that was tried."""
+
+_NAME = re.compile(r"(?:[^\s:]*::)?([A-Za-z0-9_.-]+)")
+
+
+def starting_packages(packages: PackageSet, files: Mapping[str, PackageFiles]) -> frozenset[str]:
+    """Return the packages that starting needs: Python, those that activate something, and their dependencies."""
+    activating = [name for name in packages.records if files[f"conda:{name}"].activation]
+    return frozenset(f"conda:{name}" for name in _with_dependencies(["python", *activating], packages.records))
+
+
+def check_key(
+    image: EnvironmentImage,
+    base: BaseImage,
+    config: Document,
+    packages: PackageSet,
+    files: Mapping[str, PackageFiles],
+    lost: Mapping[str, AbstractSet[str]],
+) -> str:
+    """Return a digest of all that decides whether the environment starts.
+
+    It has the packages that this needs instead of the layers that they are in, as a layer may have others too.
+    """
+    activation = image.activation
+    hook = hook_text(activation, activation_files(packages, files))
+    # Without the names of records, which are part of a digest and of nothing that runs.
+    scripts = [
+        [entry.path, entry.mode, entry.target, hashlib.sha256(b"".join(entry.content)).hexdigest()]
+        for entry in activation_entries(activation, hook, ())
+    ]
+    started_with = object_under(json.loads(config.content), "config")
+    return hashed(
+        {
+            "layout": LAYOUT_VERSION,
+            "platform": image.platform,
+            "base": base.diff_ids,
+            "prefix": activation.prefix,
+            "workdir": activation.workdir,
+            "settings": {name: value for name, value in started_with.items() if name != "Labels"},
+            "packages": [
+                [name, packages.identities[name], sorted(lost.get(name, ()))]
+                for name in sorted(starting_packages(packages, files))
+            ],
+            "scripts": scripts,
+        }
+    )
+
+
+def recorded_checks(manifest: bytes) -> dict[str, str]:
+    """Return the image that was tried, by the key, as the manifest of another image tells; empty for none."""
+    annotations = object_under(object_in(json.loads(manifest)), "annotations")
+    key, digest = annotations.get(CHECK_KEY), annotations.get(CHECKED_BY)
+    return {str(key): str(digest)} if key and DIGEST.fullmatch(str(digest)) else {}
+
+
+def check_annotations(key: str, digest: str) -> dict[str, str]:
+    """Return what tells later images of a check; nothing where there was none."""
+    return {CHECK_KEY: key, CHECKED_BY: digest} if digest else {}
+
+
+def _with_dependencies(names: Iterable[str], records: Mapping[str, CondaRecord]) -> set[str]:
+    """Return the packages with all that they depend on, as far as the environment has it."""
+    pending, needed = list(names), set[str]()
+    while pending:
+        name = pending.pop()
+        if name in records and name not in needed:
+            needed.add(name)
+            specs = records[name].fields.get("depends") or ()
+            pending += [match[1].lower() for spec in specs if (match := _NAME.match(str(spec)))]
+    return needed
