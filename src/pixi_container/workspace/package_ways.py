@@ -34,7 +34,7 @@ def _conda_way(package: LockedPackage) -> PackageWay:
         return PackageWay(package, "stage", "is built from its source")
     if not _path(package).endswith((".conda", ".tar.bz2")):
         return PackageWay(package, "pixi", "is neither a .conda nor a .tar.bz2 file")
-    if urlsplit(package.location).scheme not in {"http", "https"}:
+    if not urlsplit(package.location).scheme:
         return PackageWay(package, "pixi", "comes from a file of the workspace")
     if not package.sha256:
         return PackageWay(package, "pixi", "has no sha256 in the lock")

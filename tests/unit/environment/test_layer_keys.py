@@ -166,7 +166,7 @@ WAYS = [
     (conda("a"), "direct", ""),
     (conda("a", location="https://x/a-1.0-0.tar.bz2"), "direct", ""),
     (conda("a", location="file:///channel/linux-64/a-1.0-0.conda"), "direct", ""),
-    (conda("a", location="./packages/a-1.0-0.conda"), "direct", ""),
+    (conda("a", location="./packages/a-1.0-0.conda"), "pixi", "comes from a file of the workspace"),
     (conda("a", location="https://x/a-1.0-0.conda?token=1#x"), "direct", ""),
     (conda("a", location="./recipe", from_source=True), "stage", "is built from its source"),
     (conda("a", sha256=""), "pixi", "has no sha256 in the lock"),
