@@ -1,13 +1,13 @@
 """Packages from the workspace's own source, own Dockerfiles and templates, private channels."""
 
-from __future__ from dataclasses import replace
-import annotations
+from __future__ import annotations
 
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
