@@ -24,6 +24,7 @@ from pixi_container.environment.start_check import check_annotations, check_key,
 from pixi_container.environment.threads import Stop, Threads, finish
 from pixi_container.errors import UserError
 from pixi_container.registry.client import Descriptor
+from pixi_container.registry.repository import ImageRepository
 from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from pixi_container.environment.image_config import BaseImage, Document
     from pixi_container.environment.layer_tar import LayerBlob
     from pixi_container.registry.blobs import Parts
-    from pixi_container.registry.repository import ImageRepository
 
 __all__ = ["EnvironmentImage", "ImageStore", "Progress", "Published", "catalogue_tag", "publish"]
 
@@ -104,8 +104,9 @@ class _Publication:
         self._made: list[str] = []
         self._stop = Stop()
         self._progress = ProgressCount(show)
-        self._makers = Threads(makers, "layer")
-        self._uploads = Threads(_UPLOADS, "upload")
+        repositories = [each for each in (target, base, before) if isinstance(each, ImageRepository)]
+        self._makers = Threads(makers, "layer", repositories)
+        self._uploads = Threads(_UPLOADS, "upload", repositories)
         downloads = Downloads(
             rattler_client(image.mirrors),
             image.context,
