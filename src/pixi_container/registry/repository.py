@@ -82,6 +82,10 @@ class ImageRepository:
         if not blobs.has(blob.digest):
             blobs.copy(blob.digest, blob.size, source.reference, through)
 
+    def mount(self, digest: str, source: ImageRepository) -> bool:
+        """Have the registry mount a blob of another of its repositories here; return whether it did."""
+        return self._registries.own().blobs(self.reference).mount(digest, source.reference)
+
     def scan(self, blob: Descriptor, read: Callable[[Iterator[bytes]], T]) -> T:
         """Return what ``read`` makes of a blob's parts, all of which it has to take, anew after each trouble."""
         return self._registries.own().blobs(self.reference).scan(blob.digest, blob.size, read)
