@@ -119,6 +119,7 @@ class _Publication:
             yield
         except BaseException:
             self._stop.set()
+            self._progress.end()
             raise
         finally:
             self._workers.makers.end()
