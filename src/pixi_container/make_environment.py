@@ -48,12 +48,23 @@ def make_environment(
     labels = environment_labels(definition, plan.labels)
     image = planned_environment(definition, request.inputs, labels, _auth_file(request, work))
     check = _check(plan, request.inputs.workdir, engine)
-    show = ProgressLines(log, definition.workspace.platform.download_size).show
+    show = ProgressLines(log).show
     with Registries(credential_source(request)) as registries:
         base = ImageRepository(registries, definition.bases.runtime)
+        cache = ImageRepository(registries, request.layer_cache) if request.layer_cache else None
 
         def made_in(store: ImageStore, before: ImageRepository | None = None) -> Published:
-            return publish(image, store, base, env=request.env, before=before, show=show, check=check)
+            return publish(
+                image,
+                store,
+                base,
+                env=request.env,
+                before=before,
+                show=show,
+                check=check,
+                cache=cache,
+                cache_writes=request.may_push,
+            )
 
         if plan.environment_tags:
             first, *others = (ImageRepository(registries, name) for name in request.names)
@@ -101,6 +112,7 @@ def _told(published: Published) -> Iterator[str]:
 
 
 def _notes_on(published: Published) -> Iterator[str]:
+    yield from published.notes
     if not published.checked_by:
         yield "the environment was not started, because there is no engine"
     if published.not_run:
