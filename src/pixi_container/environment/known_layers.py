@@ -48,16 +48,16 @@ def read_image_before(
         return KnownLayers()
     try:
         config = json.loads(store.get(before.config))
-        diff_ids = object_under(config, "rootfs").get("diff_ids", ())
+        diff_ids = [str(diff_id) for diff_id in object_under(config, "rootfs").get("diff_ids") or ()]
         files = _catalogue_beside(store, tag, identities)
         checks = recorded_checks(before.content)
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return KnownLayers()
     layers = {}
     for layer, diff_id in zip(before.layers, diff_ids, strict=False):
         key = layer.annotations.get(KEY_ANNOTATION)
-        if key and layer.media_type.endswith(f"+{compression}") and DIGEST.fullmatch(str(diff_id)):
-            layers[key] = LayerBlob(layer.media_type, layer.digest, layer.size, str(diff_id))
+        if key and layer.media_type.endswith(f"+{compression}") and DIGEST.fullmatch(diff_id):
+            layers[key] = LayerBlob(layer.media_type, layer.digest, layer.size, diff_id)
     return KnownLayers(layers, files, checks)
 
 
