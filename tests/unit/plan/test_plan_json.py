@@ -45,6 +45,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
     """Return what the plan of a pushed tag of the environment ``gpu`` says."""
     version = metadata("1.2.3", "1.2.3", "1.2", "sha-0123456", "latest")
     environment, image = plan.definition.environment_fingerprint, plan.definition.fingerprint
+    environment_push, push = plan.commands.all
     published = [*version["tags"], f"{STUDY}:img-gpu-{image.digest[:16]}"]
     return {
         "decision": "build",
@@ -95,8 +96,8 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "commands": {
             "build": None,
             "test": None,
-            "push_environment": as_lists(asdict(plan.commands))["push_environment"],
-            "push": {"purpose": "push", "argv": list(plan.commands.push.argv if plan.commands.push else ())},
+            "push_environment": as_lists(vars(environment_push)),
+            "push": as_lists(vars(push)),
         },
         "workspace": workspace_as_json(plan),
     }
@@ -137,7 +138,7 @@ def workspace_as_json(plan: Plan) -> dict[str, Any]:
         "requires_pixi": "",
         "cuda": {"version": "12", "reason": workspace.cuda_source},
         "glibc": {"version": workspace.glibc, "reason": workspace.glibc_source},
-        "packages": as_lists([asdict(package) for package in workspace.platform.packages]),
+        "packages": [as_lists(asdict(package)) for package in workspace.platform.packages],
         "own_source": [],
         "git": [],
         "find_links": [],
@@ -150,7 +151,7 @@ def workspace_as_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def as_lists(value: object) -> Any:
+def as_lists(value: object) -> object:
     """Return a value as JSON has it."""
     return json.loads(json.dumps(value))
 
