@@ -191,7 +191,7 @@ def test_bases_without_a_digest_are_a_warning_and_nothing_is_reused(folder: Fold
 
 
 def test_a_base_that_does_not_exist_is_an_error(folder: Folder, around: Surroundings) -> None:
-    with pytest.raises(UserError, match="the image docker.io/library/debian:gone does not exist") as caught:
+    with pytest.raises(UserError, match=r"the image docker.io/library/debian:gone does not exist") as caught:
         planned(
             request(folder, runtime_image="docker.io/library/debian:gone"),
             Shelf(lambda reference: None if reference.tag == "gone" else DIGEST),
