@@ -12,7 +12,7 @@ EXIT_CODES = {
     4: "Not permitted: a registry refuses access, or the event may not push what is checked out.",
     5: "A tool is missing, too old or does not answer: docker, its engine, buildx, git.",
     6: "The build failed, or the builder's push.",
-    7: "The test in the built image failed; nothing was pushed.",
+    7: "The test in the built image failed; the image was not pushed.",
     8: "A registry cannot be reached, gives broken answers, or has another image than the one that was pushed.",
 }
 """The program's exit codes and their meanings. After a signal, the exit code is 128 plus the signal's number."""

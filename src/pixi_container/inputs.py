@@ -139,10 +139,9 @@ INPUTS = (
         "layers",
         "auto",
         f"Maximum number of environment layers, split by package: up to {MOST_LAYERS}, which is `auto`. When a "
-        "package changes, only its layer is pushed and pulled. `1` keeps the environment in one layer, as does "
-        "`environment-builder: docker`; "
-        "use it where storage without overlay, such as Podman's `vfs`, keeps a copy of the image for each "
-        "layer.",
+        "package changes, only its layer is pushed and pulled. `1` keeps the environment in one layer, as it "
+        "always is where Pixi installs it in the build; use it where storage without overlay, such as "
+        "Podman's `vfs`, keeps a copy of the image for each layer.",
     ),
     Input(
         "compression",
@@ -153,8 +152,8 @@ INPUTS = (
     Input(
         "test-command",
         "",
-        "Bash commands to run in the built image before anything is pushed. When empty: a check that the "
-        "environment is active for an unknown user on a read-only file system.",
+        "Bash commands to run in the built image before it is pushed. When empty: a check that the environment "
+        "is active for an unknown user.",
     ),
     Input(
         "dockerfile",
@@ -171,9 +170,9 @@ INPUTS = (
     Input(
         "conda-auth",
         "",
-        "Content of a rattler credentials file (JSON) for private channels. It is a BuildKit "
-        "secret of the build, `conda-auth`, for `pixi install` or your own Dockerfile. It is withheld on "
-        "events that would expose it to untrusted code.",
+        "Content of a rattler credentials file (JSON) for private channels. The action downloads packages with "
+        "it; it is also a BuildKit secret of the build, `conda-auth`, for `pixi install` or your own Dockerfile. "
+        "It is withheld on events that would expose it to untrusted code.",
         is_secret=True,
         also_for=("render",),
     ),
@@ -192,7 +191,7 @@ INPUTS = (
     Input(
         "reuse-environment",
         "true",
-        "Publish the environment as its own image and reuse it in later builds with the same packages.",
+        "Publish the environment as its own image, and reuse it, or its layers, in later runs.",
     ),
     Input("promote", "true", "Retag a matching, tested image instead of rebuilding."),
     Input(

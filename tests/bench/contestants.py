@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from pixi_container.docker.builder import NO_BUILDER
 from pixi_container.image.base_images import DEFAULT_PIXI
+from tests.bench.watched import run_watched, used_below
 from tests.rig import buildkit
 
 if TYPE_CHECKING:
@@ -38,23 +41,31 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class Took:
-    """What one run took: seconds, and the compressed bytes of layers that the registry did not have before."""
+    """What one run took.
+
+    ``pushed`` are the compressed bytes of layers that the registry did not have before. ``memory`` and ``disk``
+    are the most that our process had at once, resident and in temporary files; 0 for the recipe, which has none.
+    """
 
     seconds: float
     pushed: int
+    memory: int = 0
+    disk: int = 0
 
 
 @dataclass(kw_only=True)
 class Contestant:
-    """The recipe or ours, with a repository of the registry of its own.
+    """The recipe, ours, or ours without a builder ("none"), with a repository of the registry of its own.
 
-    ``builder`` is empty for the engine's own. ``constants`` are assigned before our command runs, each as
-    ``module.name``: it has no inputs for them.
+    ``builder`` is empty for the engine's own, and ``builder_data`` is the folder of the builder's data; None where
+    nobody knows. ``constants`` are assigned before our command runs, each as ``module.name``: it has no inputs for
+    them.
     """
 
     name: str
     components: Rig
     builder: str
+    builder_data: Path | None = None
     image: str = field(default_factory=lambda: f"bench/{time.time_ns()}")
     inputs: dict[str, str] = field(default_factory=dict)
     constants: dict[str, object] = field(default_factory=dict)
@@ -71,27 +82,37 @@ class Contestant:
         """Empty the builder, then build and push once. Raises BenchError."""
         self.empty()
         command, env = self._recipe(tag) if self.name == "recipe" else self._ours(workspace, tag)
-        start = time.monotonic()
-        done = subprocess.run(command, cwd=workspace.folder, env=env, capture_output=True, text=True, check=False)
-        seconds = time.monotonic() - start
-        if done.returncode != 0:
-            msg = f"{self.name} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+        # Beside the checkout, so on the machine's disk.
+        with tempfile.TemporaryDirectory(dir=workspace.folder.parent) as name:
+            temporary = Path(name)
+            variables = {**env, "RUNNER_TEMP": name}
+            done = run_watched(command, cwd=workspace.folder, env=variables, temporary=temporary)
+        if done.code != 0:
+            msg = f"{self.name} failed:\n{done.output[-6000:]}"
             raise BenchError(msg)
         layers = self.layers()
         pushed = sum(size for digest, size in layers.items() if digest not in self.known)
         self.known |= layers.keys()
-        return Took(seconds, pushed)
+        if self.name == "recipe":
+            return Took(done.seconds, pushed)
+        return Took(done.seconds, pushed, done.memory, done.disk)
 
     def empty(self) -> None:
         """Leave the builder without a cache, the engine without images as well."""
+        if self.builder == NO_BUILDER:
+            return
         if self.builder:
             buildkit.prune(self.builder, environment=self.env)
         else:
             empty_engine(self.env)
 
+    def builder_disk(self) -> int:
+        """Return the bytes of disk that the builder has now."""
+        return used_below(self.builder_data) if self.builder_data else 0
+
     def layers(self, tag: str = "") -> dict[str, int]:
         """Return every layer of its repository in the registry, or of one tag, with its compressed bytes."""
-        found: dict[str, int] = {}
+        layers: dict[str, int] = {}
         with httpx.Client(base_url=f"http://{self.components.registry}/v2/{self.image}/") as client:
 
             def manifest(reference: str) -> dict[str, list[dict[str, str]]]:
@@ -100,8 +121,8 @@ class Contestant:
             for each in [tag] if tag else client.get("tags/list").json()["tags"]:
                 top = manifest(each)
                 for image in [manifest(child["digest"]) for child in top.get("manifests", ())] or [top]:
-                    found |= {layer["digest"]: int(layer["size"]) for layer in image.get("layers", ())}
-        return found
+                    layers |= {layer["digest"]: int(layer["size"]) for layer in image.get("layers", ())}
+        return layers
 
     @property
     def reference(self) -> str:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 TITLES = {
     "rows": "What a change costs, on a BuildKit daemon",
     "engine_rows": "What a change costs, on the engine's own builder",
-    "pulls": "What a machine pulls: one that has nothing, and one that has the image before a bump",
     "large": "A large environment: 2 GB in 40,000 files",
+    "large_use": "A large environment: disk of the first build, and memory",
+    "pulls": "What a machine pulls: one that has nothing, and one that has the image before a bump",
     "sizes": "Ours by the size of the environment",
     "bumps": "Ours by how many packages of the large environment are bumped at once",
     "choices": "Ours with other compression and other layers",
@@ -30,22 +31,27 @@ _HEADS = {
     "bump_s": "one small package",
     "bump_bytes": "pushed",
     "pull_s": "pull",
-    "disk_bytes": "disk while building",
+    "temporary_bytes": "temporary files, peak",
+    "builder_bytes": "builder, afterwards",
+    "disk_ratio": "both, ratio",
+    "disk_target": "target",
+    "memory_bytes": "memory, peak",
+    "memory_target": "target",
     "files": "files",
     "megabytes": "MB installed",
 }
-_BAR_WIDTH = 420
+_WIDTH, _LEFT, _BAR_WIDTH = 840, 220, 420
 _BARS = """\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {{ 24 + 52 * bars | length }}" \
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {{ width }} {{ 24 + 52 * bars | length }}" \
 font-family="sans-serif" font-size="13" role="img" aria-label="Seconds that a change costs">
-<rect width="760" height="{{ 24 + 52 * bars | length }}" fill="#fff"/>
+<rect width="{{ width }}" height="{{ 24 + 52 * bars | length }}" fill="#fff"/>
 {% for bar in bars %}
 <g transform="translate(0 {{ 14 + 52 * loop.index0 }})">
-<text x="130" y="24" text-anchor="end" fill="#222">{{ bar.change }}</text>
-<rect x="140" y="3" width="{{ bar.recipe_width }}" height="15" fill="#b9c0c8"/>
-<text x="{{ 146 + bar.recipe_width }}" y="15" fill="#555">recipe {{ bar.recipe }}</text>
-<rect x="140" y="22" width="{{ bar.ours_width }}" height="15" fill="#f0a020"/>
-<text x="{{ 146 + bar.ours_width }}" y="34" fill="#222">ours {{ bar.ours }}</text>
+<text x="{{ left - 10 }}" y="24" text-anchor="end" fill="#222">{{ bar.change }}</text>
+<rect x="{{ left }}" y="3" width="{{ bar.recipe_width }}" height="15" fill="#b9c0c8"/>
+<text x="{{ left + 6 + bar.recipe_width }}" y="15" fill="#555">recipe {{ bar.recipe }}</text>
+<rect x="{{ left }}" y="22" width="{{ bar.ours_width }}" height="15" fill="#f0a020"/>
+<text x="{{ left + 6 + bar.ours_width }}" y="34" fill="#222">ours {{ bar.ours }}</text>
 </g>
 {% endfor %}
 </svg>
@@ -55,9 +61,9 @@ font-family="sans-serif" font-size="13" role="img" aria-label="Seconds that a ch
 def tables(results: Mapping[str, Sequence[Row]]) -> dict[str, str]:
     """Return each measurement as a table in Markdown."""
     return {
-        name: _changes(rows) if name.endswith("rows") else _plain(name, rows)
+        name: _changes(rows) if "time_ratio" in rows[0] else _plain(name, rows)
         for name, rows in results.items()
-        if name in TITLES
+        if name in TITLES and rows
     }
 
 
@@ -76,7 +82,7 @@ def bars(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     environment = Environment(autoescape=True, trim_blocks=True, keep_trailing_newline=True)
-    return environment.from_string(_BARS).render(bars=shown)
+    return environment.from_string(_BARS).render(bars=shown, width=_WIDTH, left=_LEFT)
 
 
 def _changes(rows: Sequence[Row]) -> str:
@@ -104,6 +110,8 @@ def _plain(name: str, rows: Sequence[Row]) -> str:
 
 
 def _cell(key: str, value: float | str) -> str:
+    if value == "":
+        return ""
     if key.endswith("_bytes"):
         return _bytes(value)
     if key == "s" or key.endswith("_s"):

@@ -28,7 +28,7 @@ def test_a_failing_test_command(step: Step) -> None:
         step,
         outcome,
         7,
-        "the test in the built image failed with exit code 1; nothing was pushed",
+        "the test in the built image failed with exit code 1; the image was not pushed",
         "about to fail",
     )
     assert "never" not in outcome.log.partition("about to fail\n")[2].splitlines()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections import defaultdict
 
-from tests.bench.measurements import Row
+from tests.bench.contestants import Took
+from tests.bench.measurements import BUMP, FIRST, Row, Runs, compared, used
 from tests.bench.report import bars, tables
 
 CHANGE: Row = {
@@ -32,6 +34,35 @@ def test_a_table_has_measures_that_people_read() -> None:
         "| ours | 11.2 s | 308 MB | 0.3 s |",
     ]
     assert set(found) == {"rows", "pulls"}
+
+
+def test_each_target_is_a_row_with_the_medians_and_their_ratios_to_the_recipe() -> None:
+    runs: Runs = defaultdict(list)
+    runs[FIRST, "recipe"] = [Took(30.0, 600), Took(20.0, 400), Took(99.0, 500)]
+    runs[FIRST, "ours"] = [Took(6.0, 250), Took(5.0, 250), Took(7.0, 900)]
+    runs[FIRST, "none"] = [Took(3.0, 0)]
+    rows = compared(runs, {(FIRST, "ours"): (0.4, 1.0), (FIRST, "none"): (0.1, 0.5)})
+    assert [row["change"] for row in rows] == ["first build", "first build, builder: none"]
+    assert [row["time_ratio"] for row in rows] == [0.2, 0.1]
+    assert [row["bytes_ratio"] for row in rows] == [0.5, 0.0]
+    assert (rows[0]["recipe_s"], rows[0]["ours_s"], rows[0]["ours_bytes"]) == (30.0, 6.0, 250)
+    assert tables({"large": rows})["large"].splitlines()[2] == (
+        "| first build | 30.0 s, 500 B | 6.0 s, 250 B | 0.2 | ≤ 0.4 | 0.5 | ≤ 1.0 |"
+    )
+
+
+def test_disk_is_that_of_temporary_files_and_builder_together_and_memory_the_most_of_all_runs() -> None:
+    runs: Runs = defaultdict(list)
+    runs[FIRST, "recipe"] = [Took(1, 1)]
+    runs[FIRST, "ours"] = [Took(1, 1, memory=90_000_000, disk=100_000_000)]
+    runs[BUMP, "ours"] = [Took(1, 1, memory=120_000_000, disk=999_000_000)]
+    runs[FIRST, "none"] = [Took(1, 1, memory=50_000_000, disk=100_000_000)]
+    rows = used(runs, {"recipe": [5_000_000_000], "ours": [400_000_000], "none": [0]})
+    assert tables({"large_use": rows})["large_use"].splitlines()[2:] == [
+        "| recipe | 0 B | 5 GB |  |  |  |  |",
+        "| ours | 100 MB | 400 MB | 0.1 | ≤ 0.15 | 120 MB | ≤ 250 MB |",
+        "| ours, builder: none | 100 MB | 0 B | 0.02 | ≤ 0.15 | 50 MB | ≤ 250 MB |",
+    ]
 
 
 def test_the_longest_bar_is_the_longest_time() -> None:

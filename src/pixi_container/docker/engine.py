@@ -85,7 +85,7 @@ class Engine:
             )
         if done.code != 0:
             raise ImageTestFailedError(
-                f"the test in the built image failed with exit code {done.code}; nothing was pushed",
+                f"the test in the built image failed with exit code {done.code}; the image was not pushed",
                 hint="\n".join(done.output.splitlines()[-5:]),
             )
 

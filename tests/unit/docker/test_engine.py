@@ -115,7 +115,7 @@ def test_a_failed_test_tells_its_code_and_last_lines(engine: Engine, docker: Doc
     docker.behave(**{"run --rm": {"code": 42, "prints": "".join(f"line {n}\n" for n in range(1, 9))}})
     with pytest.raises(ImageTestFailedError) as caught:
         engine.test(TEST)
-    assert "exit code 42; nothing was pushed" in caught.value.message
+    assert "exit code 42; the image was not pushed" in caught.value.message
     assert caught.value.hint == "line 4\nline 5\nline 6\nline 7\nline 8"
 
 

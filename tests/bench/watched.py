@@ -1,0 +1,86 @@
+"""A process, and the most memory and temporary disk that it has at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_EVERY_SECONDS = 0.05
+_HIGHEST = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How a process ended.
+
+    ``memory`` is the most that it had resident itself, without the processes that it started, and ``disk`` is the
+    most that was used below its folder for temporary files, both in bytes.
+    """
+
+    code: int
+    output: str
+    seconds: float
+    memory: int
+    disk: int
+
+
+def run_watched(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], temporary: Path) -> Watched:
+    """Run a process to its end, and look at it and at its folder ``temporary`` twenty times a second."""
+    memory = disk = 0
+    stop = threading.Event()
+    with tempfile.TemporaryFile("w+") as output:
+        start = time.monotonic()
+        process = subprocess.Popen(argv, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT)
+
+        def watch() -> None:
+            nonlocal memory, disk
+            while not stop.wait(_EVERY_SECONDS):
+                memory = max(memory, _resident(process.pid))
+                disk = max(disk, used_below(temporary))
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            # Without a time limit this returns at once when the process ends; with one it would look now and then.
+            code = process.wait()
+            seconds = time.monotonic() - start
+        finally:
+            stop.set()
+            thread.join()
+        output.seek(0)
+        return Watched(code, output.read(), seconds, memory, disk)
+
+
+def used_below(folder: Path) -> int:
+    """Return the bytes of disk that a folder takes with all that is in it; 0 without one.
+
+    A file counts once, whatever the number of its names.
+    """
+    used: dict[tuple[int, int], int] = {}
+    for place, _, names in os.walk(folder):
+        for name in ("", *names):
+            with suppress(FileNotFoundError):
+                status = os.lstat(os.path.join(place, name))  # noqa: PTH118 - a path object takes ten times as long
+                used[status.st_dev, status.st_ino] = status.st_blocks * _BLOCK
+    return sum(used.values())
+
+
+def _resident(pid: int) -> int:
+    """Return the most memory that a process ever had resident; 0 when it has ended."""
+    try:
+        match = _HIGHEST.search(Path(f"/proc/{pid}/status").read_text("utf-8"))
+    except OSError:
+        return 0
+    return int(match[1]) * 1024 if match else 0
