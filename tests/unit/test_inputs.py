@@ -37,7 +37,7 @@ TABLE = {
     "workdir": ("/app", False, RENDERED),
     "expose": ("", False, RENDERED),
     "command": ("", False, RENDERED),
-    "layers": ("auto", False, RENDERED),
+    "layers": ("auto", False, ()),
     "compression": ("gzip", False, ()),
     "test-command": ("", False, ()),
     "dockerfile": ("", False, SHOWN),
@@ -47,7 +47,9 @@ TABLE = {
     "skip-unchanged": ("true", False, ()),
     "reuse-environment": ("true", False, ()),
     "promote": ("true", False, ()),
+    "environment-builder": ("auto", False, ()),
     "builder": ("auto", False, ()),
+    "layer-cache": ("", False, ()),
     "github-token": ("", True, ("changes",)),
 }
 """Each input's default, whether it is a secret, and the commands that use it besides those that use all."""

@@ -120,8 +120,8 @@ def test_a_value_that_is_refused_is_told_as_it_is(monkeypatch: pytest.MonkeyPatc
     [
         ("FROM {{ base }}\n", {"text": "FROM ubuntu\n"}),
         ("\n{% if %}", {"problem": "Expected an expression, got 'end of statement block' (line 2)"}),
-        ("{{ unknown }}", {"problem": "'unknown' is undefined"}),
-        ("{{ 1 // 0 }}", {"problem": "integer division or modulo by zero"}),
+        ("{{ unknown }}", {"problem": "'unknown' is undefined (line 1)"}),
+        ("{{ 1 // 0 }}", {"problem": "integer division or modulo by zero (line 1)"}),
         (
             "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
             {"problem": "it is nested too deeply, or calls itself without end"},

@@ -72,7 +72,7 @@ class Surroundings:
 
     changes: Changes = CHANGED
     images: ExistingImages = ExistingImages()  # noqa: RUF009 - it is frozen
-    environment: ExistingImages = ExistingImages()  # noqa: RUF009
+    environment: ImageReference | None = None
     asked: list[str] = field(default_factory=list)
 
     def find_changes(self, *_: object) -> Changes:
@@ -91,7 +91,7 @@ class Surroundings:
         self.asked.append("images")
         return self.images
 
-    def find_environment(self, *_: object) -> ExistingImages:
+    def find_environment(self, *_: object) -> ImageReference | None:
         self.asked.append("environment")
         return self.environment
 
@@ -170,12 +170,12 @@ def test_an_image_that_can_be_promoted_needs_no_environment(folder: Folder, arou
     plan = planned(request(folder), Shelf())
     assert plan.decision.kind == "promote"
     assert "environment" not in around.asked
-    around.environment = ExistingImages(environment=THERE, previous_environment=THERE, compared=THERE)
+    around.environment = THERE
     built = planned(request(folder, promote="false"), Shelf())
     assert "environment" in around.asked
     assert built.environment_image == THERE
     assert built.commands.push
-    assert f"type=registry,ref={THERE}" in built.commands.push.argv
+    assert f"environment=docker-image://{THERE}" in built.commands.push.argv
 
 
 def test_bases_without_a_digest_are_a_warning_and_nothing_is_reused(folder: Folder, around: Surroundings) -> None:

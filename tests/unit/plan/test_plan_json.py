@@ -87,6 +87,8 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "environment_image": f"{STUDY}:env-gpu-{environment.digest[:16]}",
         "environment_tags": [f"{STUDY}:env-gpu-{environment.digest[:16]}", f"{STUDY}:env-gpu"],
         "reuses_environment": False,
+        "environment_way": "docker",
+        "environment_way_reason": "'environment-builder' is 'docker'",
         "layers": plan.definition.layers,
         "local_image": plan.local_image,
         "keep_local_image": False,
@@ -94,11 +96,14 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "test_container": f"pixi-container-test-gpu-{plan.local_image[-16:]}",
         "dockerfile": plan.definition.dockerfile,
         "commands": {
+            "check_environment": None,
             "build": None,
             "test": None,
             "push_environment": as_lists(vars(environment_push)),
             "push": as_lists(vars(push)),
         },
+        "docker_commands": dict.fromkeys(("check_environment", "build", "test", "push_environment", "push")),
+        "without_builder": False,
         "workspace": workspace_as_json(plan),
     }
 

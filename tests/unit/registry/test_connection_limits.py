@@ -11,7 +11,7 @@ import httpcore
 import pytest
 
 from pixi_container.errors import RegistryUnavailableError
-from pixi_container.registry.connections import HEADER_BYTES, Connections, Limit, _LimitedStream
+from pixi_container.registry.connections import HEADER_BYTES, Connections, Limit, _LimitedStream, _OpenSockets
 
 
 @pytest.fixture
@@ -41,8 +41,11 @@ class Stream:
         self.asked.append(("start_tls", *arguments))
         return self
 
-    def get_extra_info(self, info: str) -> str:
-        return f"its {info}"
+    def get_extra_info(self, info: str) -> object:
+        return self if info == "socket" else f"its {info}"
+
+    def dup(self) -> Stream:
+        return Stream()
 
 
 def limit_of(seconds: float = 60.0, size: int = 10) -> Limit:
@@ -73,7 +76,8 @@ def test_an_attempt_has_so_many_bytes() -> None:
 
 def test_a_connection_keeps_to_the_limit(now: list[float]) -> None:
     stream, limit = Stream(), limit_of()
-    limited = _LimitedStream(stream, lambda: limit)  # type: ignore[arg-type]
+    sockets, opened = _OpenSockets(), stream.dup()
+    limited = _LimitedStream(stream, lambda: limit, sockets, opened)  # type: ignore[arg-type]
     assert limited.read(9, 70) == b"12345"
     assert limit.bytes_left == 5
     limited.write(b"x" * (16 * 1024 + 1), 20)
@@ -147,7 +151,7 @@ def test_a_later_address_is_tried_if_one_refuses(
 ) -> None:
     network = Network(monkeypatch, addresses, refusing)
     network.connect()
-    assert network.tried == [(address, 443, 7, "local", []) for address in tried]
+    assert network.tried == [(address, 443, 4.0, "local", []) for address in tried]
 
 
 def test_eight_addresses_are_tried_and_the_last_refusal_told(

@@ -161,7 +161,7 @@ def test_a_pointer_that_cannot_be_read_is_named(context: Path, monkeypatch: pyte
     def refused(place: str) -> None:
         raise PermissionError(13, "Permission denied", place)
 
-    monkeypatch.setattr(build_context, "_opened", refused)
+    monkeypatch.setattr(build_context, "open_sent", refused)
     with pytest.raises(UserError, match="the build context cannot be read: Permission denied") as caught:
         list(lfs_pointers(context, ("src",), NOTHING))
     assert caught.value.file == str(context / "src/model")

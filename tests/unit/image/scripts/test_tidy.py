@@ -63,25 +63,6 @@ def test_records_lose_places_of_the_cache_and_the_kind_of_link(builder: Builder)
     assert [file.read_text() == RECORD for file in files] == [False, False, True, True]
 
 
-@pytest.mark.parametrize(
-    ("version", "minor", "is_older"),
-    [
-        ("0.63.2", 64, True),
-        ("0.64.0", 64, False),
-        ("0.65.0", 64, False),
-        ("0.9.0", 64, True),
-        ("1.0.0", 64, False),
-        ("1.63.0", 64, False),
-    ],
-)
-def test_versions_of_pixi_are_compared_as_numbers(
-    builder: Builder, version: str, minor: int, is_older: bool
-) -> None:
-    builder.pixi.answer(version=version)
-    done = ran(builder, f"if pixi_is_older_than {minor}; then echo older; else echo not; fi")
-    assert done.stdout == ("older\n" if is_older else "not\n")
-
-
 def test_what_pixi_stores_beside_environments_is_removed(builder: Builder) -> None:
     kept = {"envs", "a.sh", ".gitignore", ".condapackageignore", "mine"}
     for name in ("a.sh", ".gitignore", ".condapackageignore", "mine/x", "bld/x", "a.txt", "b.sh.txt", "deep/a.sh"):
