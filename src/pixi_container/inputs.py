@@ -170,8 +170,8 @@ INPUTS = (
         "conda-auth",
         "",
         "Content of a rattler credentials file (JSON) for private channels. The action downloads packages with "
-        "it; it is also a BuildKit secret of the build, `conda-auth`, for `pixi install` or your own Dockerfile. It "
-        "is withheld on events that would expose it to untrusted code.",
+        "it; it is also a BuildKit secret of the build, `conda-auth`, for `pixi install` or your own Dockerfile. "
+        "It is withheld on events that would expose it to untrusted code.",
         is_secret=True,
         also_for=("render",),
     ),
