@@ -16,7 +16,8 @@ demo: $(READY) ## a workspace to a tested image on a registry, on real component
 	$(BIN)/python -m tests.demo
 
 test: $(READY) check ## everything: checks, unit tests, end to end on real components
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal -m "not engine"
+	$(BIN)/pytest -m engine
 
 real: $(READY) ## the example, event by event, on the services that tests/real/services.py tells of; else on the rig
 	$(BIN)/pytest tests/real

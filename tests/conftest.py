@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -11,6 +12,17 @@ from tests.rig.folders import Folders
 
 # Of `make unit` and `make security`: few examples, and the same ones each time. `make test` has Hypothesis' own.
 settings.register_profile("quick", max_examples=10, derandomize=True, database=None, deadline=None)
+
+
+_ON_THE_RIG = [Path(__file__).parent / name for name in ("end_to_end", "real", "rig")]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the rig by its folder, so that the rest can run in several processes."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in _ON_THE_RIG):
+            item.add_marker(pytest.mark.engine)
 
 
 def pytest_report_header() -> str:

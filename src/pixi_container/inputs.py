@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.registry.credentials import Credential
+from pixi_container.registry.reference import is_image_name
 from pixi_container.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -208,6 +209,13 @@ INPUTS = (
         "where there is no engine.",
     ),
     Input(
+        "layer-cache",
+        "",
+        "Repository of an organisation's environment layers, such as `ghcr.io/lab/layers`: a run takes from it "
+        "the layers that other repositories made, and a run that pushes adds its own. Trust everyone who may "
+        "write to it. When empty: none.",
+    ),
+    Input(
         "github-token",
         "",
         "Token for ghcr.io and for asking GitHub what changed.",
@@ -254,6 +262,7 @@ class Inputs:
     promote: bool = True
     environment_builder: str = "auto"
     builder: str = ""
+    layer_cache: str = ""
     github_token: str = ""
 
     @property
@@ -344,6 +353,7 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         else _matching(
             "builder", text["builder"], r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a buildx builder, or auto"
         ),
+        layer_cache=_image_name("layer-cache", text["layer-cache"]) if text["layer-cache"] else "",
         github_token=text["github-token"],
     )
 
@@ -370,6 +380,12 @@ def _optional(name: str, value: str, pattern: str, accepted: str) -> str:
 
 def _path(name: str, value: str) -> str:
     return _matching(name, value, r"[^\x00-\x1f\x7f]+", "a path without control characters")
+
+
+def _image_name(name: str, value: str) -> str:
+    if not is_image_name(value):
+        raise _malformed(name, value, "an image name without a tag, such as ghcr.io/lab/layers")
+    return value
 
 
 def _push(value: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.oci_layout import OciLayout
@@ -16,7 +17,7 @@ from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.request import credential_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pixi_container.docker.engine import Engine
@@ -27,10 +28,18 @@ if TYPE_CHECKING:
     from pixi_container.request import Request
 
 
+@dataclass(frozen=True)
+class MadeEnvironment:
+    """The digest of an environment's image, and warnings about it."""
+
+    digest: str
+    notes: tuple[str, ...] = ()
+
+
 def make_environment(
     request: Request, plan: Plan, registry: Registry, engine: Engine | None, work: Path, log: Log
-) -> str:
-    """Return the digest of the image, which is published under every name or left in a folder below ``work``.
+) -> MadeEnvironment:
+    """Return the image, which is published under every name or left in a folder below ``work``.
 
     Without an ``engine`` nothing starts the environment. Raises ``NotDirectError`` if only Pixi can install it,
     and ``UserError`` for a lock, a download, a registry or a check that fails. Then no tag has changed.
@@ -39,12 +48,23 @@ def make_environment(
     labels = environment_labels(definition, plan.labels)
     image = planned_environment(definition, request.inputs, labels, _auth_file(request, work))
     check = _check(plan, request.inputs.workdir, engine)
-    show = ProgressLines(log, definition.workspace.platform.download_size).show
+    show = ProgressLines(log).show
     with Registries(credential_source(request)) as registries:
         base = ImageRepository(registries, definition.bases.runtime)
+        cache = ImageRepository(registries, request.layer_cache) if request.layer_cache else None
 
         def made_in(store: ImageStore, before: ImageRepository | None = None) -> Published:
-            return publish(image, store, base, env=request.env, before=before, show=show, check=check)
+            return publish(
+                image,
+                store,
+                base,
+                env=request.env,
+                before=before,
+                show=show,
+                check=check,
+                cache=cache,
+                cache_writes=request.may_push,
+            )
 
         if plan.environment_tags:
             first, *others = (ImageRepository(registries, name) for name in request.names)
@@ -54,8 +74,9 @@ def make_environment(
             _read_back(registry, plan, published.digest)
         else:
             published = made_in(OciLayout(work / LAYOUT_FOLDER))
-    _tell(published, log)
-    return published.digest
+    for line in _told(published):
+        log.say(line)
+    return MadeEnvironment(published.digest, tuple(_notes_on(published)))
 
 
 def _check(plan: Plan, workdir: str, engine: Engine | None) -> Callable[[str], None] | None:
@@ -79,18 +100,23 @@ def _read_back(registry: Registry, plan: Plan, digest: str) -> None:
             )
 
 
-def _tell(published: Published, log: Log) -> None:
+def _told(published: Published) -> Iterator[str]:
+    """Yield lines about what it took."""
     progress = published.progress
-    log.say(
+    yield (
         f"{published.layers} layers, {len(published.made)} of them new; {progress.downloaded / 1e6:.1f} MB "
         f"downloaded, {progress.uploaded / 1e6:.1f} MB uploaded"
     )
     if published.checked_by and not published.checked_now:
-        log.say(f"not started again: {published.checked_by} was, with the same base, Python and activation")
-    elif not published.checked_by:
-        log.warning("the environment was not started, because there is no engine")
+        yield f"not started again: {published.checked_by} was, with the same base, Python and activation"
+
+
+def _notes_on(published: Published) -> Iterator[str]:
+    yield from published.notes
+    if not published.checked_by:
+        yield "the environment was not started, because there is no engine"
     if published.not_run:
-        log.warning(
+        yield (
             f"not run: the post-link scripts of {', '.join(published.not_run)}. If these packages need them, run "
             "'pixi config set --local run-post-link-scripts insecure' and commit .pixi/config.toml"
         )

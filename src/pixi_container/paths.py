@@ -213,9 +213,10 @@ def open_file(context: Path, path: str, *, what: str) -> Iterator[IO[bytes]]:
         raise
     except OSError as error:
         raise UserError(f"{what} cannot be read: {error.strerror or error}", file=str(place)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UserError(f"{what} cannot be read: it is not a regular file", file=str(place))
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UserError(f"{what} cannot be read: it is not a regular file", file=str(place))
         yield stream
 
 

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pixi_container.environment.publish import Progress
+    from pixi_container.environment.progress import Progress
     from pixi_container.log import Log
 
 _SECONDS = 5.0
 
 
 class ProgressLines:
-    """Says how far it is, at most every ``_SECONDS``. ``download_size`` is that of all packages in bytes."""
+    """Says how far it is, at most every ``_SECONDS``."""
 
-    def __init__(self, log: Log, download_size: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
-        self._download_size = download_size
         self._clock = clock
         self._start = clock()
         self._said_at = self._start
@@ -37,6 +36,6 @@ class ProgressLines:
         rate = (progress.downloaded + progress.uploaded) / 1e6 / max(seconds, 0.1)
         return (
             f"{progress.packages} of {progress.of} packages, {progress.downloaded / 1e6:.0f} of "
-            f"{self._download_size / 1e6:.0f} MB downloaded, {progress.uploaded / 1e6:.0f} MB uploaded, "
+            f"{progress.to_download / 1e6:.0f} MB downloaded, {progress.uploaded / 1e6:.0f} MB uploaded, "
             f"{rate:.0f} MB/s: {progress.doing}"
         )

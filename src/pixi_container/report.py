@@ -111,6 +111,7 @@ class Report:
         environment = markdown_code(workspace.environment)
         packages = f"{platform.conda_packages + platform.pypi_packages} packages"
         origin = "reused" if plan.reuses_environment else "published"
+        installed = "straight from the lock" if plan.way.is_direct else "by Pixi in the build"
         built_with = f"pixi {plan.definition.bases.pixi_version}"
         if workspace.cuda:
             built_with += f", CUDA {workspace.cuda}"
@@ -119,7 +120,7 @@ class Report:
             ("Changes", markdown_text(plan.changes.reason)),
             (
                 "Environment",
-                f"{environment} on {markdown_code(platform.docker)}, {packages}",
+                f"{environment} on {markdown_code(platform.docker)}, {packages}, installed {installed}",
             ),
             (
                 "Environment image",

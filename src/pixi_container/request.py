@@ -12,6 +12,7 @@ from pixi_container.errors import UserError
 from pixi_container.image.metadata import published_names
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.docker_config import stored_credential
+from pixi_container.registry.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -46,9 +47,16 @@ class Request:
         return published_names(self.inputs.images, self.event.repository)
 
     @property
+    def layer_cache(self) -> ImageReference | None:
+        """The repository of layers that other images share; None without one."""
+        name = self.inputs.layer_cache
+        return parse_reference(name, source="input 'layer-cache'") if name else None
+
+    @property
     def credentials(self) -> tuple[Credential, ...]:
         """The credentials of this run; empty if it may not push."""
-        return push_credentials(self.event, self.inputs, self.names) if self.may_push else ()
+        cache = (self.layer_cache,) if self.layer_cache else ()
+        return push_credentials(self.event, self.inputs, (*self.names, *cache)) if self.may_push else ()
 
     @property
     def may_push(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ TroubleT = TypeVar("TroubleT", bound=Exception)
 
 _FIRST_WAIT_SECONDS = 0.3
 _LONGEST_WAIT_SECONDS = 5
+_CHECKED_SECONDS = 0.2
 
 
 def retry(
@@ -22,10 +24,12 @@ def retry(
     on: type[TroubleT],
     attempts: int,
     least_wait: Callable[[TroubleT], float] = lambda _: 0,
+    check: Callable[[], None] = lambda: None,
 ) -> T:
     """Return what ``attempt`` returns, calling it again if it raises ``on``, at most ``attempts`` times in total.
 
-    ``least_wait`` returns the minimum wait after a failure, in seconds. Raises the last failure.
+    ``least_wait`` returns the minimum wait after a failure, in seconds. ``check`` may raise, to end a wait. Raises
+    the last failure.
     """
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
@@ -36,6 +40,18 @@ def retry(
         return max(backoff(state), least_wait(trouble) if isinstance(trouble, on) else 0)
 
     retrying = Retrying(
-        stop=stop_after_attempt(attempts), wait=wait, retry=retry_if_exception_type(on), reraise=True
+        stop=stop_after_attempt(attempts),
+        wait=wait,
+        retry=retry_if_exception_type(on),
+        sleep=lambda seconds: pause(seconds, check),
+        reraise=True,
     )
     return retrying(attempt)
+
+
+def pause(seconds: float, check: Callable[[], None]) -> None:
+    """Wait, for as long as ``check`` does not raise."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        check()
+        time.sleep(min(left, _CHECKED_SECONDS))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixi_container.log import Log
+    from pixi_container.make_environment import MadeEnvironment
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import PublishedImage, Registry
     from pixi_container.registry.reference import ImageReference
@@ -70,8 +71,9 @@ def _built_by_docker(
     commands, tested = plan.commands, ""
     if plan.makes_environment:
         with log.step("Make the environment"):
-            digest = _environment(request, plan, registry, engine, work, log)
-        commands = commands.on_environment(digest) if digest else plan.docker_commands
+            environment = _environment(request, plan, registry, engine, work, log)
+        commands = commands.on_environment(environment.digest) if environment else plan.docker_commands
+        engine.notes += environment.notes if environment else ()
     if commands.build:
         with log.step("Build"):
             tested = engine.build(commands.build)
@@ -93,25 +95,29 @@ def _built_by_docker(
 def _built_without_builder(request: Request, plan: Plan, registry: Registry, work: Path, log: Log) -> Report:
     from pixi_container.assemble_image import assemble_image
 
-    digest = plan.environment_image.digest if plan.environment_image else ""
+    digest, notes = plan.environment_image.digest if plan.environment_image else "", tuple[str, ...]()
     if plan.makes_environment:
         with log.step("Make the environment"):
-            digest = _environment(request, plan, registry, None, work, log)
+            environment = _environment(request, plan, registry, None, work, log)
+        assert environment  # noqa: S101 - without an engine there is no other way
+        digest, notes = environment.digest, environment.notes
+        for note in notes:
+            log.warning(note)
     with log.step("Push" if plan.push else "Put the image together"):
         pushed = assemble_image(request, plan, digest, work)
         if not plan.push:
-            return Report(plan=plan)
+            return Report(plan=plan, notes=notes)
         published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
         log.say(f"verified: all {len(plan.published_tags)} tags point to the image")
-    return Report(plan=plan, published=published)
+    return Report(plan=plan, published=published, notes=notes)
 
 
 def _environment(
     request: Request, plan: Plan, registry: Registry, engine: Engine | None, work: Path, log: Log
-) -> str:
-    """Return the digest of the environment's image, made straight from the lock.
+) -> MadeEnvironment | None:
+    """Return the environment's image, made straight from the lock; None if only Pixi can install the environment.
 
-    It is empty if only Pixi can install the environment. Without an ``engine`` nothing starts it.
+    Without an ``engine`` nothing starts it, and Pixi cannot install it either: then this raises ``UserError``.
     """
     from pixi_container.environment.refusals import NotDirectError
     from pixi_container.make_environment import make_environment
@@ -125,7 +131,7 @@ def _environment(
                 hint="Have Pixi install it in a build: set 'environment-builder' to 'docker', and use a builder.",
             ) from error
         log.warning(f"Pixi installs the environment in the build, because {error}")
-        return ""
+        return None
 
 
 def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:

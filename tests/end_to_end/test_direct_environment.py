@@ -146,7 +146,7 @@ def temp(tmp_path: Path) -> Path:
 
 
 def test_it_equals_the_image_that_the_docker_way_makes(rig: Rig, step: Step, temp: Path) -> None:
-    outcome = step.run()
+    outcome = step.run(environment_builder="docker")
     assert outcome.code == 0, outcome.log
     remote = Remote(rig.registry, step.image)
     image = environment_image(rig, step.repository.study)

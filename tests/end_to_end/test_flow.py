@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -177,19 +178,31 @@ def test_build_on_a_laptop_keeps_the_image_and_pushes_nothing(step: Step) -> Non
 
 @pytest.mark.parametrize(
     "where",
-    ["::group::Plan", "#.* bash /pixi-container/install.sh --locked", r"\+ docker run", r"\+ .*type=registry"],
+    [
+        "::group::Plan",
+        "::group::Make the environment",
+        r"\+ .*check-environment",
+        "#.* bash /pixi-container/install.sh --locked",
+        r"\+ docker run",
+        r"\+ .*type=registry",
+    ],
 )
 def test_a_stop_in_the_middle_leaves_nothing(step: Step, where: str) -> None:
     """Wherever it comes, while packages are installed too, which is not done before for this manifest."""
     manifest = step.repository.study / "pixi.toml"
-    manifest.write_text(f"# {step.image}\n{manifest.read_text()}" if "install" in where else manifest.read_text())
+    by_docker = "install" in where
+    manifest.write_text(f"# {step.image}\n{manifest.read_text()}" if by_docker else manifest.read_text())
     process = subprocess.Popen(
         [sys.executable, "-m", "pixi_container", "run"],
         env=step.environment(
             "push",
             "refs/heads/main",
             {},
-            {"environment": "default", "test_command": "sleep 600" if "run" in where else "true"},
+            {
+                "environment": "default",
+                "test_command": "sleep 600" if "run" in where else "true",
+                "environment_builder": "docker" if by_docker else "auto",
+            },
         ),
         cwd=step.repository.path,
         stdout=subprocess.PIPE,
@@ -214,6 +227,30 @@ def test_a_stop_in_the_middle_leaves_nothing(step: Step, where: str) -> None:
     assert outcome.outputs == {}
     assert nothing_left(step, outcome.left_in_temp)
     assert not step.docker("buildx", "history", "ls", "--filter", "status=running", "--format", "{{.Ref}}")
+
+
+def test_a_machine_without_docker_ships_an_image(step: Step, tmp_path: Path) -> None:
+    environment = step.environment("push", "refs/heads/main", {}, {"environment": "default", "expose": "8000"})
+    for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
+        environment.pop(name, None)
+    argv = [sys.executable, "-m", "pixi_container", "run"]
+    done = subprocess.run(
+        argv,
+        env={**environment, "PATH": str(tmp_path)},
+        cwd=step.repository.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    outcome = step.outcome(done.returncode, done.stdout)
+    assert outcome.code == 0, outcome.log
+    assert "the image's layers are put on the environment's without a builder" in outcome.log
+    image = outcome.outputs["image"]
+    options = ("--rm", "--user", "54321:54321", "--read-only")
+    assert "environment example" in step.docker("run", *options, image, "python", "src/means.py")
+    step.docker("image", "rm", image)
+    assert nothing_left(step, outcome.left_in_temp)
 
 
 def test_commands_in_foreign_output_are_not_obeyed(step: Step) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,7 @@ def test_own_packages_are_installed_and_work_for_anybody(own: Step) -> None:
 
 
 def test_a_change_of_the_packages_source_leaves_the_environment_alone(own: Step) -> None:
+    own = replace(own, inputs={**own.inputs, "environment_builder": "docker"})
     before = fingerprint(own)
     source = own.repository.study / "packages" / "tools" / "tools.py"
     source.write_text("DOUBLE = 50\n")
@@ -215,6 +217,7 @@ def test_another_environments_packages_are_not_needed(own: Step) -> None:
     (own.repository.study / "pixi.toml").write_text(OTHER)
     solve.lock(own.repository.study / "pixi.toml", channel=own.rig.channel)
     own.repository.commit()
+    own = replace(own, inputs={**own.inputs, "environment_builder": "docker"})
     outcome = own.run(push="false")
     assert outcome.code == 0, outcome.log
     assert "install.sh --locked" in outcome.log

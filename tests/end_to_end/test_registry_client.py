@@ -158,7 +158,7 @@ def elsewhere(rig: Rig) -> Iterator[Front]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited between attempts."""
     waits: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    monkeypatch.setattr("pixi_container.retries.pause", lambda seconds, _: waits.append(seconds))
     return waits
 
 

@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -105,7 +104,7 @@ class Folder:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds between attempts, which are noted and not waited."""
     seconds: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=seconds.append))
+    monkeypatch.setattr("pixi_container.retries.pause", lambda wait, _: seconds.append(wait))
     return seconds
 
 

@@ -7,12 +7,171 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixi_container.errors import UserError
-from pixi_container.inputs import INPUTS, Inputs, parse_inputs, texts_in
+from pixi_container.inputs import INPUTS, Inputs, lines_of, parse_inputs, texts_in
 from pixi_container.registry.credentials import Credential
 
 
 def test_defaults_need_no_input() -> None:
     assert parse_inputs({}) == Inputs()
+
+
+SHOWN, RENDERED = ("render", "changes", "tags"), ("render",)
+TABLE = {
+    "context": (".", False, SHOWN),
+    "manifest-path": ("", False, SHOWN),
+    "environment": ("default", False, SHOWN),
+    "images": ("", False, ("tags",)),
+    "tags": ("", False, ("tags",)),
+    "flavor": ("", False, ("tags",)),
+    "labels": ("", False, ("tags",)),
+    "annotations": ("", False, ("tags",)),
+    "push": ("auto", False, ()),
+    "username": ("", False, ()),
+    "password": ("", True, ()),
+    "registry-auth": ("", True, ()),
+    "pixi-version": ("", False, SHOWN),
+    "pixi-image": ("", False, SHOWN),
+    "runtime-image": ("", False, RENDERED),
+    "cuda-version": ("", False, SHOWN),
+    "include": ("", False, ("render", "changes")),
+    "workdir": ("/app", False, RENDERED),
+    "expose": ("", False, RENDERED),
+    "command": ("", False, RENDERED),
+    "layers": ("auto", False, RENDERED),
+    "compression": ("gzip", False, ()),
+    "test-command": ("", False, ()),
+    "dockerfile": ("", False, SHOWN),
+    "template": ("", False, ("render", "changes")),
+    "conda-auth": ("", True, RENDERED),
+    "paths": ("", False, ("changes",)),
+    "skip-unchanged": ("true", False, ()),
+    "reuse-environment": ("true", False, ()),
+    "promote": ("true", False, ()),
+    "builder": ("auto", False, ()),
+    "github-token": ("", True, ("changes",)),
+}
+"""Each input's default, whether it is a secret, and the commands that use it besides those that use all."""
+
+
+def test_each_input_has_its_default_and_its_commands() -> None:
+    assert {row.name: (row.default, row.is_secret, row.also_for) for row in INPUTS} == TABLE
+    assert {row.name: row.workflow_default for row in INPUTS if row.workflow_default is not None} == {
+        "github-token": "${{ github.token }}"
+    }
+    for row in INPUTS:
+        assert row.commands == ("run", "build", "plan", *row.also_for)
+        assert row.variable == f"INPUT_{row.name.upper().replace('-', '_')}"
+        assert row.help.endswith(".")
+
+
+def test_every_input_is_parsed_into_its_field() -> None:
+    texts = {
+        "context": "sub",
+        "manifest-path": "sub/pixi.toml",
+        "environment": "gpu",
+        "images": "ghcr.io/lab/study",
+        "tags": "type=sha",
+        "flavor": "latest=false",
+        "labels": "a=b",
+        "annotations": "c=d",
+        "push": "false",
+        "username": "me",
+        "password": "p",
+        "registry-auth": "registry=r.io,username=u,password=w",
+        "pixi-version": "0.70.0",
+        "pixi-image": "quay.io/pixi",
+        "runtime-image": "ubuntu:24.04",
+        "cuda-version": "12.9.1",
+        "include": "src",
+        "workdir": "/work",
+        "expose": "80",
+        "command": "bash",
+        "layers": "3",
+        "compression": "zstd",
+        "test-command": "true",
+        "template": "template.j2",
+        "conda-auth": '{"a": {"BearerToken": "t0ken", "n": 1, "abc": "abc"}}',
+        "paths": "data/**\n!data/a",
+        "skip-unchanged": "false",
+        "reuse-environment": "false",
+        "promote": "false",
+        "builder": "mine",
+        "github-token": "g",
+    }
+    inputs = parse_inputs(texts)
+    assert inputs == Inputs(
+        context="sub",
+        manifest_path="sub/pixi.toml",
+        environment="gpu",
+        images="ghcr.io/lab/study",
+        tags="type=sha",
+        flavor="latest=false",
+        labels="a=b",
+        annotations="c=d",
+        push=False,
+        username="me",
+        password="p",
+        credentials=(Credential(registry="r.io", username="u", password="w"),),
+        pixi_version="0.70.0",
+        pixi_image="quay.io/pixi",
+        runtime_image="ubuntu:24.04",
+        cuda_version="12.9.1",
+        include=("src",),
+        workdir="/work",
+        expose=("80",),
+        command=("bash",),
+        layers=3,
+        compression="zstd",
+        test_command="true",
+        template="template.j2",
+        conda_auth=texts["conda-auth"],
+        paths=("data/**", "!data/a"),
+        skip_unchanged=False,
+        reuse_environment=False,
+        promote=False,
+        builder="mine",
+        github_token="g",
+    )
+    assert inputs.secrets == ("p", "g", texts["conda-auth"], "t0ken", "w")
+    assert parse_inputs({"dockerfile": "Dockerfile"}) == Inputs(dockerfile="Dockerfile")
+    assert repr(inputs) == "Inputs(context='sub', environment='gpu', …)"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("template", "a"),
+        ("runtime-image", "a"),
+        ("include", "a"),
+        ("expose", "80"),
+        ("command", "a"),
+        ("workdir", "/work"),
+        ("layers", "3"),
+    ],
+)
+def test_what_shapes_a_rendered_dockerfile_has_no_effect_on_ones_own(name: str, text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_inputs({"dockerfile": "Dockerfile", name: text})
+    assert caught.value.message == f"input '{name}' has no effect together with 'dockerfile'"
+    assert parse_inputs({"dockerfile": "Dockerfile", "workdir": "/app", "layers": "auto"}).dockerfile
+
+
+def test_an_unknown_input_is_answered_with_all() -> None:
+    with pytest.raises(UserError) as caught:
+        parse_inputs({"zzz": ""})
+    assert caught.value.message == "unknown input 'zzz'"
+    assert caught.value.hint == f"Accepted inputs: {', '.join(TABLE)}."
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '"a"', "[" * 100_000])
+def test_credentials_of_channels_that_cannot_be_read_are_not_shown(text: str) -> None:
+    with pytest.raises(UserError, match="input 'conda-auth' is not a JSON object") as caught:
+        parse_inputs({"conda-auth": text})
+    assert "rattler credentials file" in caught.value.hint
+
+
+def test_lines_are_trimmed_and_comments_left_out() -> None:
+    assert lines_of(" a \n\n#b\n  # c\nd # e\r\n") == ("a", "d # e")
 
 
 def test_blank_means_default() -> None:
@@ -34,6 +193,19 @@ def test_blank_means_default() -> None:
         ("command", '["python", "-c", "print(1)"]', ("python", "-c", "print(1)")),
         ("builder", "auto", ""),
         ("builder", "remote-1", "remote-1"),
+        ("environment", "a", "a"),
+        ("pixi_version", "10.20.30", "10.20.30"),
+        ("cuda_version", "12", "12"),
+        ("cuda_version", "123.456.789", "123.456.789"),
+        ("expose", "1", ("1",)),
+        ("expose", "65535/sctp", ("65535/sctp",)),
+        ("expose", "1-65535", ("1-65535",)),
+        ("layers", "1", 1),
+        ("layers", "65", 65),
+        ("layers", "auto", 65),
+        ("workdir", "/_a/B.c-d", "/_a/B.c-d"),
+        ("builder", "A", "A"),
+        ("command", "a '\x7f'", ("a", "\x7f")),
         ("test_command", "set -x\npython -c ''", "set -x\npython -c ''"),
     ],
 )
@@ -47,6 +219,33 @@ def test_accepted(name: str, text: str, value: object) -> None:
         ("environment", "GPU"),
         ("environment", "gpu; rm -rf /"),
         ("environment", "-e"),
+        ("environment", "a-"),
+        ("environment", "-a"),
+        ("compression", "lz4"),
+        ("layers", "0"),
+        ("layers", "66"),
+        ("layers", "0003"),
+        ("layers", "-1"),
+        ("skip-unchanged", "yes"),
+        ("reuse-environment", "True"),
+        ("promote", "1"),
+        ("paths", "/data"),
+        ("paths", "!"),
+        ("paths", "!/data"),
+        ("manifest-path", "a\x1fb"),
+        ("template", "a\x7fb"),
+        ("dockerfile", "a\tb"),
+        ("expose", "65536"),
+        ("expose", "8000-65536"),
+        ("expose", "8000-0"),
+        ("expose", "80/http"),
+        ("expose", "123456"),
+        ("cuda-version", "1234"),
+        ("cuda-version", "1.2.3.4"),
+        ("pixi-version", "vv0.70.0"),
+        ("workdir", "/.app"),
+        ("workdir", "/app/"),
+        ("command", "a '\x1f'"),
         ("push", "true"),
         ("push", "False"),
         ("pixi-version", "latest"),
@@ -91,9 +290,23 @@ def test_credentials_by_registry() -> None:
     )
 
 
-def test_a_malformed_credential_is_not_shown() -> None:
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "registry=ghcr.io;password=hunter2",
+        "registry=ghcr.io,username=me,password=",
+        "registry=ghcr.io,username=,password=hunter2",
+        "registry=,username=me,password=hunter2",
+        "registry=-ghcr.io,username=me,password=hunter2",
+        "registry=ghcr.io/lab,username=me,password=hunter2",
+    ],
+)
+def test_a_malformed_credential_is_not_shown(entry: str) -> None:
     with pytest.raises(UserError) as caught:
-        parse_inputs({"registry-auth": "registry=ghcr.io;password=hunter2"})
+        parse_inputs({"registry-auth": f"registry=r.io,username=u,password=w\n# more\n{entry}"})
+    assert caught.value.message == (
+        "input 'registry-auth': entry 2 cannot be read (not shown: it may hold a secret)"
+    )
     assert "hunter2" not in str(caught.value)
 
 

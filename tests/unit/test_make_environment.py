@@ -293,6 +293,24 @@ def test_credentials_for_channels_are_this_runs(job: DirectJob) -> None:
     assert not any("secret-token" in json.dumps(start.words) for start in job.docker.starts)
 
 
+def test_layers_that_another_repository_made_are_taken_from_the_cache(job: DirectJob) -> None:
+    cache = str(job.server.name("lab/layers"))
+    first = job.ship(layer_cache=cache)
+    assert job.server.tags("lab/layers")
+    asked = len(job.channel.requests)
+    assert asked
+    other = job.ship(images=str(job.server.name("lab/other")), layer_cache=cache)
+    assert len(job.channel.requests) == asked
+    tag = first.plan.definition.environment_tag
+    assert job.server.digest(STUDY, tag) == job.server.digest("lab/other", tag) != ""
+    assert other.digest
+
+
+def test_a_pull_request_only_reads_the_cache(job: DirectJob) -> None:
+    job.ship(PULL_REQUEST, layer_cache=str(job.server.name("lab/layers")))
+    assert job.server.written == []
+
+
 def test_a_merge_queue_publishes_nothing(job: DirectJob) -> None:
     job.ship(replace(PUSH, name="merge_group", ref="refs/heads/gh-readonly-queue/main/pr-7"))
     assert job.pushed == set()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+
+import pytest
 
 from pixi_container.docker.failures import explain
-from pixi_container.processes import Finished, stream
+from pixi_container.errors import ToolUnavailableError
+from pixi_container.processes import Finished, capture, stream
 
 
 def streamed(program: str) -> tuple[Finished, list[str]]:
@@ -31,3 +35,45 @@ print("#9 ERROR: process \"x\" did not complete successfully: exit code: 1")
     error = explain(done.output, purpose="build", code=1)
     assert error.message == "pixi failed: Failed to build `beta`: Call to `build_wheel` failed"
     assert "in file 3999.cpp:" in error.hint
+
+
+def test_the_process_group_is_in_a_file_while_the_program_runs(tmp_path: Path) -> None:
+    file = tmp_path / "group"
+    # The file is written right after the start.
+    script = (
+        "import os, pathlib, time\n"
+        f"file = pathlib.Path({str(file)!r})\n"
+        "end = time.monotonic() + 5\n"
+        "while not (file.exists() and file.read_text()) and time.monotonic() < end: time.sleep(0.001)\n"
+        "print(file.read_text() == str(os.getpgid(0)))"
+    )
+    seen: list[str] = []
+    done = stream([sys.executable, "-c", script], env=os.environ, show=seen.append, group_file=file)
+    assert (done, seen[1:]) == (Finished(0, "True"), ["True"])
+    assert not file.exists()
+
+
+def test_the_last_lines_are_kept_and_the_exit_code() -> None:
+    script = "import sys; print('out'); sys.stdout.flush(); print('err', file=sys.stderr); sys.exit(7)"
+    done, shown = streamed(script)
+    assert (done.code, done.output, shown) == (7, "out\nerr", ["out", "err"])
+
+
+def test_a_program_that_is_missing_or_takes_too_long_is_named() -> None:
+    with pytest.raises(ToolUnavailableError, match="'absent-program' cannot be started: No such file") as caught:
+        stream(["absent-program"], env={"PATH": "/nonexistent"}, show=lambda _: None)
+    assert caught.value.hint == "Install absent-program and put it on PATH."
+    with pytest.raises(ToolUnavailableError, match="'absent-program' cannot be started"):
+        capture(["absent-program"], env={"PATH": "/nonexistent"})
+    with pytest.raises(ToolUnavailableError, match=r"'sleep 9' did not end within 0 seconds"):
+        capture(["sleep", "9"], env=os.environ, seconds=0.01)
+
+
+def test_a_short_command_gets_its_input_and_variables() -> None:
+    script = 'cat; printf %s "$ADDED"; pwd >&2; exit 3'
+    done = capture(
+        ["sh", "-c", script], env={"PATH": os.environ["PATH"]}, added={"ADDED": "b"}, given="a\udcff", cwd="/"
+    )
+    assert done == Finished(3, "a\ufffdb", "/\n")
+    exact = capture(["cat"], env=os.environ, given="\udcff", errors="surrogateescape")
+    assert exact == Finished(0, "\udcff", "")

@@ -28,3 +28,12 @@ def test_names_without_end_cost_little() -> None:
     assert did_you_mean("x" * 10**6, ("x" * 10**4 for _ in range(10**6))) == ""
     assert did_you_mean("push", (["a"] * 1000) + ["push"]) == ""
     assert time.process_time() - start < 2
+
+
+def test_only_so_many_names_of_such_a_length_are_compared() -> None:
+    others = ["zebra"] * 999
+    assert did_you_mean("push", [*others, "pushes"]) == "; did you mean 'pushes'?"
+    assert did_you_mean("push", [*others, "zebra", "pushes"]) == ""
+    assert did_you_mean("x" * 70, ["x" * 60]) == f"; did you mean '{'x' * 60}'?"
+    assert did_you_mean("x" * 60, ["x" * 61]) == ""
+    assert did_you_mean("x" * 30 + "y" * 30 + "z" * 60, ["x" * 30 + "y" * 30])

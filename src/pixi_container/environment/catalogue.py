@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pixi_container.environment.activation import SCRIPTS, VARIABLES
 from pixi_container.environment.clobbers import PathTable, tables_as_json, tables_from_json
 
 if TYPE_CHECKING:
@@ -73,9 +74,17 @@ def read_catalogue(content: bytes) -> dict[str, PackageFiles]:
             str(name): PackageFiles(
                 str(identity),
                 tables[name],
-                {path: text.encode("latin-1") for path, text in activation.get(name, {}).items()},
+                {_activating(path): text.encode("latin-1") for path, text in activation.get(name, {}).items()},
             )
             for name, identity in document["identities"].items()
         }
     except (zlib.error, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"no catalogue of paths: {error!r}") from error
+
+
+def _activating(path: str) -> str:
+    """Return the path. Raises ``ValueError`` for one that no package can have there: files are made of them."""
+    parts = path.split("/")
+    if not path.startswith((SCRIPTS, VARIABLES)) or {"", ".", ".."}.intersection(parts) or "\0" in path:
+        raise ValueError("a path leads elsewhere")
+    return path

@@ -88,6 +88,7 @@ class Downloads:
                 on=_PassingError,
                 attempts=_ATTEMPTS,
                 least_wait=lambda trouble: trouble.wait,
+                check=self.check,
             )
         except BaseException as error:
             path.unlink(missing_ok=True)

@@ -51,6 +51,7 @@ class Published:
 
     ``checked_by`` is the digest of the image that was started to try that environments like this one start, empty
     where none was; ``checked_now`` tells whether that was for this one.
+    ``notes`` tell of trouble that did no harm.
     """
 
     digest: str
@@ -60,6 +61,7 @@ class Published:
     progress: Progress
     checked_by: str = ""
     checked_now: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def catalogue_tag(tag: str) -> str:

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from pixi_container.registry.client import Descriptor, ImageManifest
     from pixi_container.registry.repository import ImageRepository
 
+EMPTY = b"{}"
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+"""The configuration of what is no image:
+https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor
+"""
+
 
 class ImageStore(Protocol):
     """Where an image goes: a repository, or a folder. Any thread may call it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pixi_container.environment.catalogue import MEDIA_TYPE, catalogue_bytes, read_catalogue
 from pixi_container.environment.environment_image import catalogue_tag
 from pixi_container.environment.image_config import KEY_ANNOTATION, MANIFEST, document
-from pixi_container.environment.image_store import put_bytes
+from pixi_container.environment.image_store import EMPTY, EMPTY_TYPE, put_bytes
 from pixi_container.environment.layer_tar import LayerBlob
 from pixi_container.environment.start_check import recorded_checks
 from pixi_container.json_object import object_under
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from pixi_container.environment.layer_tar import Compression
 
 _MOST_CONFIG_BYTES = 4 << 20
-_MOST_CATALOGUE_BYTES = 64 << 20
-_EMPTY = b"{}"
-_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+MOST_CATALOGUE_BYTES = 64 << 20
+"""The most bytes of a compressed catalogue of paths."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,16 @@ def read_image_before(
         return KnownLayers()
     try:
         config = json.loads(store.get(before.config))
-        diff_ids = object_under(config, "rootfs").get("diff_ids", ())
+        diff_ids = [str(diff_id) for diff_id in object_under(config, "rootfs").get("diff_ids") or ()]
         files = _catalogue_beside(store, tag, identities)
         checks = recorded_checks(before.content)
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return KnownLayers()
     layers = {}
     for layer, diff_id in zip(before.layers, diff_ids, strict=False):
         key = layer.annotations.get(KEY_ANNOTATION)
-        if key and layer.media_type.endswith(f"+{compression}") and DIGEST.fullmatch(str(diff_id)):
-            layers[key] = LayerBlob(layer.media_type, layer.digest, layer.size, str(diff_id))
+        if key and layer.media_type.endswith(f"+{compression}") and DIGEST.fullmatch(diff_id):
+            layers[key] = LayerBlob(layer.media_type, layer.digest, layer.size, diff_id)
     return KnownLayers(layers, files, checks)
 
 
@@ -69,18 +68,18 @@ def put_catalogue(store: ImageStore, tag: str, files: Mapping[str, PackageFiles]
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "artifactType": MEDIA_TYPE,
-        "config": {"mediaType": _EMPTY_TYPE, "digest": digest_of(_EMPTY), "size": len(_EMPTY)},
+        "config": {"mediaType": EMPTY_TYPE, "digest": digest_of(EMPTY), "size": len(EMPTY)},
         "layers": [{"mediaType": MEDIA_TYPE, "digest": digest_of(content), "size": len(content)}],
     }
     manifest = document(MANIFEST, table)
-    put_bytes(store, _EMPTY)
+    put_bytes(store, EMPTY)
     put_bytes(store, content)
     store.put_manifest(catalogue_tag(tag), manifest.content, manifest.media_type)
 
 
 def _catalogue_beside(store: ImageStore, tag: str, identities: Mapping[str, str]) -> dict[str, PackageFiles]:
     catalogue = store.get_manifest(catalogue_tag(tag))
-    if catalogue is None or not catalogue.layers or catalogue.layers[0].size > _MOST_CATALOGUE_BYTES:
+    if catalogue is None or not catalogue.layers or catalogue.layers[0].size > MOST_CATALOGUE_BYTES:
         return {}
     files = read_catalogue(store.get(catalogue.layers[0]))
     return {name: each for name, each in files.items() if each.identity == identities.get(name)}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Compression = Literal["gzip", "zstd"]
 
-_MEDIA_TYPES = {
+MEDIA_TYPES: dict[Compression, str] = {
     "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
     "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
 }
@@ -62,7 +62,7 @@ class LayerWriter:
 
     def __init__(self, out: BinaryIO, compression: Compression = "gzip") -> None:
         self._out = out
-        self._media_type = _MEDIA_TYPES[compression]
+        self._media_type = MEDIA_TYPES[compression]
         self._compressor = _gzip() if compression == "gzip" else _zstd()
         self._tar_hash = hashlib.sha256()
         self._blob_hash = hashlib.sha256()

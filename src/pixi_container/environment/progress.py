@@ -39,6 +39,11 @@ class ProgressCount:
         """How far it is."""
         return self._now
 
+    def end(self) -> None:
+        """Show nothing any more: threads may still be at work until they notice that they are to stop."""
+        # Without the lock, as the thread that has it may be waiting for a terminal.
+        self._show = lambda _: None
+
     def tell(self, doing: str) -> None:
         """Show what is being done."""
         with self._lock:

@@ -21,7 +21,6 @@ from pixi_container.registry.reference import DIGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from collections.abc import Set as AbstractSet
 
     from pixi_container.environment.catalogue import PackageFiles
     from pixi_container.environment.environment_image import EnvironmentImage
@@ -48,13 +47,12 @@ def check_key(
     config: Document,
     packages: PackageSet,
     files: Mapping[str, PackageFiles],
-    lost: Mapping[str, AbstractSet[str]],
 ) -> str:
     """Return a digest of all that decides whether the environment starts.
 
     It has the packages that this needs instead of the layers that they are in, as a layer may have others too.
     """
-    activation = image.activation
+    activation, lost = image.activation, packages.lost(files)
     hook = hook_text(activation, activation_files(packages, files))
     # Without the names of records, which are part of a digest and of nothing that runs.
     scripts = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pixi_container.registry.blobs import Parts
+    from pixi_container.registry.repository import ImageRepository
 
 _STOP_SECONDS = 5.0
 """How long threads have to notice that they are to stop, before the files that they use are removed."""
+
+_AGAIN_SECONDS = 0.1
 
 
 class StoppedError(Exception):
@@ -42,10 +46,14 @@ class Stop:
 
 
 class Threads:
-    """Some threads of one kind, and their unfinished work."""
+    """Some threads of one kind, their unfinished work, and the repositories that they may be using."""
 
-    def __init__(self, number: int, name: str) -> None:
-        self._pool = ThreadPoolExecutor(number, name)
+    def __init__(self, number: int, name: str, repositories: Iterable[ImageRepository]) -> None:
+        self._pool = ThreadPoolExecutor(
+            number, name, initializer=lambda: self._threads.append(threading.current_thread())
+        )
+        self._threads: list[threading.Thread] = []
+        self._repositories = tuple(repositories)
         self._running: set[Future[object]] = set()
 
     def submit(self, work: Callable[..., object], *arguments: object) -> Future[object]:
@@ -56,9 +64,14 @@ class Threads:
         return future
 
     def end(self) -> None:
-        """Wait for what is being done, but not for long, and begin nothing more."""
+        """Begin nothing more, and give up what is being done; wait until that is so, but not for long."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        wait(list(self._running), _STOP_SECONDS)
+        end = time.monotonic() + _STOP_SECONDS
+        while self._running and time.monotonic() < end:
+            # Again and again, as a thread may be about to open its first connection.
+            for repository in self._repositories:
+                repository.give_up(self._threads)
+            wait(list(self._running), _AGAIN_SECONDS)
 
 
 def finish(futures: Iterable[Future[object]], then: Callable[[object], Iterable[Future[object]]]) -> None:

@@ -153,6 +153,10 @@ class Registry:
         """Close all connections."""
         self._transport.close()
 
+    def give_up(self) -> None:
+        """Have the call fail that a thread is making, and every later one. Any other thread may call this."""
+        self._transport.give_up()
+
     def get_digest(self, reference: ImageReference, *, push: bool = False) -> str | None:
         """Return the digest that the reference points to, or None if the image does not exist.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ HEADER_BYTES = 256 * 1024
 
 _WRITTEN_AT_ONCE = 16 * 1024
 _MOST_ADDRESSES = 8
+_CONNECTING_SECONDS = 4.0
+"""How long one attempt to connect lasts: nobody can end it from outside."""
 
 
 @dataclass
@@ -53,6 +56,35 @@ class Limit:
             raise RegistryUnavailableError(f"the registry {self.registry} sent an answer that is too large")
 
 
+class _OpenSockets:
+    """The sockets of one thread, each with a second handle by which another thread may shut it down."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._handles: set[socket.socket] = set()
+        self.is_shut = False
+
+    def add(self, opened: socket.socket) -> socket.socket:
+        """Return the handle of a socket; it stays valid whatever becomes of the object, as when TLS starts."""
+        handle = opened.dup()
+        with self._lock:
+            self._handles.add(handle)
+            if self.is_shut:
+                _shut(handle)
+        return handle
+
+    def remove(self, handle: socket.socket) -> None:
+        with self._lock:
+            self._handles.discard(handle)
+            handle.close()
+
+    def shut(self) -> None:
+        with self._lock:
+            self.is_shut = True
+            for handle in self._handles:
+                _shut(handle)
+
+
 class _LimitedStream:
     """An httpcore connection whose reads and writes keep to the limit of the whole attempt.
 
@@ -60,9 +92,17 @@ class _LimitedStream:
     https://www.python-httpx.org/advanced/timeouts/
     """
 
-    def __init__(self, stream: httpcore.NetworkStream, limit: Callable[[], Limit]) -> None:
+    def __init__(
+        self,
+        stream: httpcore.NetworkStream,
+        limit: Callable[[], Limit],
+        sockets: _OpenSockets,
+        handle: socket.socket,
+    ) -> None:
         self._stream = stream
         self._limit = limit
+        self._sockets = sockets
+        self._handle = handle
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         data = self._stream.read(max_bytes, self._limit().left(timeout))
@@ -76,12 +116,19 @@ class _LimitedStream:
 
     def close(self) -> None:
         self._stream.close()
+        # Only after its last handle is closed does the other side learn of it.
+        self._sockets.remove(self._handle)
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        stream = self._stream.start_tls(ssl_context, server_hostname, self._limit().left(timeout))
-        return cast("httpcore.NetworkStream", _LimitedStream(stream, self._limit))
+        try:
+            stream = self._stream.start_tls(ssl_context, server_hostname, self._limit().left(timeout))
+        except BaseException:
+            self.close()
+            raise
+        limited = _LimitedStream(stream, self._limit, self._sockets, self._handle)
+        return cast("httpcore.NetworkStream", limited)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as httpcore has it
         return self._stream.get_extra_info(info)
@@ -90,20 +137,32 @@ class _LimitedStream:
 class Connections:
     """The transport of an ``httpx.Client``; its connections keep to the limit of the current attempt.
 
-    It serves one thread. As in Go, and therefore in Docker, requests to this machine never use a proxy:
+    It serves one thread, and another one may have it give up. As in Go, and therefore in Docker, requests to this
+    machine never use a proxy:
     https://pkg.go.dev/net/http#ProxyFromEnvironment
     """
 
     def __init__(self) -> None:
         self._transports: dict[str, httpx.HTTPTransport] = {}
         self._limit: Limit | None = None
+        self._sockets = _OpenSockets()
 
     @property
     def limit(self) -> Limit:
-        """The limit of the current attempt. Raises ``RuntimeError`` outside of an attempt."""
+        """The limit of the current attempt. Raises as ``check``, and ``RuntimeError`` outside of an attempt."""
+        self.check()
         if self._limit is None:
             raise RuntimeError("a registry request was made outside of an attempt")
         return self._limit
+
+    def give_up(self) -> None:
+        """Have the attempt fail that the thread is making, and every later one. Any other thread may call this."""
+        self._sockets.shut()
+
+    def check(self) -> None:
+        """Raise ``RegistryUnavailableError`` if it was given up."""
+        if self._sockets.is_shut:
+            raise RegistryUnavailableError("a registry was not asked to the end, as something else failed")
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, as the transport of a client."""
@@ -140,10 +199,20 @@ class Connections:
         first, *others = list(dict.fromkeys(str(entry[4][0]) for entry in entries))[:_MOST_ADDRESSES]
 
         def connect(address: str) -> httpcore.NetworkStream:
-            stream = httpcore.SyncBackend().connect_tcp(
-                address, port, self.limit.left(timeout), local_address, socket_options
-            )
-            return cast("httpcore.NetworkStream", _LimitedStream(stream, lambda: self.limit))
+            end = time.monotonic() + self.limit.left(timeout)
+            while True:
+                left = min(self.limit.left(), end - time.monotonic())
+                try:
+                    stream = httpcore.SyncBackend().connect_tcp(
+                        address, port, min(left, _CONNECTING_SECONDS), local_address, socket_options
+                    )
+                except httpcore.ConnectTimeout:
+                    if left <= _CONNECTING_SECONDS:
+                        raise
+                else:
+                    handle = self._sockets.add(stream.get_extra_info("socket"))
+                    limited = _LimitedStream(stream, lambda: self.limit, self._sockets, handle)
+                    return cast("httpcore.NetworkStream", limited)
 
         for address in others:
             with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
@@ -153,7 +222,8 @@ class Connections:
 
     @contextmanager
     def within(self, registry: str, seconds: float) -> Iterator[Limit]:
-        """Limit an attempt; one inside another attempt shares the outer limit."""
+        """Limit an attempt; one inside another attempt shares the outer limit. Raises as ``check``."""
+        self.check()
         if self._limit:
             yield self._limit
             return
@@ -162,6 +232,12 @@ class Connections:
             yield self._limit
         finally:
             self._limit = None
+
+
+def _shut(handle: socket.socket) -> None:
+    # Unlike closing, this wakes a thread that waits for the other side.
+    with suppress(OSError):
+        handle.shutdown(socket.SHUT_RDWR)
 
 
 @lru_cache

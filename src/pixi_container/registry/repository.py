@@ -9,7 +9,7 @@ from pixi_container.registry.client import Registry
 from pixi_container.registry.reference import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from typing_extensions import Self
 
@@ -27,20 +27,26 @@ class Registries:
     def __init__(self, credential_for: Callable[[str], Credential | None]) -> None:
         self._credential_for = credential_for
         self._local = threading.local()
-        self._opened: list[Registry] = []
+        self._opened: list[tuple[threading.Thread, Registry]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for registry in self._opened:
-            registry.close()
+        for _thread, opened in self._opened:
+            opened.close()
+
+    def give_up(self, threads: Collection[threading.Thread]) -> None:
+        """Have all calls of these threads fail, now and later."""
+        for thread, opened in list(self._opened):
+            if thread in threads:
+                opened.give_up()
 
     def own(self) -> Registry:
         """Return the calling thread's."""
         if not hasattr(self._local, "registry"):
             self._local.registry = Registry(self._credential_for)
-            self._opened.append(self._local.registry)
+            self._opened.append((threading.current_thread(), self._local.registry))
         registry: Registry = self._local.registry
         return registry
 
@@ -51,6 +57,10 @@ class ImageRepository:
     def __init__(self, registries: Registries, reference: ImageReference) -> None:
         self._registries = registries
         self.reference = reference
+
+    def give_up(self, threads: Collection[threading.Thread]) -> None:
+        """Have all calls of these threads fail, now and later."""
+        self._registries.give_up(threads)
 
     def has(self, digest: str) -> bool:
         """Tell whether it has a blob; asks with the right to push."""
@@ -71,6 +81,10 @@ class ImageRepository:
         blobs = self._registries.own().blobs(self.reference)
         if not blobs.has(blob.digest):
             blobs.copy(blob.digest, blob.size, source.reference, through)
+
+    def mount(self, digest: str, source: ImageRepository) -> bool:
+        """Have the registry mount a blob of another of its repositories here; return whether it did."""
+        return self._registries.own().blobs(self.reference).mount(digest, source.reference)
 
     def scan(self, blob: Descriptor, read: Callable[[Iterator[bytes]], T]) -> T:
         """Return what ``read`` makes of a blob's parts, all of which it has to take, anew after each trouble."""

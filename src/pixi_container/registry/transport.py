@@ -90,6 +90,10 @@ class Transport:
         """Close all connections."""
         self._connections.close()
 
+    def give_up(self) -> None:
+        """Have the call fail that a thread is making, and every later one. Any other thread may call this."""
+        self._connections.give_up()
+
     def ask(self, call: RegistryCall) -> Answer:
         """Make a call, with retries after transient failures, and return the answer.
 
@@ -103,7 +107,13 @@ class Transport:
         Raises ``RegistryUnavailableError`` if every attempt fails.
         """
         try:
-            return retry(attempt, on=TransientError, attempts=_ATTEMPTS, least_wait=lambda trouble: trouble.wait)
+            return retry(
+                attempt,
+                on=TransientError,
+                attempts=_ATTEMPTS,
+                least_wait=lambda trouble: trouble.wait,
+                check=self._connections.check,
+            )
         except TransientError as trouble:
             raise RegistryUnavailableError(
                 f"the registry {trouble.registry} cannot be used: {trouble}",
@@ -130,7 +140,7 @@ class Transport:
         seconds = _ANSWER_SECONDS
         if callable(call.content):
             seconds += _UPLOAD_TIMEOUT_SECONDS + call.size / _LEAST_BYTES_PER_SECOND
-        with self._connections.within(registry, seconds) as limit:
+        with self._connections.within(registry, seconds):
             try:
                 response = self._send(call, url)
                 if response.status_code == 401 and self._log_in(call, response):
@@ -140,7 +150,7 @@ class Transport:
                     self._check(call, response)
                     yield response
             except httpx.RequestError as error:
-                limit.left()
+                self._connections.limit.left()
                 trouble = self._quoted(call, str(error) or type(error).__name__)
                 raise TransientError(registry, url, trouble) from error
             except (httpx.InvalidURL, UnicodeError, OverflowError) as error:

@@ -585,3 +585,23 @@ def test_silence_is_reported_too() -> None:
         explained(of_step("", 3)).message
         == "the build failed with exit code 1: a build step ended with exit code: 3"
     )
+
+
+def test_twelve_lines_and_three_reasons_are_shown() -> None:
+    error = explained(of_step("\n".join(f"line {number}" for number in range(20)), 3))
+    assert error.hint.splitlines() == [f"line {number}" for number in range(8, 19)]
+    long = explained(of_step("a" * 301, 3))
+    assert long.message == f"a step of the build failed: {'a' * 299}…"
+    reasons = "".join(
+        f" INFO environment 'e{number}' is out of date because of {number}.\n" for number in range(5)
+    )
+    outdated = explained(of_step(f"{reasons}Error:   × lock-file not up-to-date with the workspace"))
+    assert outdated.message == (
+        "the lock is out of date: environment 'e0' is out of date because of 0; environment 'e1' is out of date "
+        "because of 1; environment 'e2' is out of date because of 2; and 2 more"
+    )
+
+
+def test_help_of_a_report_may_go_on_in_the_next_line() -> None:
+    error = explained(of_step("Error:   × something\n  help: Update it\n        of yours\n"))
+    assert (error.message, error.hint) == ("pixi failed: something", "Update it of yours")

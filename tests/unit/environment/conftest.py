@@ -14,9 +14,8 @@ from tests.unit.registry.loopback import loopback_registry
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Where every package has a layer of its own, as those of the tests are small, and nothing is waited for."""
+    """Where every package has a layer of its own, as those of the tests are small."""
     monkeypatch.setattr(layers, "OWN_LAYER_BYTES", 1)
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
     folder = tmp_path / "temp"
     folder.mkdir()
     with loopback_registry() as server, Registries(lambda _: None) as registries:

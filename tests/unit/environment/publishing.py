@@ -6,9 +6,16 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +25,7 @@ from pixi_container.environment.image_config import KEY_ANNOTATION, Settings
 from pixi_container.environment.locked import LockedEnvironment
 from pixi_container.environment.publish import EnvironmentImage, Published, publish
 from pixi_container.environment.records import conda_record
+from pixi_container.interrupts import Interrupted, stop_on_signals
 from pixi_container.registry.reference import ImageReference
 from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.workspace.lock import LockedPackage
@@ -143,3 +151,40 @@ class Place:
 
     def layer_keys(self) -> list[str]:
         return [layer["annotations"][KEY_ANNOTATION] for layer in self.manifest()["layers"][1:]]
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder; gives its URL."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def as_a_command(address: str, folder: str, channel: str) -> int:
+    """Publish what is in a channel, as a process of its own does that can be stopped."""
+    names = sorted(Path(channel).glob("*.conda"))
+    made = [Made(path, path.with_suffix(".index.json"), path.stem.split("-")[0]) for path in names]
+    with stop_on_signals(), Registries(lambda _: None) as registries:
+        try:
+            target, base = (
+                ImageRepository(registries, ImageReference(address, name)) for name in ("lab/study", "base")
+            )
+            publish(image_of(*made), target, base, env={"RUNNER_TEMP": folder})
+        except Interrupted as interrupt:
+            return 128 + interrupt.number
+    return 0
+
+
+def process(place: Place, channel: Path) -> subprocess.Popen[bytes]:
+    code = f"import sys; from {__name__} import as_a_command; sys.exit(as_a_command(*sys.argv[1:]))"
+    root = Path(__file__).parents[3]
+    argv = [sys.executable, "-c", code, place.server.address, str(place.folder), str(channel)]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{root}/src:{root}"}
+    return subprocess.Popen(argv, env=env, stderr=subprocess.PIPE)

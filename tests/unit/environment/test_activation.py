@@ -12,6 +12,7 @@ import pytest
 
 from pixi_container.environment.activation import (
     Activation,
+    _kept,
     activation_entries,
     exports,
     hook_text,
@@ -199,3 +200,30 @@ def test_the_folder_for_temporary_files_may_have_any_name(
     assert hook_text(activation, FILES) == plain
     assert list(odd.iterdir()) == []
     shutil.rmtree(odd)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"), [(0o644, 0o644), (0o600, 0o644), (0o744, 0o755), (0o654, 0o755), (0o645, 0o755)]
+)
+def test_a_script_that_anybody_may_start_is_for_everybody(folder: Folder, mode: int, kept: int) -> None:
+    folder.write("own.sh", "").chmod(mode)
+    folder.replace("pixi.toml", "[activation.env]", '[activation]\nscripts = ["own.sh"]\n[activation.env]')
+    workspace = read_workspace(parse_inputs({"context": str(folder.path)}))
+    (entry,) = workspace_activation(workspace, "/app").script_files
+    assert entry.mode == kept
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        (["export A=1", "", "  ", "export B=2"], ["export A=1", "export B=2"]),
+        (["export A='1", "", "export PATH=x", "2'", "", "B"], ["export A='1", "", "export PATH=x", "2'", "B"]),
+        (["export A='1\\'", "", "export B=1"], ["export A='1\\'", "export B=1"]),
+        (['export A="1\\"', "", '2"', ""], ['export A="1\\"', "", '2"']),
+        (["export A='\"'", "", 'export B="\'"', ""], ["export A='\"'", 'export B="\'"']),
+        (["export A=\\'", "", "export B=1"], ["export A=\\'", "export B=1"]),
+        (["export A='1", "2", "3", "", "4'", ""], ["export A='1", "2", "3", "", "4'"]),
+    ],
+)
+def test_a_value_of_several_lines_is_kept_whole(lines: list[str], kept: list[str]) -> None:
+    assert list(_kept(lines)) == kept

@@ -14,10 +14,9 @@ from pixi_container.environment.package_metadata import Python
 from pixi_container.environment.records import CondaRecord
 from pixi_container.workspace.lock import LockedPackage
 
+HOOKED = "etc/conda/env_vars.d/x.json"
 FILES = {
-    "conda:a": PackageFiles(
-        "1", PathTable("conda:a", ("lib/a",), ("bin/a",), ("empty",)), {"etc/x.json": b"\xff{}"}
-    ),
+    "conda:a": PackageFiles("1", PathTable("conda:a", ("lib/a",), ("bin/a",), ("empty",)), {HOOKED: b"\xff{}"}),
     "pypi:b": PackageFiles("2", PathTable("pypi:b", ("b.py",), contents={"b.py": "abc"})),
 }
 PACKAGE = LockedPackage(
@@ -41,6 +40,16 @@ def test_it_is_read_as_it_was_written() -> None:
 def test_anything_else_is_none(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_catalogue(content)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/x", "etc/x", "etc/conda/env_vars.d/../../../x", "etc/conda/env_vars.d//x", "etc/conda/activate.d/a\0b"],
+)
+def test_no_file_of_it_leads_elsewhere(path: str) -> None:
+    hostile = replace(FILES["conda:a"], activation={HOOKED: b"", path: b""})
+    with pytest.raises(ValueError, match="leads elsewhere"):
+        read_catalogue(catalogue_bytes({"conda:a": hostile}))
 
 
 def test_it_is_not_unpacked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def channel() -> Iterator[Channel]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited between attempts."""
     waits: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    monkeypatch.setattr("pixi_container.retries.pause", lambda seconds, _: waits.append(seconds))
     return waits
 
 
@@ -220,6 +220,23 @@ def test_credentials_are_those_of_rattlers_file(
         Downloads(rattler_client()).download(package(location), tmp_path)
     monkeypatch.setenv("RATTLER_AUTH_FILE", str(file))
     assert Downloads(rattler_client()).download(package(location), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_file_of_credentials_takes_the_place_of_the_machines(
+    channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel.authorization = "Bearer s3cret"
+    own, machines = tmp_path / "own.json", tmp_path / "machines.json"
+    own.write_text(json.dumps({"127.0.0.1": {"BearerToken": "s3cret"}}))
+    machines.write_text(json.dumps({"127.0.0.1": {"BearerToken": "another"}}))
+    location = f"{channel.address}/numpy.conda"
+    monkeypatch.setenv("RATTLER_AUTH_FILE", str(machines))
+    assert Downloads(rattler_client(auth_file=own)).download(package(location), tmp_path).read_bytes() == CONTENT
+    monkeypatch.setenv("RATTLER_AUTH_FILE", str(own))
+    nothing = tmp_path / "nothing.json"
+    nothing.write_text("{}")
+    with pytest.raises(DownloadError, match="no access"):
+        Downloads(rattler_client(auth_file=nothing)).download(package(location), tmp_path)
 
 
 class StoppedError(BaseException):

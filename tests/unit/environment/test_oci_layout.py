@@ -33,7 +33,7 @@ def server() -> Iterator[Loopback]:
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    monkeypatch.setattr("pixi_container.retries.pause", lambda seconds, _: waits.append(seconds))
     return waits
 
 

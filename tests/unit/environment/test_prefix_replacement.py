@@ -79,3 +79,45 @@ LINES = [
 @pytest.mark.parametrize(("packaged", "prefix", "installed"), LINES)
 def test_a_first_line_stays_one_that_linux_can_start(packaged: str, prefix: str, installed: str) -> None:
     assert b"".join(replaced_text([packaged.encode()], OLD, prefix)).decode() == installed
+
+
+@pytest.mark.parametrize(
+    ("name", "is_python"),
+    [
+        ("python", True),
+        ("python3", True),
+        ("python3.11", True),
+        ("python.", False),
+        ("python.3", False),
+        ("python3.", False),
+        ("pythonw", False),
+        ("python3.11.2", False),
+        ("perl", False),
+    ],
+)
+def test_a_first_line_that_is_too_long_is_started_by_another_program(name: str, is_python: bool) -> None:
+    new = "/" + "n" * 120
+    line = f"#!/old/old/prefix/bin/{name} -s"
+    replaced = b"".join(replaced_text([f"{line}\nrest\n".encode()], OLD, new)).decode()
+    shell = f"#!/bin/sh\n'''exec' \"{new}/bin/{name}\" -s \"$0\" \"$@\" #'''"
+    assert replaced == f"{shell if is_python else f'#!/usr/bin/env {name} -s'}\nrest\n"
+
+
+def test_a_first_line_has_127_bytes() -> None:
+    def started(length: int) -> str:
+        new = "/" + "n" * (length - len("#!//bin/perl"))
+        return b"".join(replaced_text([b"#!/old/old/prefix/bin/perl"], OLD, new)).decode()
+
+    assert len(started(127)) == 127
+    assert started(128) == "#!/usr/bin/env perl"
+
+
+def test_a_path_with_spaces_is_started_by_another_program() -> None:
+    assert b"".join(replaced_text([b"#!/old/old/prefix/bin/perl\n"], OLD, "/a b")) == b"#!/usr/bin/env perl\n"
+    assert b"".join(replaced_text([b"#!/bin/perl\n"], OLD, "/a b")) == b"#!/bin/perl\n"
+
+
+def test_a_longer_path_does_not_fit_into_a_binary() -> None:
+    with pytest.raises(ValueError, match="/old/old/prefixes"):
+        list(replaced_strings([b""], OLD, "/old/old/prefixes"))
+    assert b"".join(replaced_strings([b"/old/old/prefix\0"], OLD, "/new/new/prefix")) == b"/new/new/prefix\0"

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import resource
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +21,11 @@ from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.publish import Progress, catalogue_tag, publish
 from pixi_container.environment.refusals import NotDirectError
 from pixi_container.errors import UserError
-from pixi_container.interrupts import Interrupted, stop_on_signals
 from pixi_container.registry.reference import ImageReference
-from pixi_container.registry.repository import ImageRepository, Registries
+from pixi_container.registry.repository import ImageRepository
 from pixi_container.workspace.lock import LockedPackage
 from tests.unit.environment.archives import Item, Made, package, wheel
-from tests.unit.environment.publishing import GZIP, PREFIX, Place, image_of, locked, put_base
+from tests.unit.environment.publishing import GZIP, PREFIX, Place, image_of, locked, process, put_base, served
 from tests.unit.registry.loopback import digest_of, loopback_registry
 
 
@@ -279,20 +273,6 @@ def test_packages_whose_post_link_scripts_nothing_runs_are_named(place: Place, t
     assert place.publish(image_of(fonts)).not_run == ("fonts",)
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a folder; gives its URL."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_wheels_are_installed_where_python_looks_for_them(place: Place, tmp_path: Path) -> None:
     python = package(tmp_path / "channel", "python", [Item("bin/python3.11", b"", mode=0o755)], version="3.11.9")
     shared = {"space/__init__.py": b"# a namespace"}
@@ -375,29 +355,6 @@ def test_a_wrong_package_leaves_no_tag(place: Place, packages: list[Made], field
     with pytest.raises(UserError, match="package 'beta' cannot be downloaded"):
         place.publish(image_of(*packages, environment=replace(environment, packages=entries)))
     assert place.server.tags("lab/study") == set()
-
-
-def as_a_command(address: str, folder: str, channel: str) -> int:
-    """Publish what is in a channel, as a process of its own does that can be stopped."""
-    names = sorted(Path(channel).glob("*.conda"))
-    made = [Made(path, path.with_suffix(".index.json"), path.stem.split("-")[0]) for path in names]
-    with stop_on_signals(), Registries(lambda _: None) as registries:
-        try:
-            target, base = (
-                ImageRepository(registries, ImageReference(address, name)) for name in ("lab/study", "base")
-            )
-            publish(image_of(*made), target, base, env={"RUNNER_TEMP": folder})
-        except Interrupted as interrupt:
-            return 128 + interrupt.number
-    return 0
-
-
-def process(place: Place, channel: Path) -> subprocess.Popen[bytes]:
-    code = f"import sys; from {__name__} import as_a_command; sys.exit(as_a_command(*sys.argv[1:]))"
-    root = Path(__file__).parents[3]
-    argv = [sys.executable, "-c", code, place.server.address, str(place.folder), str(channel)]
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{root}/src:{root}"}
-    return subprocess.Popen(argv, env=env, stderr=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("at", [10, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 3, 6, 15, 20))])

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pixi_container.errors import UserError
-from pixi_container.image.base_images import DEFAULT_PIXI, OLDEST_PIXI, choose_base_images, choose_pixi
+from pixi_container.image.base_images import (
+    DEFAULT_PIXI,
+    LOCK_NEEDS,
+    OLDEST_PIXI,
+    RICH_PLATFORMS_NEED,
+    choose_base_images,
+    choose_pixi,
+)
 from pixi_container.inputs import Inputs
 from pixi_container.workspace.workspace import Workspace, read_workspace
 from tests.unit.conftest import Folder
@@ -101,3 +108,40 @@ def test_a_dockerfile_of_ones_own_may_use_an_older_one(workspace: Workspace) -> 
 def test_a_requirement_that_is_none() -> None:
     with pytest.raises(UserError, match="is not a valid version specification"):
         choose(">=>1")
+
+
+def test_a_requirement_has_200_characters() -> None:
+    longest = ">=0.50" + ",>=0.50" * 27 + ",>0.5"
+    assert len(longest) == 200
+    assert choose(longest) == DEFAULT_PIXI
+    with pytest.raises(UserError) as caught:
+        choose_pixi(requires_pixi=f"{longest}0", lock_version=6, rich_platforms=False, manifest="pixi.toml")
+    assert caught.value.message == "'requires-pixi' is 201 characters long; the maximum is 200"
+    assert caught.value.file == "pixi.toml"
+
+
+@pytest.mark.parametrize(
+    ("requires", "lock", "asked", "reason"),
+    [
+        ("", 6, "", "the default, which fits lock version 6"),
+        (">=0.70", 7, "", "the default, which fits lock version 7, requires-pixi >=0.70"),
+        (">=0.78", 7, "", "lock version 7, requires-pixi >=0.78"),
+        ("", 6, "0.70.0", "input 'pixi-version'"),
+    ],
+)
+def test_the_reason_for_a_version(requires: str, lock: int, asked: str, reason: str) -> None:
+    chosen = choose_pixi(
+        requires_pixi=requires,
+        lock_version=lock,
+        rich_platforms=False,
+        asked=asked,
+        published=lambda: PUBLISHED,
+    )
+    assert chosen[1] == reason
+
+
+def test_the_oldest_versions_are_what_the_documentation_says() -> None:
+    assert OLDEST_PIXI == "0.53.0"
+    assert LOCK_NEEDS == {6: "0.39.0", 7: "0.68.0"}
+    assert RICH_PLATFORMS_NEED == "0.71.0"
+    assert choose(lock=7, asked="0.71.0", rich=True) == "0.71.0"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.definition import ImageDefinition, define_image
 from pixi_container.image.files import read_image_files
-from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, differing
+from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, _relevant, differing
+from pixi_container.image.fingerprint_labels import fingerprint_labels, parts_in
 from pixi_container.image.sources import Sources
 from pixi_container.inputs import parse_inputs
 from pixi_container.runner.event import Event
 from pixi_container.tags import facts_from
+from pixi_container.workspace.manifest import read_manifest
 from pixi_container.workspace.workspace import read_workspace
 from tests.unit.conftest import Folder
 
@@ -187,3 +191,138 @@ def test_credentials_of_a_channel_change_nothing(folder: Folder) -> None:
     with_them = defined(folder, conda_auth='{"*.prefix.dev": {"BearerToken": "hunter2"}}')
     assert with_them.fingerprint == defined(folder).fingerprint
     assert "conda-auth" in with_them.dockerfile
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[target.linux-64.tasks]\nrun = "true"\n',
+        '[feature.gpu.tasks]\nrun = "true"\n',
+        '[tasks]\nrun = "true"\n',
+        "[tool.other]\na = 1\n",
+    ],
+)
+def test_tables_that_no_environment_depends_on(folder: Folder, table: str) -> None:
+    before = relevant(folder)
+    folder.replace("pixi.toml", "[environments]", f"{table}\n[environments]")
+    after = {name: value for name, value in relevant(folder).items() if name not in {"target", "feature"} or value}
+    assert {**after, "target": 0, "feature": 0} == {**before, "target": 0, "feature": 0}
+    assert "true" not in json.dumps(after)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[target.linux-64.dependencies]\npython = "*"\n',
+        '[feature.gpu.target.linux-64.dependencies]\npython = "*"\n',
+        "[pypi-options]\nno-build = true\n",
+        '[system-requirements]\nlibc = "2.17"\n',
+    ],
+)
+def test_tables_that_an_environment_depends_on(folder: Folder, table: str) -> None:
+    before = relevant(folder)
+    folder.replace("pixi.toml", "[environments]", f"{table}\n[environments]")
+    assert relevant(folder) != before
+
+
+def relevant(folder: Folder) -> dict[str, Any]:
+    return _relevant(read_manifest(folder.path))
+
+
+PYPROJECT = """\
+[project]
+name = "study"
+version = "1"
+description = "a study"
+authors = [{ name = "me" }]
+readme = "README.md"
+license = "MIT"
+license-files = ["LICENSE"]
+classifiers = []
+keywords = []
+maintainers = []
+urls = { a = "https://a.example" }
+scripts = { a = "a:b" }
+gui-scripts = { c = "c:d" }
+entry-points = { e = { f = "g:h" } }
+requires-python = ">=3.10"
+dependencies = ["tqdm"]
+optional-dependencies = { web = ["flask"] }
+
+[dependency-groups]
+test = ["pytest"]
+
+[tool.uv]
+managed = true
+
+[tool.other]
+a = 1
+
+[tool.pixi.workspace]
+channels = ["conda-forge"]
+platforms = ["linux-64"]
+description = "a study"
+authors = ["me"]
+documentation = "https://a.example"
+homepage = "https://a.example"
+repository = "https://a.example"
+license-file = "LICENSE"
+
+[tool.pixi.tasks]
+run = "true"
+"""
+
+
+def test_of_a_python_project_what_an_environment_depends_on(folder: Folder) -> None:
+    (folder.path / "pixi.toml").unlink()
+    folder.write("pyproject.toml", PYPROJECT)
+    assert relevant(folder) == {
+        "project": {
+            "requires-python": ">=3.10",
+            "dependencies": ["tqdm"],
+            "optional-dependencies": {"web": ["flask"]},
+        },
+        "groups": {"test": ["pytest"]},
+        "uv": {"managed": True},
+        "pixi": {"workspace": {"channels": ["conda-forge"], "platforms": ["linux-64"]}},
+    }
+
+
+def test_labels_name_the_fingerprints_and_their_parts(folder: Folder) -> None:
+    made = defined(folder)
+    environment, image = made.environment_fingerprint, made.fingerprint
+    labels = fingerprint_labels(environment, image)
+    assert labels == {
+        "pixi-container.fingerprint": image.digest,
+        "pixi-container.environment-fingerprint": environment.digest,
+        "pixi-container.fingerprint-parts": labels["pixi-container.fingerprint-parts"],
+    }
+    assert parts_in(labels) == {name: digest[:16] for name, digest in parts(made).items()}
+    of_environment = fingerprint_labels(environment)
+    assert "pixi-container.fingerprint" not in of_environment
+    assert parts_in(of_environment).keys() == ENVIRONMENT_PARTS.keys()
+    assert environment.short == environment.digest[:16]
+    assert len(environment.digest) == 64
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "7", ""])
+def test_labels_of_others_have_no_parts(text: str) -> None:
+    assert parts_in({"pixi-container.fingerprint-parts": text}) == {}
+    assert parts_in({}) == {}
+    assert parts_in({"pixi-container.fingerprint-parts": '{"a": 1}'}) == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "names"),
+    [
+        ({"a": "1"}, ("a", "b")),
+        ({"a": "2", "b": "1"}, ()),
+        ({"environment": "1"}, ("environment", "a", "b")),
+        ({"environment": "1", "cuda": "1"}, ("cuda", "a", "b")),
+        ({"template": "1", "cuda": "1"}, ("cuda", "a", "b")),
+        ({"template": "1"}, ("template", "a", "b")),
+        ({"settings": "1", "environment": "1", "a": "2", "b": "1"}, ("environment",)),
+    ],
+)
+def test_what_follows_from_another_part_is_not_named(ours: dict[str, str], names: tuple[str, ...]) -> None:
+    assert set(differing(ours, {"a": "2", "b": "1"})) == set(names)

@@ -119,3 +119,40 @@ def test_many_layers_of_the_workspace_leave_fewer_to_the_environment(others: int
 def test_compiled_wheels_are_kept_apart(name: str, compiled: bool) -> None:
     package = replace(wheel("w"), location=f"https://files.example/{name}.whl")
     assert places([package])["pypi:w"].startswith("wheels-" if compiled else "shared-")
+
+
+@pytest.mark.parametrize(
+    ("most", "own", "wheels", "shared"),
+    [(65, 40, 8, 16), (64, 41, 7, 15), (33, 20, 4, 8), (17, 10, 2, 4), (8, 6, 0, 1), (3, 1, 0, 1), (2, 0, 0, 1)],
+)
+def test_the_layers_are_shared_out(most: int, own: int, wheels: int, shared: int) -> None:
+    large = [conda(f"large-{number}", OWN_LAYER_BYTES + number) for number in range(60)]
+    small = [conda(f"small-{number}", OWN_LAYER_BYTES - 1) for number in range(200)]
+    compiled = [wheel(f"wheel-{number}", "cp311-cp311-linux_x86_64") for number in range(100)]
+    layers = environment_layers([*large, *small, *compiled], most)
+    names = [layer.name for layer in layers]
+    assert names[:own] == [f"own-large-{number}" for number in range(59, 59 - own, -1)]
+    assert names[own:-1] == [
+        *(f"wheels-{number}" for number in range(wheels)),
+        *(f"shared-{number:02}" for number in range(shared)),
+    ]
+    assert sum(len(layer.packages) for layer in layers) == 360
+
+
+def test_a_package_keeps_its_layer_from_one_version_of_this_program_to_the_next() -> None:
+    packages = [conda("tqdm"), conda("zlib"), wheel("rich"), wheel("numpy", "cp311-cp311-linux_x86_64")]
+    assert places(packages) == {
+        "conda:tqdm": "shared-11",
+        "conda:zlib": "shared-08",
+        "pypi:rich": "shared-13",
+        "pypi:numpy": "wheels-2",
+    }
+
+
+def test_a_name_that_cannot_be_a_folder_is_in_the_last_layer() -> None:
+    assert places([conda("a/b"), conda("-a"), conda(""), conda("_a.b-C")]).keys() == {"conda:_a.b-C"}
+
+
+def test_large_packages_of_one_size_are_in_the_order_of_their_names() -> None:
+    names = [layer.name for layer in environment_layers([conda(name, OWN_LAYER_BYTES) for name in "cab"])]
+    assert names == ["own-a", "own-b", "own-c", REST]

@@ -231,3 +231,26 @@ def test_a_file_that_the_manifest_insists_on(folder: Folder) -> None:
     folder.replace("pixi.toml", 'name = "study"', 'name = "study"\nreadme = "README.md"')
     (problem,) = problems_of(read_workspace(Inputs(context=str(folder.path)), "linux/amd64"))
     assert "the manifest names 'README.md', which does not exist" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_distribution"),
+    [("wheel", True), ("sdist", True), ("pypi-path", True), ("pypi-editable", True), ("conda-source", False)],
+)
+def test_packages_of_python_are_installed_afterwards(
+    workspace: Workspace, kind: str, is_distribution: bool
+) -> None:
+    own = (OwnSource(name="tools", kind=kind, path="packages/tools", reason="test"),)
+    stage = workspace_stage(replace(workspace, own_source=own), DEFAULT_PIXI)
+    assert stage
+    assert stage.distributions == (("tools",) if is_distribution else ())
+    assert stage.skipped_records == (0 if is_distribution else 1)
+
+
+def test_an_editable_workspace_stays_as_a_whole(workspace: Workspace) -> None:
+    stage = workspace_stage(with_own(workspace, ("study", "pypi-editable", ".")), "0.61.0")
+    assert stage
+    assert stage.copies == tuple(sorted(workspace.context_entries))
+    stage = workspace_stage(with_own(workspace, ("study", "pypi-editable", ".")), "0.62.0")
+    assert stage
+    assert (stage.copies, stage.release_manifest) == ((), True)

@@ -423,7 +423,7 @@ def test_the_summary_is_a_table_and_how_to_use_the_image(folder: Folder) -> None
         "|---|---|",
         "| Decision | build: a test asks for it&#44; and the registry has no image of this state |",
         "| Changes | a test asks for it |",
-        "| Environment | <code>gpu</code> on <code>linux/amd64</code>, 2 packages |",
+        "| Environment | <code>gpu</code> on <code>linux/amd64</code>, 2 packages, installed by Pixi in the build |",  # noqa: E501
         f"| Environment image | <code>{plan.environment_image}</code>, published |",
         f"| Built with | pixi {DEFAULT_PIXI}&#44; CUDA 12 |",
         f"| Tags | {'<br>'.join(f'<code>{tag}</code>' for tag in plan.tags)} |",

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+SILENT = -1
+"""Instead of a status: there is never an answer."""
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -29,10 +32,12 @@ class Loopback:
     manifests: defaultdict[str, dict[str, tuple[str, bytes]]] = field(default_factory=lambda: defaultdict(dict))
     requests: list[str] = field(default_factory=list)
     faults: list[tuple[str, int | None]] = field(default_factory=list)
-    """The next requests that match a pattern get this status, 0 for a connection that is cut in the middle."""
+    """The next requests that match a pattern get this status, 0 for a connection that is cut in the middle, None
+    for no trouble."""
     mounts: bool = True
     watch: Callable[[int], None] = lambda _: None
     """Is called with the number of each request as it comes."""
+    closing: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fault(self, request: str) -> int | None:
@@ -77,8 +82,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         content = self.rfile.read(length)
+        if status == SILENT:
+            self.registry.closing.wait()
+            self.close_connection = True
+            return
         if status:
-            self.answer(status)
+            self.answer(status, headers={"retry-after": "30"} if status == 429 else {})
             return
         match = re.fullmatch(r"/v2/(.+)/(blobs/uploads|blobs|manifests)/(.*)", url.path)
         if not match:
@@ -146,5 +155,6 @@ def loopback_registry() -> Iterator[Loopback]:
         try:
             yield registry
         finally:
+            registry.closing.set()
             server.shutdown()
             thread.join()

@@ -39,7 +39,7 @@ def repository(server: Loopback, registries: Registries) -> ImageRepository:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited between attempts."""
     waits: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    monkeypatch.setattr("pixi_container.retries.pause", lambda seconds, _: waits.append(seconds))
     return waits
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import time
+from collections.abc import Iterator
 from email.utils import formatdate
 
+import httpx
 import pytest
 
 from pixi_container.errors import RegistryRefusedError, RegistryUnavailableError
@@ -17,7 +19,16 @@ from pixi_container.registry.connections import _proxy
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.immutable_tags import HOW_WITH_IMMUTABLE_TAGS
 from pixi_container.registry.reference import ImageReference
-from pixi_container.registry.transport import _permission_hint, _seconds
+from pixi_container.registry.transport import (
+    _challenges,
+    _content,
+    _is_of,
+    _message,
+    _permission_hint,
+    _realm,
+    _require_encryption,
+    _seconds,
+)
 from tests.unit.loopback import Reply, Request, as_json
 from tests.unit.registry_server import PASSWORD, USER, RegistryServer
 
@@ -265,6 +276,188 @@ def test_what_github_s_registry_needs(push: bool, expected: str) -> None:
     assert ("push to" if push else "read") in _permission_hint("quay.io", push=push)
 
 
+REMOTE = RegistryCall("GET", ImageReference("r.example:5000", "lab/study"), "")
+OWN = RegistryCall("GET", ImageReference("localhost:5000", "lab/study"), "")
+
+
+@pytest.mark.parametrize(
+    ("call", "url", "problem"),
+    [
+        (REMOTE, "https://a.example/x", ""),
+        (OWN, "https://a.example/x", ""),
+        (OWN, "http://127.0.0.1:1/x", ""),
+        (REMOTE, "http://127.0.0.1/x", "is not encrypted"),
+        (OWN, "http://a.example/x", "redirects to http://a.example, which is not encrypted"),
+        (REMOTE, "ftp://a.example/x?secret=1", "redirects to ftp://a.example/x, which is not HTTPS"),
+        (REMOTE, "https:///x", "which is not HTTPS"),
+    ],
+)
+def test_only_what_is_encrypted_leaves_this_machine(call: RegistryCall, url: str, problem: str) -> None:
+    if not problem:
+        _require_encryption(call, httpx.URL(url))
+        return
+    with pytest.raises(RegistryUnavailableError, match=problem) as caught:
+        _require_encryption(call, httpx.URL(url))
+    assert caught.value.message.startswith(f"the registry {call.reference.registry} redirects to ")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("https://auth.example/token?a=b", ""),
+        ("/token", "names '/token' as its token server, which is not a valid URL"),
+        ("https://me:secret@auth.example/token", "names 'https://auth.example/token' as its token server"),
+        ("https://a.example:port/", "as its token server, which is not a valid URL"),
+        ("http://auth.example/token", "is not encrypted"),
+    ],
+)
+def test_where_a_password_may_be_sent(text: str, problem: str) -> None:
+    if not problem:
+        assert _realm(REMOTE, text) == httpx.URL(text)
+        return
+    with pytest.raises(RegistryUnavailableError) as caught:
+        _realm(REMOTE, text)
+    assert problem in caught.value.message
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "is_own"),
+    [
+        ("https://r.example:5000/x", True),
+        ("https://R.EXAMPLE:5000/", True),
+        ("http://r.example:5000/x", False),
+        ("https://r.example/x", False),
+        ("https://a.r.example:5000/x", False),
+    ],
+)
+def test_which_address_is_the_registry_s_own(url: str, is_own: bool) -> None:
+    assert _is_of(REMOTE, httpx.URL(url)) is is_own
+
+
+def test_every_challenge_is_read() -> None:
+    offered = [
+        'Bearer realm="https://a/token",service="the, registry",scope="repository:a:pull",empty=""',
+        "BASIC realm=x, alone, =y",
+        "Negotiate",
+    ]
+    response = httpx.Response(401, headers=[("www-authenticate", challenge) for challenge in offered])
+    assert _challenges(response) == {
+        "bearer": {
+            "realm": "https://a/token",
+            "service": "the, registry",
+            "scope": "repository:a:pull",
+            "empty": "",
+        },
+        "basic": {"realm": "x"},
+        "negotiate": {},
+    }
+    assert _challenges(httpx.Response(401)) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"errors": [{"code": "DENIED", "message": "no"}, {"code": "OTHER", "message": ""}]}', "no; OTHER"),
+        (b'{"errors": []}', ""),
+        (b'{"errors": [' + b", ".join([b'{"code": "A"}'] * 6) + b"]}", "A; A; A; A; A"),
+        (b'{"errors": [{}]}', '{"errors": [{}]}'),
+        (b'{"errors": [7]}', '{"errors": [7]}'),
+        (b'{"errors": 7}', '{"errors": 7}'),
+        (b"[]", "[]"),
+        (b"{}", "{}"),
+        (b"plain \xff", "plain \ufffd"),
+        (b"[" * 100_000, "[" * 100_000),
+    ],
+)
+def test_what_a_registry_says_of_a_refusal(content: bytes, message: str) -> None:
+    assert _message(content) == message
+
+
+def response_with(content: bytes, **headers: str) -> httpx.Response:
+    """Return an answer that is still to be read."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = httpx.Request("GET", "https://r.example/x?secret=1")
+    return httpx.Response(200, headers=named, stream=httpx.ByteStream(content), request=request)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", " X-GZIP "])
+def test_packed_content_is_unpacked(encoding: str) -> None:
+    packed = gzip.compress(b"text")
+    assert _content(response_with(packed, content_encoding=encoding)) == b"text"
+    for broken in (packed[:-1], b"no gzip"):
+        with pytest.raises(RegistryUnavailableError) as caught:
+            _content(response_with(broken, content_encoding=encoding))
+        name = encoding.strip().lower()
+        assert caught.value.message == f"https://r.example/x returned content in an unusable encoding: {name}"
+
+
+def test_content_in_an_encoding_that_nobody_asked_for_is_refused() -> None:
+    for encoding in ("br", "gzip, gzip"):
+        with pytest.raises(RegistryUnavailableError, match="in an unusable encoding"):
+            _content(response_with(b"x", content_encoding=encoding))
+    assert _content(response_with(b"", content_encoding="br")) == b""
+    assert _content(response_with(b"x", content_encoding="Identity")) == b"x"
+    assert _content(response_with(b"x")) == b"x"
+
+
+@pytest.mark.parametrize(("parts", "is_read"), [(100_000, True), (100_001, False)])
+def test_content_comes_in_so_many_parts(parts: int, is_read: bool) -> None:
+    class Parts(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"x"] * parts)
+
+    response = httpx.Response(200, stream=Parts(), request=httpx.Request("GET", "https://r.example/x"))
+    if is_read:
+        assert len(_content(response)) == parts
+        return
+    with pytest.raises(RegistryUnavailableError, match=r"https://r.example/x returned more than 4194304 bytes"):
+        _content(response)
+
+
+def test_the_limits_of_an_attempt_are_what_is_documented() -> None:
+    assert transport._ANSWER_BYTES == 4 * 1024**2
+    assert transport._ANSWER_SECONDS == 60
+    assert transport._TIMEOUT_SECONDS == 20
+    assert transport._UPLOAD_TIMEOUT_SECONDS == 300
+    assert transport._LEAST_BYTES_PER_SECOND == 32 * 1024
+
+
+@pytest.mark.parametrize(
+    ("token", "is_taken"),
+    [
+        ("t" * 100, True),
+        ("t" * 101, False),
+        ("a\nb", False),
+        ("\xe9", False),
+        (7, False),
+        (None, False),
+    ],
+)
+def test_a_token_is_one_short_word(
+    server: RegistryServer, monkeypatch: pytest.MonkeyPatch, token: object, is_taken: bool
+) -> None:
+    monkeypatch.setattr(transport, "_MOST_TOKEN_CHARACTERS", 100)
+    seen = []
+
+    def answer(request: Request) -> Reply:
+        if request.path == "/token":
+            return as_json({"token": token})
+        seen.append(request.headers.get("authorization", ""))
+        if seen[-1]:
+            return as_json({"tags": ["a"]})
+        return Reply(401, b"", {"www-authenticate": f'Bearer realm="http://{server.address}/token"'})
+
+    server.interfere = answer
+    with server.client() as registry:
+        if is_taken:
+            assert registry.get_tags(server.name()) == ("a",)
+        else:
+            with pytest.raises(RegistryRefusedError):
+                registry.get_tags(server.name())
+    assert seen == (["", f"Bearer {token}"] if is_taken else [""])
+
+
 @pytest.mark.parametrize(
     ("url", "env", "proxy"),
     [
@@ -281,8 +474,6 @@ def test_what_github_s_registry_needs(push: bool, expected: str) -> None:
 def test_the_proxy_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, url: str, env: dict[str, str], proxy: str
 ) -> None:
-    import httpx
-
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

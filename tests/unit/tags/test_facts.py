@@ -149,6 +149,10 @@ def test_length_of_the_short_sha() -> None:
         ("schedule", "refs/heads/other", True),
         ("issues", "refs/heads/other", True),
         ("push", "", False),
+        ("schedule", "", False),
+        ("schedule", "refs/heads/", False),
+        ("discussion_comment", "refs/heads/other", True),
+        ("create", "refs/heads/other", True),
     ],
 )
 def test_default_branch(event_name: str, ref: str, expected: bool) -> None:

@@ -64,3 +64,48 @@ def test_ordinals(day: int, expected: str) -> None:
 
 def test_midnight() -> None:
     assert moment(datetime(2024, 1, 1, tzinfo=timezone.utc), "H h k A Z z") == "0 12 24 AM +00:00 UTC"
+
+
+def test_every_month_and_day_has_its_names() -> None:
+    months = [moment(datetime(2024, month, 1, tzinfo=timezone.utc), "MMMM MMM") for month in range(1, 13)]
+    assert months == [
+        "January Jan",
+        "February Feb",
+        "March Mar",
+        "April Apr",
+        "May May",
+        "June Jun",
+        "July Jul",
+        "August Aug",
+        "September Sep",
+        "October Oct",
+        "November Nov",
+        "December Dec",
+    ]
+    days = [moment(datetime(2024, 9, day, tzinfo=timezone.utc), "dddd ddd dd d E e") for day in range(1, 8)]
+    assert days == [
+        "Sunday Sun Su 0 7 0",
+        "Monday Mon Mo 1 1 1",
+        "Tuesday Tue Tu 2 2 2",
+        "Wednesday Wed We 3 3 3",
+        "Thursday Thu Th 4 4 4",
+        "Friday Fri Fr 5 5 5",
+        "Saturday Sat Sa 6 6 6",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hour", "expected"),
+    [
+        (0, "0 00 12 12 24 24 AM am 1205 120509 005 00509"),
+        (1, "1 01 1 01 1 01 AM am 105 10509 105 10509"),
+        (11, "11 11 11 11 11 11 AM am 1105 110509 1105 110509"),
+        (12, "12 12 12 12 12 12 PM pm 1205 120509 1205 120509"),
+        (13, "13 13 1 01 13 13 PM pm 105 10509 1305 130509"),
+        (23, "23 23 11 11 23 23 PM pm 1105 110509 2305 230509"),
+    ],
+)
+def test_every_way_to_write_an_hour(hour: int, expected: str) -> None:
+    when = datetime(2024, 1, 1, hour, 5, 9, tzinfo=timezone.utc)
+    assert moment(when, "H HH h hh k kk A a hmm hmmss Hmm Hmmss") == expected
+    assert moment(when, "z zz") == "UTC UTC"

@@ -68,3 +68,11 @@ def test_tags_that_a_registry_refuses(tag: str, problem: str) -> None:
 @pytest.mark.parametrize("tag", ["_", "a" * 128, "1.2.3-rc.1_x"])
 def test_tags_that_a_registry_takes(tag: str) -> None:
     assert not tag_problem(tag)
+
+
+def test_a_name_has_255_characters() -> None:
+    longest = "a" * 123 + "/" + "b" * 127 + "/" + "c" * 3
+    assert len(longest) == 255
+    assert image_names(longest) == (longest,)
+    with pytest.raises(UserError, match="is not a valid image name"):
+        image_names(f"{longest}c")

@@ -460,3 +460,14 @@ def test_a_hostile_manifest_costs_little(tmp_path: Path, hostile: str) -> None:
     reason = next(stale_reasons(read_manifest(tmp_path), read_lock(tmp_path)), None)
     assert time.process_time() - start < 20
     assert reason is None or "not up to date" in reason.message
+
+
+def test_a_change_is_named_where_the_manifest_has_it(tmp_path: Path) -> None:
+    manifest = MANIFEST + '[feature.more]\nchannels = ["bioconda"]\n[environments]\ndefault = ["more"]\n'
+    (reason,) = reasons(tmp_path, manifest)
+    line = manifest.split("\n").index('channels = ["bioconda"]') + 1
+    assert (reason.line, reason.file) == (line, str(tmp_path / "pixi.toml"))
+    assert f"with the channels {CHANNEL}; the manifest has " in reason.message
+    own = MANIFEST.replace('["conda-forge"]', '["bioconda", "conda-forge"]')
+    (reason,) = reasons(tmp_path, own)
+    assert reason.line == 2

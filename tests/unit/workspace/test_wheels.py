@@ -29,3 +29,13 @@ def test_the_tags_of_a_wheel(location: str, tags: set[str]) -> None:
 def test_what_is_a_wheel() -> None:
     assert is_wheel("https://x/odd.whl?a=b.zip")
     assert not is_wheel("https://x/w-1.tar.gz?a=b.whl")
+
+
+def test_the_name_of_a_wheel_has_limits() -> None:
+    long = f"{'w' * 236}-1-py3-none-any.whl"
+    assert len(long) == 255
+    assert wheel_tags(long)
+    assert not wheel_tags(f"w{long}")
+    dotted = f"w-1-{'.'.join(f'a{number}' for number in range(25))}-none-any.whl"
+    assert len(wheel_tags(dotted)) == 25
+    assert not wheel_tags(dotted.replace("none", "none.abi3"))

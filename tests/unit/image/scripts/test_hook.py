@@ -83,3 +83,30 @@ def test_a_value_of_several_lines_is_kept_as_it_is(text: str) -> None:
 )
 def test_quotes_that_are_closed_hide_nothing(text: str) -> None:
     assert kept(text + "export PIXI_EXE=x\n") == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "true && export PATH=/x",
+        "true && export CONDA_PREFIX=/x",
+        "true && export PIXI_PROJECT_NAME=x",
+        "true && export PIXI_ENVIRONMENT_NAME=x",
+        "true # pixi() {",
+        "pixi()",
+        "}",
+        "export PATH_OF_MINE=/x",
+        "export CONDA_ENV_SHLVL=x",
+        "export PIXI_EXE",
+    ],
+)
+def test_only_lines_of_pixi_s_own_form_are_left_out(line: str) -> None:
+    assert kept(f"{line}\nexport LAST=1\n") == f"{line}\nexport LAST=1\n"
+
+
+def test_a_function_ends_at_its_own_brace_and_only_the_first_path_is_pixi_s() -> None:
+    text = (
+        "pixi() {\n  a\n  }\n}}\n}\nexport A=1\nexport PATH=1\nexport PATH=2\nexport PATH=3\n \t\n\nexport B=1\n"
+    )
+    assert kept(text) == "export A=1\nexport PATH=2\nexport PATH=3\nexport B=1\n"
+    assert kept("pixi() {\n'\n}\nexport PIXI_EXE=1\n") == ""

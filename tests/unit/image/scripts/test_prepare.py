@@ -118,3 +118,21 @@ def test_the_commands_exit_code_is_the_steps(builder: Builder) -> None:
     (builder.root / "mount").mkdir()
     done = builder.run("prepare.sh", str(builder.root / "mount"), "--", "sh", "-c", "exit $1", "sh", "7")
     assert done.returncode == 7
+
+
+def test_only_lists_of_packages_are_touched() -> None:
+    lock = """\
+- conda: a
+   depends:
+  - built
+  depends: x
+  - built
+  depends:
+    - built
+  - other built
+  - built_in
+text   depends:
+  - built
+"""
+    text = subprocess.check_output(["awk", "-f", SCRIPTS / "skip.awk", "built", "-"], input=lock, text=True)
+    assert text == lock.replace("  depends:\n    - built\n  - other", "    - built\n  - other")
