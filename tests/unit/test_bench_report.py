@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections import defaultdict
+from importlib import import_module
+from pathlib import Path
 
+import pytest
+
+from pixi_container.inputs import parse_inputs
+from tests.bench import __main__ as bench
 from tests.bench.contestants import Took
+from tests.bench.details import CHOICES
 from tests.bench.measurements import BUMP, FIRST, Row, Runs, compared, used
 from tests.bench.report import bars, tables
 
@@ -72,3 +79,26 @@ def test_the_longest_bar_is_the_longest_time() -> None:
     assert background > recipe > 20 * ours > 0
     texts = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert texts == ["one <source> file", "recipe 22.5 s, 219 MB", "ours 0.9 s, 5.46 KB"]
+
+
+def test_sections_that_are_measured_one_after_the_other_are_in_one_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    bench._write({"pulls": [{"who": "ours", "first_s": 2.0}]}, 1)
+    bench._write({"rows": [CHANGE]}, 3)
+    bench._write({"pulls": [{"who": "ours", "first_s": 1.0}]}, 1)
+    report = (tmp_path / "report.md").read_text()
+    assert "| ours | 1.0 s |" in report
+    assert "2.0 s" not in report
+    assert report.index("on a BuildKit daemon") < report.index("What a machine pulls")
+    assert (tmp_path / "performance.svg").exists()
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_each_choice_is_of_inputs_and_constants_that_exist(choice: str) -> None:
+    inputs, constants = CHOICES[choice]
+    parse_inputs(inputs)
+    for place in constants:
+        module, _, name = place.rpartition(".")
+        assert hasattr(import_module(module), name), place
