@@ -16,7 +16,7 @@ from pixi_container.environment.image_config import KEY_ANNOTATION, MANIFEST, do
 from pixi_container.environment.image_store import EMPTY, EMPTY_TYPE, put_bytes
 from pixi_container.environment.known_layers import MOST_CATALOGUE_BYTES, KnownLayers
 from pixi_container.environment.layer_tar import MEDIA_TYPES, LayerBlob
-from pixi_container.environment.threads import Threads
+from pixi_container.environment.threads import Threads, end
 from pixi_container.errors import RegistryError, RegistryUnavailableError, UserError
 from pixi_container.registry.reference import DIGEST, digest_of
 from pixi_container.registry.repository import ImageRepository
@@ -83,7 +83,7 @@ class LayerCache:
             if late:
                 self.refuse("read", f"it did not answer within {_SECONDS:.0f} seconds")
         finally:
-            threads.end()
+            end(threads)
         cached = {
             key: future.result()
             for key, future in futures.items()

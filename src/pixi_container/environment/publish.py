@@ -22,7 +22,7 @@ from pixi_container.environment.layers_in_place import LayersInPlace, Places, Wo
 from pixi_container.environment.package_set import package_set
 from pixi_container.environment.progress import Progress, ProgressCount
 from pixi_container.environment.start_check import check_annotations, check_key, starting_packages
-from pixi_container.environment.threads import Stop, Threads
+from pixi_container.environment.threads import Stop, Threads, end
 from pixi_container.errors import UserError
 from pixi_container.temporary_folder import temporary_folder
 
@@ -122,8 +122,7 @@ class _Publication:
             self._progress.end()
             raise
         finally:
-            self._workers.makers.end()
-            self._workers.uploads.end()
+            end(self._workers.makers, self._workers.uploads)
 
     def publish(self, check: Callable[[str], None] | None) -> Published:
         """Make the layers that are missing, and put everything in its place."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _STOP_SECONDS = 5.0
 """How long threads have to notice that they are to stop, before the files that they use are removed."""
 
-_AGAIN_SECONDS = 0.1
+_AGAIN_SECONDS = 0.02
 
 
 class StoppedError(Exception):
@@ -63,15 +63,21 @@ class Threads:
         future.add_done_callback(self._running.discard)
         return future
 
-    def end(self) -> None:
-        """Begin nothing more, and give up what is being done; wait until that is so, but not for long."""
+    def give_up(self) -> bool:
+        """Begin nothing more, and break off what is being done; return whether nothing is any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        end = time.monotonic() + _STOP_SECONDS
-        while self._running and time.monotonic() < end:
-            # Again and again, as a thread may be about to open its first connection.
+        if self._running:
             for repository in self._repositories:
                 repository.give_up(self._threads)
-            wait(list(self._running), _AGAIN_SECONDS)
+        return not self._running
+
+
+def end(*kinds: Threads) -> None:
+    """Give up what threads are doing, and wait until that is so, but not for long."""
+    until = time.monotonic() + _STOP_SECONDS
+    # Again and again, as a thread may be about to open its first connection.
+    while [threads for threads in kinds if not threads.give_up()] and time.monotonic() < until:
+        time.sleep(_AGAIN_SECONDS)
 
 
 def finish(futures: Iterable[Future[object]], then: Callable[[object], Iterable[Future[object]]]) -> None:
