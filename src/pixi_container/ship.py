@@ -41,6 +41,8 @@ def ship(request: Request, log: Log) -> Report:
 
 
 def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report:
+    if request.inputs.environment_builder == "direct" and not plan.way.is_direct:
+        raise UserError(f"the environment cannot be made straight from the lock: {plan.way.reason}")
     with temporary_folder(request.env) as work:
         if request.inputs.conda_auth:
             write_secret(work / "conda-auth", request.inputs.conda_auth)

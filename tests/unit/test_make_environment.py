@@ -206,6 +206,15 @@ def test_what_only_pixi_can_install_is_an_error_for_who_insists(
     assert job.pushed == set()
 
 
+def test_who_insists_on_the_lock_gets_no_other_way(job: DirectJob) -> None:
+    job.docker.folder.joinpath("docker").write_text(
+        '#!/bin/sh\ncase "$1 $2" in\n"version --format") echo linux/amd64 ;;\n"buildx version") echo v0.20.0 ;;\n'
+        '"buildx inspect") echo "Driver: docker" ;;\nesac\n'
+    )
+    error = job.fails(UserError, PULL_REQUEST, environment_builder="direct")
+    assert error.message.endswith("this engine's own builder cannot take an image from a folder")
+
+
 def test_two_names_get_the_same_environment(job: DirectJob) -> None:
     report = job.ship(images=f"{job.server.name()}\n{job.server.name('lab/copy')}")
     tag = report.plan.definition.environment_tag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ def _conda_way(package: LockedPackage) -> PackageWay:
         return PackageWay(package, "stage", "is built from its source")
     if not _path(package).endswith((".conda", ".tar.bz2")):
         return PackageWay(package, "pixi", "is neither a .conda nor a .tar.bz2 file")
-    if not urlsplit(package.location).scheme:
+    if not _parts(package.location).scheme:
         return PackageWay(package, "pixi", "comes from a file of the workspace")
     if not package.sha256:
         return PackageWay(package, "pixi", "has no sha256 in the lock")
@@ -43,7 +43,7 @@ def _conda_way(package: LockedPackage) -> PackageWay:
 
 def _wheel_way(package: LockedPackage) -> PackageWay:
     location = package.location.removeprefix("direct+")
-    scheme = urlsplit(location).scheme
+    scheme = _parts(location).scheme
     if location.startswith("git+"):
         return PackageWay(package, "stage", "comes from a Git repository")
     if scheme not in {"http", "https"}:
@@ -56,4 +56,12 @@ def _wheel_way(package: LockedPackage) -> PackageWay:
 
 
 def _path(package: LockedPackage) -> str:
-    return urlsplit(package.location.removeprefix("direct+")).path
+    return _parts(package.location.removeprefix("direct+")).path
+
+
+def _parts(location: str) -> SplitResult:
+    """Return the parts of a URL; nothing but a path for one that is malformed."""
+    try:
+        return urlsplit(location)
+    except ValueError:
+        return SplitResult("", "", location, "", "")

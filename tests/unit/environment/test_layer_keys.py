@@ -171,6 +171,8 @@ WAYS = [
     (conda("a", location="./recipe", from_source=True), "stage", "is built from its source"),
     (conda("a", sha256=""), "pixi", "has no sha256 in the lock"),
     (conda("a", location="https://x/a.whl"), "pixi", "is neither a .conda nor a .tar.bz2 file"),
+    (conda("a", location="https://[x/a-1.0-0.conda"), "pixi", "comes from a file of the workspace"),
+    (wheel("a", "https://[x/a-1.0-py3-none-any.whl"), "stage", "comes from a file or folder of the workspace"),
     (wheel("a"), "direct", ""),
     (wheel("a", "direct+https://x/a-1.0-py3-none-any.whl"), "direct", ""),
     (wheel("a", "https://x/a-1.0-py3-none-any.whl?x=1"), "direct", ""),
