@@ -33,7 +33,8 @@ def layered(step: Step) -> Step:
     for path in (step.repository.study / name for name in ("pixi.toml", "pixi.lock")):
         path.unlink()
     write(step, MANIFEST)
-    return Step(step.rig, step.repository, step.folder, step.image, {"environment": "default"})
+    inputs = {"environment": "default", "environment_builder": "docker"}
+    return Step(step.rig, step.repository, step.folder, step.image, inputs)
 
 
 def write(step: Step, manifest: str) -> None:
