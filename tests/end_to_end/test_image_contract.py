@@ -202,6 +202,23 @@ def test_the_entrypoint_ends_with_exec(image: Image) -> None:
     assert text.splitlines()[-1] == 'exec "$@"'
 
 
+def test_pixi_finds_the_environment_complete(image: Image) -> None:
+    """Made by this program, it is what pixi itself would have installed: no package is linked again."""
+    if not image.has_pixi:
+        return
+    script = (
+        "unset PIXI_FROZEN PIXI_NO_INSTALL; touch /tmp/before; "
+        f"pixi install --locked --environment {image.environment} 2>&1 >/dev/null; "
+        'cd "$CONDA_PREFIX"; find . -newer /tmp/before ! -type d'
+    )
+    options = ("--network", "none", "--env", "PYTHONDONTWRITEBYTECODE=1")
+    changed = {
+        line for line in image.run("bash", "-euc", script, options=options).splitlines() if line[:2] == "./"
+    }
+    # What pixi writes anew whenever it installs.
+    assert changed <= {"./conda-meta/history", "./conda-meta/pixi", "./conda-meta/.pixi-environment-fingerprint"}
+
+
 def test_pixi_works_inside_and_installs_nothing(image: Image) -> None:
     if not image.has_pixi:
         assert image.docker("run", "--rm", image.name, "sh", "-c", "command -v pixi", check=False) == ""
