@@ -33,3 +33,10 @@ def test_versions_are_ordered_as_conda_does(lower: str, higher: str) -> None:
 def test_zeros_at_the_end_do_not_count(version: str) -> None:
     assert version_order(version) == version_order(f"{version}.0.0")
     assert hash(version_order(version)) == hash(version_order(f"{version}.0.0"))
+
+
+@pytest.mark.parametrize("text", ["", "1 2", "1." * 50 + "1", "1..2", "no version", "$"])
+def test_what_is_no_version_comes_first_by_its_text(text: str) -> None:
+    assert version_order(text) == (False, text)
+    assert version_order(text) < version_order("0")
+    assert version_order("1." * 49 + "11")[0] is True

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pixi_container.changes.comparison import Changes
-from pixi_container.changes.detect import changes_from, find_changes, workspace_prefix
+from pixi_container.changes.detect import changes_from, find_changes, running_workflow, workspace_prefix
 from pixi_container.changes.git import Difference
 from pixi_container.runner.event import Event
 from tests.unit.changes.test_git import IDENTITY, Repository, repository_in
@@ -137,3 +137,30 @@ def test_files_are_counted() -> None:
         "1 file changed",
         "2 files changed",
     ]
+
+
+def test_what_differs_is_known_and_complete() -> None:
+    assert changes_from(Difference("b" * 40, "a" * 40, ("x", "y")), "github") == Changes(
+        known=True,
+        consulted=True,
+        reason="2 files changed between bbbbbbb and aaaaaaa",
+        base="b" * 40,
+        head="a" * 40,
+        source="github",
+        files=("x", "y"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("ref", "path"),
+    [
+        ("lab/study/.github/workflows/ci.yml@refs/heads/main", ".github/workflows/ci.yml"),
+        ("lab/study/.github/workflows/ci.yml@abc", ""),
+        ("lab/study/.github/workflows/a/ci.yml@refs/heads/main", ""),
+        ("study/.github/workflows/ci.yml@refs/heads/main", ""),
+        ("", ""),
+    ],
+)
+def test_the_running_workflow(ref: str, path: str) -> None:
+    assert running_workflow({"GITHUB_WORKFLOW_REF": ref}) == path
+    assert running_workflow({}) == ""

@@ -605,3 +605,17 @@ def test_twelve_lines_and_three_reasons_are_shown() -> None:
 def test_help_of_a_report_may_go_on_in_the_next_line() -> None:
     error = explained(of_step("Error:   × something\n  help: Update it\n        of yours\n"))
     assert (error.message, error.hint) == ("pixi failed: something", "Update it of yours")
+
+
+@pytest.mark.parametrize(
+    ("output", "file"),
+    [
+        (of_builder('failed to calculate checksum of ref x::y: "/src/a": not found'), ".dockerignore"),
+        (of_step("Error:   × lock-file version 9 is newer than supported"), "pixi.lock"),
+        (of_step("Error:   × lock-file not up-to-date with the workspace"), "pixi.lock"),
+        (of_step("pixi installed 1 conda packages, the lock has 2"), "pixi.lock"),
+        (of_step("Killed", 137), ""),
+    ],
+)
+def test_an_error_is_at_the_file_to_mend(output: str, file: str) -> None:
+    assert explained(output).file == file

@@ -62,6 +62,9 @@ def conditions(count: int) -> str:
         (conditions(27), 1),
         (conditions(26) + conditions(21), None),
         (conditions(26) + conditions(22), 2),
+        # As much as there is, and one more.
+        ("".join(map(conditions, (26, 20, 18, 16, 8))), None),
+        ("".join(map(conditions, (26, 20, 18, 16, 8, 0))), 6),
         (conditions(26) * 5, None),
         (conditions(100), 1),
         ("- a; " + "(" * 26 + "\n", None),

@@ -503,6 +503,52 @@ def test_what_is_no_toml(tmp_path: Path, content: bytes, message: str) -> None:
         read_manifest(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("context", "path", "message", "hint"),
+    [
+        ("absent", "", "absent' is not a folder", "Set 'context' to the workspace's folder."),
+        (".", "", "no Pixi workspace in '", "pixi.toml, pyproject.toml, mojoproject.toml with a workspace table"),
+        (
+            ".",
+            "absent.toml",
+            "there is no manifest 'absent.toml' in '",
+            "'manifest-path' is relative to 'context'.",
+        ),
+        (".", "sub", "there is no manifest 'sub' in '", "'manifest-path' is relative to 'context'."),
+        (".", "sub/pixi.toml", "the manifest 'sub/pixi.toml' is not directly in '", "Set 'context' to the folder"),
+        (
+            ".",
+            "other.toml",
+            "'other.toml' is not the name of a Pixi manifest",
+            "Accepted: pixi.toml, pyproject.toml",
+        ),
+        (".", "pixi.toml", "the manifest has no workspace table", "Add [workspace]."),
+    ],
+)
+def test_where_a_manifest_is_looked_for(tmp_path: Path, context: str, path: str, message: str, hint: str) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("sub/pixi.toml", "other.toml", "pixi.toml"):
+        (tmp_path / name).write_text("[tasks]\n")
+    with pytest.raises(UserError) as caught:
+        read_manifest(tmp_path / context, path)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_the_first_manifest_with_a_workspace_counts(tmp_path: Path) -> None:
+    table = "[workspace]\nchannels = []\nplatforms = []\n"
+    (tmp_path / "pixi.toml").mkdir()
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"\n')
+    (tmp_path / "mojoproject.toml").write_text(table)
+    assert read_manifest(tmp_path).file == "mojoproject.toml"
+    (tmp_path / "pyproject.toml").write_text(table.replace("[", "[tool.pixi.", 1))
+    assert read_manifest(tmp_path).file == "pyproject.toml"
+    (tmp_path / "pixi.toml").rmdir()
+    (tmp_path / "pixi.toml").write_text(table)
+    assert read_manifest(tmp_path).file == "pixi.toml"
+    assert read_manifest(tmp_path, "mojoproject.toml").file == "mojoproject.toml"
+
+
 def test_a_named_manifest_without_a_workspace(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"')
     with pytest.raises(UserError, match="has no workspace table") as caught:

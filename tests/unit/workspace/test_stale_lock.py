@@ -333,6 +333,13 @@ def test_pypi_packages_without_python_are_stale(tmp_path: Path) -> None:
     assert "on linux-64: PyPI packages are locked, but no Python" in reasons(tmp_path, manifest, lock)[0].message
 
 
+@pytest.mark.parametrize("name", ["python", "python-freethreading", "pypy3.9", "graalpy"])
+def test_every_python_is_one(tmp_path: Path, name: str) -> None:
+    manifest = MANIFEST.replace('python = "3.11.*"', f'"{name}" = "*"')
+    lock = LOCK.replace("python-3.11.9", f"{name}-3.11.9")
+    assert reasons(tmp_path, manifest, lock) == []
+
+
 def test_a_package_that_is_locked_twice_is_stale(tmp_path: Path) -> None:
     old = f"      - conda: {CHANNEL}/linux-64/ninja-1.12.1-h2_0.conda\n"
     lock = LOCK.replace(old, old + old.replace("h2_0", "h9_0"))
