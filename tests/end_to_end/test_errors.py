@@ -106,4 +106,5 @@ def test_no_docker_engine(step: Step) -> None:
         return {**env_of(*arguments), "DOCKER_HOST": "unix:///nonexistent.sock"}  # type: ignore[arg-type]
 
     object.__setattr__(step, "environment", without_engine)
-    failed(step, step.run(), 5, "no Docker engine answers", "Start Docker")
+    failed(step, step.run(push="false"), 5, "no Docker engine answers", "Start Docker")
+    failed(step, step.run(test_command="true"), 5, "no Docker engine answers", "the image needs a builder")

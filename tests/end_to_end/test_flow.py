@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -233,10 +234,12 @@ def test_a_machine_without_docker_ships_an_image(step: Step, tmp_path: Path) -> 
     environment = step.environment("push", "refs/heads/main", {}, {"environment": "default", "expose": "8000"})
     for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
         environment.pop(name, None)
-    argv = [sys.executable, "-m", "pixi_container", "run"]
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "git").symlink_to(shutil.which("git") or "")
     done = subprocess.run(
-        argv,
-        env={**environment, "PATH": str(tmp_path)},
+        [sys.executable, "-m", "pixi_container", "run"],
+        env={**environment, "PATH": str(programs)},
         cwd=step.repository.path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
