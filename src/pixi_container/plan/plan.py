@@ -217,14 +217,7 @@ def make_plan(
         keep=request.keep,
         environment_tags=environment_tags,
     )
-    options = docker
-    if existing.environment:
-        options = replace(docker, environment=f"docker-image://{existing.environment}")
-    elif way.is_direct:
-        place = f"docker-image://{names[0]}" if publishes_environment else f"oci-layout://{WORK}/{LAYOUT_FOLDER}"
-        options = replace(
-            docker, environment=f"{place}@{ENVIRONMENT}", makes_environment=True, environment_tags=()
-        )
+    options = _on_environment_image(docker, existing, way, names[0] if publishes_environment else None)
     builds = decision.kind == BUILD
     without_builder = builds and builder.is_missing
     if without_builder:
@@ -255,6 +248,21 @@ def make_plan(
         docker_commands=docker_commands,
         without_builder=without_builder,
     )
+
+
+def _on_environment_image(
+    docker: BuildOptions, existing: ExistingImages, way: EnvironmentWay, name: ImageReference | None
+) -> BuildOptions:
+    """Return the options of a build on an environment image, unless Docker builds the environment.
+
+    ``name`` is the repository in which an image that is made straight from the lock is published; None for a folder.
+    """
+    if existing.environment:
+        return replace(docker, environment=f"docker-image://{existing.environment}")
+    if not way.is_direct:
+        return docker
+    place = f"docker-image://{name}" if name else f"oci-layout://{WORK}/{LAYOUT_FOLDER}"
+    return replace(docker, environment=f"{place}@{ENVIRONMENT}", makes_environment=True, environment_tags=())
 
 
 def _check_that_none_is_needed(
