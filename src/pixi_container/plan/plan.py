@@ -255,7 +255,7 @@ def _on_environment_image(
 ) -> BuildOptions:
     """Return the options of a build on an environment image, unless Docker builds the environment.
 
-    ``name`` is the repository in which an image that is made straight from the lock is published; None for a folder.
+    ``name`` is the repository of an image that is made straight from the lock; None if that stays in a folder.
     """
     if existing.environment:
         return replace(docker, environment=f"docker-image://{existing.environment}")
