@@ -17,6 +17,7 @@ from tests.rig import solve
 from tests.rig.github import NOTHING, Repository, github_for
 from tests.rig.rig import Rig
 
+MADE = "::group::Make the environment"
 MANIFEST = """\
 [workspace]
 name = "study"
@@ -161,8 +162,7 @@ def test_what_the_image_depends_on(project: Project, files: dict[str, str | byte
     assert project.tags() == {"main": second, "latest": second, f"sha-{first}": first, f"sha-{second}": second}
     reused = "scripts" not in changed
     assert len(project.ours("env")) == (1 if reused else 2)
-    assert ("[build " not in outcome.log) == reused
-    assert ("[base " not in outcome.log) == reused
+    assert (MADE not in outcome.log) == reused
 
 
 def test_an_executable_bit_and_a_link(project: Project) -> None:
@@ -342,7 +342,7 @@ def test_a_pull_request_of_a_new_environment_publishes_none(project: Project, lo
     change = {"study/pixi.toml": MANIFEST.replace('name = "study"', 'name = "renamed"')}
     work = project.github.repository.commit(change, branch="work", parents=[main])
     outcome = decided(project.requested(work), "build")
-    assert "[check " in outcome.log
+    assert MADE in outcome.log
     assert outcome.outputs["environment-image"] == ""
     assert len(project.ours("env")) == 1
 
@@ -454,7 +454,7 @@ def test_the_environments_image_was_deleted(project: Project) -> None:
     decided(project.push({"README.md": "Read me.\n"}), "skip")
     assert project.ours("env") == []
     outcome = decided(project.push({"study/src/main.sh": "echo goodbye\n"}), "build")
-    assert "--build-context environment=" not in outcome.log
+    assert MADE in outcome.log
     assert project.ours("env") == [environment]
 
 
@@ -473,7 +473,7 @@ def test_the_base_image_moved(project: Project, moved_base: Callable[[], None]) 
     moved_base()
     decided(project.push(), "build")
     moved_base()
-    outcome = decided(project.push({"README.md": "Read me.\n"}), "build", "no relevant file changed", "builder")
+    outcome = decided(project.push({"README.md": "Read me.\n"}), "build", "no relevant file changed", "runtime")
     assert outcome.outputs["changed"] == "false"
     assert project.tags()["main"] == head(project)
     assert len(project.ours("env")) == 3
@@ -554,7 +554,7 @@ def test_a_registry_that_cannot_be_read_is_said_and_nothing_is_reused(project: P
     outcome = project.requested(work, images=f"{project.rig.password_registry}/{project.image}")
     decided(outcome, "build")
     assert "could not look for an environment image" in outcome.log
-    assert "--build-context" not in outcome.log
+    assert MADE in outcome.log
 
 
 def test_a_registry_that_is_down_stops_a_push_before_the_build(project: Project) -> None:
@@ -570,7 +570,7 @@ def test_a_registry_that_is_down_stops_a_push_before_the_build(project: Project)
 def test_reuse_can_be_turned_off(project: Project) -> None:
     off = {"reuse_environment": "false"}
     outcome = decided(project.push({"study/src/main.sh": "echo goodbye\n"}, **off), "build")
-    assert "--build-context" not in outcome.log
+    assert "environment=docker-image://" not in outcome.log
     assert outcome.outputs["environment-image"] == ""
 
 
