@@ -11,6 +11,7 @@ import tarfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -120,7 +121,8 @@ def buildx(rig: Rig, definition: ImageDefinition, inputs: Inputs, environment: I
 @pytest.fixture(scope="module")
 def made(rig: Rig, solved_example: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("without builder")
-    study, work, temp = folder / "study", folder / "work", folder / "temp"
+    # By its name, a builder takes a folder for one that it had before, with what has changed since.
+    study, work, temp = folder / uuid4().hex, folder / "work", folder / "temp"
     for each in (work, temp):
         each.mkdir()
     subprocess.run(["cp", "-r", str(solved_example), str(study)], check=True)
