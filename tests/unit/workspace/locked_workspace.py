@@ -89,6 +89,34 @@ packages:
 
 LOCK = f"version: 6\nenvironments:\n  default:\n{ENVIRONMENT}{RECORDS}"
 
+PYPROJECT = """\
+[project]
+name = "mine"
+requires-python = ">=3.10"
+dependencies = ["tqdm>=4"]
+
+[project.optional-dependencies]
+web = ["page"]
+all = ["mine[web]", "tool"]
+
+[dependency-groups]
+dev = [{ include-group = "all-of-it" }]
+all-of-it = ["mine[all]"]
+
+[tool.pixi.workspace]
+channels = ["conda-forge"]
+platforms = ["linux-64"]
+
+[tool.pixi.dependencies]
+ninja = "*"
+
+[tool.pixi.pypi-dependencies]
+mine = { path = "mine" }
+
+[tool.pixi.environments]
+default = ["dev"]
+"""
+
 
 def reasons(
     folder: Path, manifest: str, lock: str = LOCK, pixi: str = "", name: str = "pixi.toml"

@@ -11,7 +11,7 @@ import pytest
 from pixi_container.workspace.lock import read_lock
 from pixi_container.workspace.manifest import read_manifest
 from pixi_container.workspace.stale_lock import stale_reasons
-from tests.unit.workspace.locked_workspace import CHANNEL, ENVIRONMENT, LOCK, MANIFEST, reasons
+from tests.unit.workspace.locked_workspace import CHANNEL, ENVIRONMENT, LOCK, MANIFEST, PYPROJECT, reasons
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -284,35 +284,6 @@ def test_a_platform_that_asks_for_more_than_was_solved_for_is_stale(tmp_path: Pa
     lock = lock.replace("name: p1", "name: gpu").replace("      p1:\n", "      gpu:\n")
     changed = reasons(tmp_path, manifest.replace('cuda = "12"', 'cuda = "13"'), lock)
     assert "with the platforms gpu, __cuda=12; the manifest has gpu, __cuda=13" in changed[0].message
-
-
-PYPROJECT = """\
-[project]
-name = "mine"
-requires-python = ">=3.10"
-dependencies = ["tqdm>=4"]
-
-[project.optional-dependencies]
-web = ["page"]
-all = ["mine[web]", "tool"]
-
-[dependency-groups]
-dev = [{ include-group = "all-of-it" }]
-all-of-it = ["mine[all]"]
-
-[tool.pixi.workspace]
-channels = ["conda-forge"]
-platforms = ["linux-64"]
-
-[tool.pixi.dependencies]
-ninja = "*"
-
-[tool.pixi.pypi-dependencies]
-mine = { path = "mine" }
-
-[tool.pixi.environments]
-default = ["dev"]
-"""
 
 
 @pytest.mark.parametrize(
