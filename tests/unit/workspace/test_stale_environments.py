@@ -88,38 +88,35 @@ def with_options(options: str) -> str:
     return LOCK.replace(INDEXES, f"{INDEXES}    options:\n{options}")
 
 
+STRATEGIES = {"highest": "highest", "lowest": "lowest-version", "lowest-direct": "lowest-version-direct"}
+PRIORITIES = {"strict": "strict", "flexible": "flexible", "disabled": "disabled"}
+
+
 @pytest.mark.parametrize(
-    ("key", "values", "locked_key"),
+    ("key", "value", "locked_key", "values"),
     [
-        (
-            "solve-strategy",
-            {"highest": "highest", "lowest": "lowest-version", "lowest-direct": "lowest-version-direct"},
-            "strategy",
-        ),
-        (
-            "channel-priority",
-            {"strict": "strict", "flexible": "flexible", "disabled": "disabled"},
-            "channel-priority",
-        ),
+        *(("solve-strategy", value, "strategy", STRATEGIES) for value in STRATEGIES),
+        *(("channel-priority", value, "channel-priority", PRIORITIES) for value in PRIORITIES),
     ],
 )
 def test_each_option_of_the_solver_is_compared(
-    tmp_path: Path, key: str, values: dict[str, str], locked_key: str
+    tmp_path: Path, key: str, value: str, locked_key: str, values: dict[str, str]
 ) -> None:
-    default = next(iter(values.values()))
-    for value, wanted in values.items():
-        manifest = MANIFEST.replace("[dependencies]", f'{key} = "{value}"\n[dependencies]')
-        for locked in values.values():
-            known = told(tmp_path, manifest, with_options(f"      {locked_key}: {locked}\n"))
-            assert known == ([] if locked == wanted else [(solved(key, locked, wanted), 5)])
-            assert told(tmp_path, manifest, with_options(f"      {locked_key}: {locked}\n"), "0.70.3") == []
-        known = told(tmp_path, manifest)
-        assert known == ([] if wanted == default else [(solved(key, default, wanted), 5)])
+    default, wanted = next(iter(values.values())), values[value]
+    manifest = MANIFEST.replace("[dependencies]", f'{key} = "{value}"\n[dependencies]')
     for locked in values.values():
-        known = told(tmp_path, MANIFEST, with_options(f"      {locked_key}: {locked}\n"))
-        assert known == ([] if locked == default else [(solved(key, locked, default), 1)])
-    unknown = MANIFEST.replace("[dependencies]", f'{key} = "new"\n[dependencies]')
-    assert told(tmp_path, unknown) == []
+        known = told(tmp_path, manifest, with_options(f"      {locked_key}: {locked}\n"))
+        assert known == ([] if locked == wanted else [(solved(key, locked, wanted), 5)])
+    known = told(tmp_path, manifest)
+    assert known == ([] if wanted == default else [(solved(key, default, wanted), 5)])
+    assert told(tmp_path, manifest, pixi="0.70.3") == []
+    known = told(tmp_path, MANIFEST, with_options(f"      {locked_key}: {wanted}\n"))
+    assert known == ([] if wanted == default else [(solved(key, wanted, default), 1)])
+
+
+@pytest.mark.parametrize("key", ["solve-strategy", "channel-priority"])
+def test_an_option_of_a_newer_pixi_is_no_reason(tmp_path: Path, key: str) -> None:
+    assert told(tmp_path, MANIFEST.replace("[dependencies]", f'{key} = "new"\n[dependencies]')) == []
 
 
 def test_features_that_disagree_about_an_option_are_left_to_pixi(tmp_path: Path) -> None:

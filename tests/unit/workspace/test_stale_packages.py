@@ -236,6 +236,7 @@ UNNEEDED = "no conda dependency requires these locked conda packages: "
     [
         pytest.param({"a": ""}, f"{UNNEEDED}a", id="nothing requires it"),
         pytest.param({"a": "a"}, f"{UNNEEDED}a", id="only itself"),
+        pytest.param({"a": "a", "b": ""}, f"{UNNEEDED}a, b", id="itself and nothing"),
         pytest.param({"a": "b", "b": ""}, f"{UNNEEDED}a", id="what it requires is its own matter"),
         pytest.param({"a": "b", "b": "a"}, f"{UNNEEDED}a, b", id="each other"),
         pytest.param({"a": "'?'"}, "", id="one that may require others"),
@@ -371,6 +372,17 @@ def test_each_requirement_package_and_dependency_counts_against_the_limit(tmp_pa
         steps(tmp_path, asked(), LOCK.replace("  - libzlib >=1.3,<2.0a0\n", "  - libzlib\n  - libzlib 1.*\n"))
         > least
     )
+
+
+def test_reading_the_names_of_pypi_counts_most(tmp_path: Path) -> None:
+    conda = [package for package in locked_packages(tmp_path) if package.location.startswith(CHANNEL)]
+    requirement = PypiRequirement("p", TomlTable({}, "pixi.toml"), "p")
+    spent = []
+    for required in (Asked(), Asked(pypi=[requirement])):
+        comparison = PackageComparison(1_000)
+        list(comparison.problems(required, conda))
+        spent.append(1_000 - comparison.steps)
+    assert spent[1] >= spent[0] + 50 * len(conda)
 
 
 def test_a_comparison_over_the_limit_ends_and_never_invents_a_problem(tmp_path: Path) -> None:
