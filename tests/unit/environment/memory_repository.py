@@ -16,6 +16,7 @@ from pixi_container.environment.entries import text_entry
 from pixi_container.environment.image_config import CONFIG, MANIFEST
 from pixi_container.environment.layer_making import MadeLayer
 from pixi_container.environment.layer_tar import LayerWriter
+from pixi_container.errors import RegistryError
 from pixi_container.registry.blobs import Parts
 from pixi_container.registry.client import Descriptor, ImageManifest, parse_manifest
 from pixi_container.registry.reference import ImageReference, digest_of
@@ -73,8 +74,9 @@ class MemoryRepository(ImageRepository):
 
     def get(self, blob: Descriptor) -> bytes:
         self._called("get")
-        content = self.blobs[blob.digest]
-        assert len(content) == blob.size
+        content = self.blobs.get(blob.digest)
+        if content is None or len(content) != blob.size:
+            raise RegistryError(f"{blob.digest} is not there")
         return content
 
     def get_manifest(self, name: str) -> ImageManifest | None:
