@@ -44,6 +44,7 @@ def solved(key: str, locked: str, wanted: str, environment: str = "default") -> 
         pytest.param('{ channel = "b", priority = 0 }, "a"', "b a", "", id="the first one of equals"),
         pytest.param('"a", "b", "a"', "a b", "", id="one twice"),
         pytest.param('"http://h:80/a-b/c~d+e"', "http://h:80/a-b/c~d+e", "", id="a port and a path"),
+        pytest.param(f'"conda-forge", "{CHANNEL}"', "a", "", id="one by its name and its URL"),
         pytest.param('"https://h/x?token=1"', "a", "", id="a URL that may be shown otherwise"),
         pytest.param('"https://user@h/x"', "a", "", id="a URL with a user"),
         pytest.param('"file:///x"', "a", "", id="a folder"),
@@ -310,3 +311,31 @@ def test_a_comparison_over_its_limits_gives_no_reason(
     assert len(told(tmp_path, manifest)) == 1
     monkeypatch.setattr(stale_lock, limit, 1)
     assert told(tmp_path, manifest) == []
+
+
+def test_a_list_of_channels_counts_against_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = ", ".join(f'"c{number}"' for number in range(500))
+    manifest = MANIFEST.replace('"conda-forge"', many)
+    assert any("channels" in message for message, _ in told(tmp_path, manifest))
+    monkeypatch.setattr(stale_lock, "_MOST_STEPS", 400)
+    assert told(tmp_path, manifest) == []
+
+
+@pytest.mark.parametrize("limit", [5, 20, 80, 320, 1280])
+def test_a_comparison_that_ends_early_never_invents_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    manifest = MANIFEST.replace("3.11", "3.12").replace(">=4,<5", ">=5")
+    whole = told(tmp_path, manifest)
+    assert len(whole) == 2
+    monkeypatch.setattr(stale_lock, "_MOST_STEPS", limit)
+    assert set(told(tmp_path, manifest)) <= set(whole)
+
+
+def test_a_feature_without_content_has_the_channels_of_the_workspace(tmp_path: Path) -> None:
+    environments = '[feature.a]\n[environments]\nmore = { features = ["a"], no-default-feature = true }\n'
+    more = f"  more:\n{CHANNELS}    packages: {{}}\n"
+    assert told(tmp_path, MANIFEST + environments, LOCK.replace("environments:\n", f"environments:\n{more}")) == []
+    other = more.replace("conda-forge", "other")
+    known = told(tmp_path, MANIFEST + environments, LOCK.replace("environments:\n", f"environments:\n{other}"))
+    assert known == [(solved("channels", f"{HOST}/other", CHANNEL, "more"), 2)]

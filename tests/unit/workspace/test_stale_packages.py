@@ -421,3 +421,46 @@ def test_the_environment_and_platform_of_a_reason_are_named(tmp_path: Path) -> N
         "environment 'default' on linux-aarch64 is missing",
         "environment 'more' on linux-aarch64 is missing",
     ]
+
+
+def test_a_conda_package_may_be_there_for_a_pypi_package_before_pixi_looks_at_it(tmp_path: Path) -> None:
+    lock = with_conda(LOCK, "a", purls="  purls:\n  - pkg:pypi/a\n")
+    assert told(tmp_path, lock=lock, pixi="0.70") == [f"{UNNEEDED}a"]
+    needed = lock.replace("  - colorama ;", "  - a >=1\n  - colorama ;")
+    assert told(tmp_path, lock=needed, pixi="0.70") == []
+    assert told(tmp_path, lock=needed) == [f"{UNNEEDED}a"]
+
+
+def with_sources(*names: str, folder: str = "recipe") -> str:
+    """Return the lock with conda packages that are built from one folder."""
+    places = [f"conda_source: {name}[{number:08x}] @ {folder}" for number, name in enumerate(names, 1)]
+    rows = "".join(f"      - {place}\n" for place in places)
+    records = "".join(f"- {place}\n  version: '1'\n  build: h0\n  subdir: linux-64\n" for place in places)
+    platforms = "platforms:\n- name: linux-64\n"
+    lock = LOCK.replace("version: 6\n", f"version: 7\n{platforms}")
+    return lock.replace(f"      - {NINJA}\n", f"      - {NINJA}\n{rows}") + records
+
+
+def test_several_packages_may_be_built_from_one_folder(tmp_path: Path) -> None:
+    manifest = MANIFEST.replace("[pypi-d", 'x = { path = "recipe" }\ny = { path = "recipe" }\n[pypi-d')
+    lock = with_sources("x", "y")
+    assert told(tmp_path, manifest, lock) == []
+    (reason,) = told(tmp_path, manifest.replace("y =", "z ="), lock)
+    assert reason == "the conda package z, which the manifest requires, is not locked"
+
+
+def test_what_a_build_needs_may_be_any_conda_package(tmp_path: Path) -> None:
+    manifest = MANIFEST.replace("[pypi-d", 'x = { path = "recipe" }\n[pypi-d')
+    assert told(tmp_path, manifest, with_conda(with_sources("x"), "a")) == []
+
+
+def test_a_package_from_source_has_no_version_to_compare(tmp_path: Path) -> None:
+    manifest = MANIFEST.replace("[pypi-d", 'x = ">=99"\n[pypi-d')
+    assert told(tmp_path, manifest, with_sources("x")) == []
+
+
+def test_a_package_from_source_may_be_any_package_of_pypi(tmp_path: Path) -> None:
+    manifest = MANIFEST.replace('tqdm = ">=4,<5"', 'tqdm = "*"\nflask = "*"')
+    assert told(tmp_path, manifest) == ["the PyPI package flask, which the manifest requires, is not locked"]
+    source = manifest.replace("[pypi-d", 'x = { path = "recipe" }\n[pypi-d')
+    assert told(tmp_path, source, with_sources("x")) == []
