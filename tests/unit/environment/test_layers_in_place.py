@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
+import re
 import tarfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,9 +14,11 @@ from typing import Any
 import pytest
 
 from pixi_container.environment.activation import Activation
+from pixi_container.environment.entries import text_entry
 from pixi_container.environment.environment_image import catalogue_tag
 from pixi_container.environment.layers_in_place import Places
 from pixi_container.environment.oci_layout import OciLayout
+from pixi_container.environment.progress import Progress
 from pixi_container.environment.publish import EnvironmentImage, Published, publish
 from pixi_container.environment.start_check import CHECK_KEY, CHECKED_BY
 from pixi_container.errors import ImageTestFailedError
@@ -277,3 +281,72 @@ def test_threads_may_use_each_repository_of_an_image(tmp_path: Path) -> None:
     assert Places(target, base).repositories == (target, base)
     assert Places(target, base, before).repositories == (target, base, before)
     assert Places(OciLayout(tmp_path), base).repositories == (base,)
+
+
+def activation_name(repository: MemoryRepository) -> str:
+    """Return the part of activate.sh that tells one environment from another."""
+    return str(re.findall(r"@([0-9a-f]{16})", tree(repository)["app/.pixi/activate.sh"].decode())[0])
+
+
+def test_an_environment_with_other_packages_is_activated_anew(registry: Registry, tmp_path: Path) -> None:
+    one, other = (package(tmp_path / "channel", name, [Item(f"lib/{name}")]) for name in ("one", "other"))
+    names = []
+    for packages, noted in (
+        ((one,), "conda-meta/history"),
+        ((one,), "conda-meta/.hidden"),
+        ((one,), "etc/elsewhere"),
+        ((one,), "conda-meta/more"),
+        ((one, other), "conda-meta/history"),
+    ):
+        registry.target = MemoryRepository()
+        registry.publish(image_of(*packages, prefix_files=(text_entry(noted, ""),)))
+        names.append(activation_name(registry.target))
+    assert names[1] == names[2]
+    assert len(set(names)) == 4
+
+
+def test_variables_of_packages_are_set_by_the_hook(registry: Registry, tmp_path: Path) -> None:
+    variables = Item("etc/conda/env_vars.d/a.json", b'{"OWN": "1"}')
+    registry.publish(image_of(package(tmp_path / "channel", "a", [variables])))
+    files = tree(registry.target)
+    assert "export OWN=1\n" in files["app/.pixi/hook.sh"].decode()
+    assert files[f"{PREFIX[1:]}/etc/conda/env_vars.d/a.json"] == b'{"OWN": "1"}'
+
+
+def test_the_largest_packages_come_first_and_leave_nothing_behind(registry: Registry, tmp_path: Path) -> None:
+    noise = random.Random(1).randbytes(50_000)  # noqa: S311
+    sizes = {"small": 10, "large": 50_000, "medium": 20_000}
+    channel = tmp_path / "channel"
+    packages = [package(channel, name, [Item(f"lib/{name}", noise[:size])]) for name, size in sizes.items()]
+    shown: list[str] = []
+    archives: list[int] = []
+
+    def show(progress: Progress) -> None:
+        if progress.doing.startswith("package ") and progress.doing not in shown:
+            shown.append(progress.doing)
+            archives.append(len(list(registry.folder.rglob("*.conda"))))
+
+    registry.publish(image_of(*packages), workers=1, show=show)
+    assert shown == ["package large", "package medium", "package small"]
+    registry.target = MemoryRepository()
+    shown.clear()
+    registry.publish(image_of(*packages, layers=1), workers=1, show=show)
+    assert len(shown) == 3
+    assert archives == [0] * 6, "an archive goes before the next one comes"
+
+
+def test_more_layers_may_be_made_than_there_is_room_for_at_once(registry: Registry, tmp_path: Path) -> None:
+    packages = [package(tmp_path / "channel", f"p{number}", [Item(f"lib/{number}")]) for number in range(9)]
+    assert len(registry.publish(image_of(*packages), workers=1).made) == 11
+
+
+def test_a_layer_that_is_made_again_is_not_taken_from_elsewhere(
+    registry: Registry, two: tuple[Made, Made]
+) -> None:
+    image = image_of(*two)
+    before = MemoryRepository("lab/before")
+    first = registry.publish(image, target=before)
+    del before.manifests["env-default-paths"]
+    done = registry.publish(image, before=before)
+    assert (done.digest, sorted(done.made)) == (first.digest, ["own-alpha", "own-hooked", "rest"])
+    assert registry.target.calls.count("take") == 2, "the base's layer, and that of the start-up files"

@@ -456,3 +456,27 @@ def test_a_file_that_anybody_may_start_is_for_everybody(tmp_path: Path, mode: in
         info.external_attr = mode << 16
         file.writestr(info, "x")
     assert installed(path, PREFIX)[f"{PYTHON.site_packages}/a/run"].mode == kept
+
+
+@pytest.mark.parametrize("name", ["RECORD.jws", "RECORD.p7s"])
+def test_a_signature_has_no_line_in_record(tmp_path: Path, name: str) -> None:
+    nodes = installed(wheel(tmp_path, "a", {f"a-1.0.dist-info/{name}": "x"}, record=""), PREFIX)
+    folder = f"{PYTHON.site_packages}/a-1.0.dist-info"
+    assert f"{folder}/{name}" in nodes
+    assert name.encode() not in nodes[f"{folder}/RECORD"].content
+
+
+@pytest.mark.parametrize("comment", ["# x = 1", "; x = 1", "  # x = 1", "", "  "])
+def test_a_comment_is_no_command(tmp_path: Path, comment: str) -> None:
+    points = f"[console_scripts]\n{comment}\nx = a:b\n"
+    nodes = installed(wheel(tmp_path, "a", {"a-1.0.dist-info/entry_points.txt": points}), PREFIX)
+    assert [path for path in nodes if path.startswith("bin/")] == ["bin/x"]
+
+
+@pytest.mark.parametrize("path", ["a\\b", "a\0b", "./a", "a/./b", "..", "a/.."])
+def test_no_path_of_a_wheel_leads_elsewhere(path: str) -> None:
+    opened = object.__new__(wheels.Wheel)
+    opened.name = "a.whl"
+    with pytest.raises(BrokenPackageError, match="leads out of the environment"):
+        opened._inside("lib", path)
+    assert opened._inside("lib", "a/b..c/.d") == "lib/a/b..c/.d"
