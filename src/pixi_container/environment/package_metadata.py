@@ -46,11 +46,11 @@ class PathRow:
     source: str
     path: str
     path_type: str
-    no_link: bool = False
-    sha256: str = ""
-    size: int | None = None
-    placeholder: str = ""
-    is_binary: bool = False
+    no_link: bool
+    sha256: str
+    size: int | None
+    placeholder: str
+    is_binary: bool
 
 
 @dataclass(frozen=True)

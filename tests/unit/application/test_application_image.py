@@ -219,3 +219,47 @@ def test_a_builder_is_needed_for_the_engine_s_own_copy_and_the_docker_way(folder
     assert needs_builder(definition, inputs, keep=True) == "the image is to be kept in an engine"
     way = "the package a is neither a .conda nor a .tar.bz2 file"
     assert needs_builder(definition, inputs, environment_needs_builder=way, keep=True) == way
+
+
+def test_each_instruction_of_the_last_stage_is_in_the_history() -> None:
+    assert [entry["created_by"] for entry in configured()["history"][3:]] == [
+        "ENV PIXI_PROJECT_VERSION=1.2.0",
+        "EXPOSE 8000",
+        "CMD ['bash']",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expose", "ports"),
+    [
+        (("80-80",), ("80/tcp",)),
+        (("80-81",), ("80/tcp", "81/tcp")),
+        (("9-10/udp",), ("9/udp", "10/udp")),
+        ((), ()),
+    ],
+)
+def test_a_range_has_both_of_its_ends(expose: tuple[str, ...], ports: tuple[str, ...]) -> None:
+    assert exposed_ports(expose) == ports
+
+
+def test_a_manifest_without_layers_of_its_own_is_the_environment_s(folder: Folder) -> None:
+    config = application_configuration(IMAGE, [])
+    manifest = json.loads(application_manifest(IMAGE, [], config).content)
+    assert manifest["schemaVersion"] == 2
+    assert manifest["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert manifest["config"]["mediaType"] == "application/vnd.oci.image.config.v1+json"
+    assert len(manifest["layers"]) == 1
+
+
+@pytest.mark.parametrize(("compression", "made"), [("gzip", "gzip"), ("zstd", "zstd"), ("", "gzip")])
+def test_layers_are_packed_as_the_input_says(folder: Folder, compression: str, made: str) -> None:
+    definition, inputs = defined(folder, **({"compression": compression} if compression else {}))
+    assert application_image(definition, inputs, environment(), (), ()).compression == made
+
+
+def test_the_first_reason_for_a_builder_is_told(folder: Folder) -> None:
+    definition, inputs = defined(folder, dockerfile="Dockerfile", test_command="true")
+    reason = needs_builder(definition, inputs, keep=True, environment_needs_builder="else")
+    assert reason == "only a builder can run the instructions of the input 'dockerfile'"
+    definition, inputs = defined(folder, test_command="true")
+    assert needs_builder(definition, inputs, keep=True) == "only an engine can run the input 'test-command'"

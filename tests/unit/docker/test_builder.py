@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pixi_container.docker.builder import BuilderKind, builder_kind, native_platform
+from pixi_container.docker.builder import BuilderKind, builder_kind, machine_platform, native_platform
 from pixi_container.errors import ToolUnavailableError
 from tests.unit.docker_program import DockerProgram
 
@@ -100,3 +100,54 @@ def test_the_oldest_buildx_will_do(docker: DockerProgram, env: dict[str, str]) -
         **{"buildx version": {"prints": "buildx v0.12.0\n"}, "buildx inspect": {"prints": "Driver: remote\n"}}
     )
     assert builder_kind("", env).driver == "remote"
+
+
+@pytest.mark.parametrize(
+    ("kind", "takes"),
+    [
+        (BuilderKind(), True),
+        (BuilderKind(driver="remote", annotations=False), True),
+        (BuilderKind(driver="docker"), True),
+        (BuilderKind(driver="docker", annotations=False), False),
+    ],
+)
+def test_which_builder_takes_an_oci_layout(kind: BuilderKind, takes: bool) -> None:
+    assert kind.takes_layouts is takes
+
+
+def test_where_there_is_no_builder() -> None:
+    assert BuilderKind(driver="none").is_missing
+    assert not BuilderKind().is_missing
+    assert BuilderKind().missing == ""
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [
+        ("x86_64", "linux/amd64"),
+        ("AMD64", "linux/amd64"),
+        ("aarch64", "linux/arm64"),
+        ("arm64", "linux/arm64"),
+        ("ppc64le", "linux/ppc64le"),
+    ],
+)
+def test_a_machine_without_docker_has_a_platform(
+    monkeypatch: pytest.MonkeyPatch, machine: str, expected: str
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert machine_platform() == expected
+
+
+@pytest.mark.parametrize(
+    ("printed", "driver"),
+    [("Driver: remote", "remote"), ("Name: Driver: x\nDriver:\tremote\n", "remote"), ("Driver:remote", "")],
+)
+def test_the_driver_is_in_a_line_of_its_own(
+    docker: DockerProgram, env: dict[str, str], printed: str, driver: str
+) -> None:
+    docker.behave(**{"buildx version": BUILDX, "buildx inspect": {"prints": printed}})
+    if driver:
+        assert builder_kind("", env).driver == driver
+    else:
+        with pytest.raises(ToolUnavailableError, match="no usable builder"):
+            builder_kind("", env)

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from pixi_container.docker.command import WORK, Command
-from pixi_container.docker.engine import Build, Engine, Pushed
+from pixi_container.docker.engine import NOTE, Build, Engine, Pushed
 from pixi_container.errors import BuildFailedError, ImageTestFailedError, ToolUnavailableError, UserError
 from pixi_container.interrupts import Interrupted
 from pixi_container.log import TerminalLog
+from pixi_container.processes import Finished
 from tests.unit.docker_program import DockerProgram
 
 METADATA = ("--metadata-file", f"{WORK}/build.json")
@@ -230,3 +231,68 @@ def test_the_metadata_of_another_build_is_not_taken(engine: Engine, docker: Dock
     docker.behave(push={"no metadata": True})
     with pytest.raises(BuildFailedError, match="wrote no metadata"):
         engine.push(PUSH)
+
+
+def test_an_environment_is_started_from_a_folder_of_its_own(
+    engine: Engine, docker: DockerProgram, work: Path
+) -> None:
+    output = ("--metadata-file", f"{WORK}/check.json", "--output", "type=cacheonly")
+    command = Command("check", ("docker", "buildx", "build", *output, f"{WORK}/check"))
+    docker.behave(check={"written": "{}"})
+    engine.check_environment(command, {"Dockerfile": "FROM environment\n", "a.sh": "\u00e4"})
+    assert {file.name: file.read_text("utf-8") for file in (work / "check").iterdir()} == {
+        "Dockerfile": "FROM environment\n",
+        "a.sh": "\u00e4",
+    }
+    assert docker.starts[-1].words[-1] == f"{work}/check"
+    engine.check_environment(command, {"a.sh": "again"})
+    assert (work / "check/a.sh").read_text() == "again"
+
+
+def test_an_engine_that_never_ends_removing_is_left_after_twenty_times(
+    docker: DockerProgram, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def capture(argv: list[str], **_: object) -> Finished:
+        asked.append(argv)
+        return Finished(1, "", "conflict: in use")
+
+    engine = engine_of(docker, work, leftover=("local/image:1",), container="")
+    engine._prepare()
+    waited: list[float] = []
+    monkeypatch.setattr("pixi_container.docker.engine.capture", capture)
+    monkeypatch.setattr("pixi_container.docker.engine.time.sleep", waited.append)
+    engine.clean()
+    assert asked == [["docker", "image", "rm", "local/image:1"]] * 20
+    assert 1 < sum(waited) < 10
+
+
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        ("#1 0.3 pixi-container: not run: a", "not run: a"),
+        ("#12 10.31 pixi-container: not run: a b", "not run: a b"),
+        ("#1 pixi-container: not run: a", None),
+        ("# 0.3 pixi-container: not run: a", None),
+        ("#1 0.3 pixi-container: not run: ", None),
+        ("#1 0.3  pixi-container: not run: a", None),
+        (" #1 0.3 pixi-container: not run: a", None),
+    ],
+)
+def test_only_what_a_step_prints_is_a_note(line: str, note: str | None) -> None:
+    match = NOTE.match(line)
+    assert (match[1] if match else None) == note
+
+
+def test_a_metadata_that_is_not_there_tells_what_to_use(engine: Engine, docker: DockerProgram) -> None:
+    docker.behave(push={"written": "{}"})
+    with pytest.raises(BuildFailedError) as caught:
+        engine.push(PUSH)
+    assert "docker-container" in caught.value.hint
+
+
+def test_placeholders_of_a_command_are_filled_in_wherever_they_are() -> None:
+    command = Command("x", ("a=$WORK/b", "$ENVIRONMENT", "c@$ENVIRONMENT", "$OTHER"))
+    assert command.in_folder("/w") == ("a=/w/b", "$ENVIRONMENT", "c@$ENVIRONMENT", "$OTHER")
+    assert command.on_environment("sha256:1") == Command("x", ("a=$WORK/b", "sha256:1", "c@sha256:1", "$OTHER"))

@@ -227,3 +227,63 @@ def test_a_script_that_anybody_may_start_is_for_everybody(folder: Folder, mode: 
 )
 def test_a_value_of_several_lines_is_kept_whole(lines: list[str], kept: list[str]) -> None:
     assert list(_kept(lines)) == kept
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        *((f"export CONDA_{name}=x", False) for name in ("SHLVL", "ENV_SHLVL_1_A", "PREFIX", "DEFAULT_ENV")),
+        *((f"export PIXI_{name}=x", False) for name in ("IN_SHELL", "EXE", "PROMPT")),
+        *((f"export PIXI_PROJECT_{name}=x", False) for name in ("ROOT", "NAME", "MANIFEST", "VERSION")),
+        *((f"export PIXI_ENVIRONMENT_{name}=x", False) for name in ("NAME", "PLATFORMS")),
+        *((f"export CONDA_{name}=x", True) for name in ("SHLVL_OWN", "EXE", "ENV_SHLVL_")),
+        *((f"export {name}=x", True) for name in ("PIXI_PROJECT_", "PIXI_ENVIRONMENT_OWN", "PIXI_EXES", "PATH")),
+        (". /app/a.sh", True),
+        ("  ", False),
+        (" export PIXI_EXE=x", True),
+    ],
+)  # fmt: skip
+def test_the_hook_has_no_variable_that_the_activation_sets_itself(line: str, kept: bool) -> None:
+    assert list(_kept([line])) == ([line] if kept else [])
+
+
+def test_the_hook_goes_from_variables_to_scripts_to_the_manifest(activation: Activation) -> None:
+    files = {
+        "etc/conda/env_vars.d/a.json": b'{"A": "1"}',
+        **{f"etc/conda/activate.d/{name}": b"" for name in "ba"},
+    }
+    files |= {f"etc/conda/activate.d/{name}.sh": b"" for name in ("b", "a")}
+    hook = hook_text(activation, files).splitlines()
+    prefix, workdir = activation.prefix, activation.workdir
+    assert hook == [
+        "export A=1",
+        f". {prefix}/etc/conda/activate.d/a.sh",
+        f". {prefix}/etc/conda/activate.d/b.sh",
+        f". '{workdir}/my scripts/own.sh'",
+        "export MODE=fast",
+        "# shellcheck shell=bash",
+    ]
+
+
+def test_a_workspace_without_anything_of_its_own_has_an_empty_hook() -> None:
+    bare = Activation(prefix="/p", workdir="/w", image_variables=(), variables=())
+    assert hook_text(bare, {}) == "# shellcheck shell=bash\n"
+    assert exports(bare) == "__pixi_container_image_variables() {\n}\n__pixi_container_variables() {\n}\n"
+
+
+def test_tasks_write_their_cache_where_anybody_may(activation: Activation) -> None:
+    entries = {entry.path: entry for entry in activation_entries(activation, "", [])}
+    cache = entries[".pixi/task-cache-v0"]
+    assert (cache.kind, cache.target, cache.mode) == ("symlink", "/tmp", 0o777)  # noqa: S108
+    assert (entries["entrypoint.sh"].mode, entries[".pixi/hook.sh"].mode) == (0o755, 0o644)
+    assert list(entries) == [
+        ".pixi/activate.sh", ".pixi/hook.sh", ".pixi/task-cache-v0", "entrypoint.sh", "my scripts/own.sh",
+    ]  # fmt: skip
+
+
+def test_start_up_files_keep_the_mode_of_the_base_s_own(activation: Activation) -> None:
+    own = replace(text_entry("etc/bash.bashrc", "x\n"), mode=0o600)
+    modes = [next(shell_entries(each, activation)).mode for each in (own, None)]
+    assert modes == [0o600, 0o644]
+    folder = list(shell_entries(None, activation))[-1]
+    assert (folder.path, folder.kind, folder.mode) == (activation.workdir[1:], "directory", 0o755)

@@ -79,3 +79,45 @@ def test_a_package_is_the_same_while_its_files_are(
 def test_what_is_for_python_changes_with_it(record: CondaRecord | None) -> None:
     pythons = (PYTHON, Python("3.12", "lib/python3.12/site-packages"), replace(PYTHON, site_packages="lib/x"))
     assert len({identity(PACKAGE, record, "/app", python) for python in pythons}) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        ("etc/conda/activate.d/a.sh", True),
+        ("etc/conda/activate.d/more/a.sh", True),
+        ("etc/conda/env_vars.d/a.json", True),
+        ("etc/conda/activate.d/./a", False),
+        ("etc/conda/activate.d/", False),
+        ("etc/conda/deactivate.d/a.sh", False),
+        ("x/etc/conda/activate.d/a.sh", False),
+    ],
+)
+def test_only_what_activates_is_kept(path: str, is_one: bool) -> None:
+    content = catalogue_bytes({"conda:a": replace(FILES["conda:a"], activation={path: b"x"})})
+    if is_one:
+        assert read_catalogue(content)["conda:a"].activation == {path: b"x"}
+    else:
+        with pytest.raises(ValueError, match="leads elsewhere"):
+            read_catalogue(content)
+
+
+def test_any_byte_of_a_file_is_kept() -> None:
+    files = {"conda:a": replace(FILES["conda:a"], activation={HOOKED: bytes(range(256))})}
+    assert read_catalogue(catalogue_bytes(files)) == files
+
+
+def test_a_catalogue_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = zlib.decompress(catalogue_bytes(FILES))
+    monkeypatch.setattr(catalogue, "LARGEST", len(text) + 1)
+    assert read_catalogue(zlib.compress(text)) == FILES
+    monkeypatch.setattr(catalogue, "LARGEST", len(text) - 1)
+    with pytest.raises(ValueError, match="does not end"):
+        read_catalogue(zlib.compress(text))
+
+
+def test_identities_are_those_of_every_release() -> None:
+    """Where this fails, no package of an image before is known any more, and all of them are downloaded again."""
+    made = [identity(PACKAGE, record, "/app", PYTHON)[:8] for record in (BINARY, NOARCH, None)]
+    assert made == ["937113fa", "e91c8170", "e91c8170"]
+    assert len(identity(PACKAGE, BINARY, "/app", None)) == 64

@@ -13,11 +13,13 @@ from pixi_container.environment.image_config import (
     Settings,
     UnfitBaseError,
     configuration,
+    document,
     image_manifest,
     read_base,
 )
 from pixi_container.environment.layer_tar import LayerBlob
 from pixi_container.errors import RegistryError
+from pixi_container.registry.reference import digest_of
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 HISTORY = [{"created_by": "ADD"}, {"created_by": "ENV", "empty_layer": True}]
@@ -159,3 +161,77 @@ def test_bases_that_need_a_builder_are_refused() -> None:
 def test_a_base_whose_parts_do_not_fit_is_an_error(config: bytes, manifest: bytes) -> None:
     with pytest.raises(RegistryError, match="the base image cannot be read"):
         read_base(config, manifest)
+
+
+@pytest.mark.parametrize("name", ["architecture", "os", "os.version", "os.features", "variant", "author"])
+def test_platform_and_author_are_those_of_the_base(name: str) -> None:
+    content, manifest = base()
+    config = json.dumps({**json.loads(content), name: "told"}).encode()
+    assert json.loads(configuration(read_base(config, manifest), [], SETTINGS).content)[name] == "told"
+    assert "container" not in json.loads(configuration(read_base(*base(container="x")), [], SETTINGS).content)
+
+
+def test_an_image_is_always_of_the_same_time() -> None:
+    assert configured()["created"] == "1980-01-01T00:00:00Z"
+    assert configured()["rootfs"]["type"] == "layers"
+    made = [entry.get("created") for entry in configured(history=None)["history"]]
+    assert made == ["1980-01-01T00:00:00Z"] * 2
+    assert configured(history=[{"created": "2000", "created_by": "x"}])["history"][0]["created"] == "2000"
+
+
+def test_the_base_s_command_is_taken_away_with_its_escaping() -> None:
+    settings = configured({"Cmd": ["sh"], "ArgsEscaped": True, "StopSignal": "SIGINT", "Volumes": {"/x": {}}})
+    assert settings["config"].keys() == {"StopSignal", "Volumes", "Env", "Entrypoint", "WorkingDir", "Labels"}
+
+
+def test_an_image_without_labels_has_none() -> None:
+    bare = Settings(prefix="/p", workdir="/w", variables=())
+    config = json.loads(configuration(read_base(*base()), [], bare).content)["config"]
+    assert config == {
+        "Env": [
+            "PATH=/p/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "BASH_ENV=/w/.pixi/activate.sh",
+        ],
+        "Entrypoint": ["/w/entrypoint.sh"],
+        "WorkingDir": "/w",
+    }
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        base({"Env": "A=1"}),
+        base({"Env": [1]}),
+        base({"Labels": ["a"]}),
+        base({"ExposedPorts": ["80"]}),
+        base(history={}),
+        base(rootfs={"diff_ids": "sha256:d1"}),
+        base(rootfs={"diff_ids": [1]}),
+    ],
+)
+def test_a_configuration_of_other_types_is_refused(odd: tuple[bytes, bytes]) -> None:
+    with pytest.raises(RegistryError, match="the base image cannot be read"):
+        read_base(*odd)
+
+
+def test_a_configuration_that_does_not_fit_the_layers_is_told() -> None:
+    config, _ = base()
+    two = json.dumps({"layers": [{}, {}]}).encode()
+    with pytest.raises(RegistryError, match=r"its configuration is of other layers than its manifest$"):
+        read_base(config, two)
+
+
+def test_a_zstd_layer_of_docker_is_one_of_oci() -> None:
+    image = read_base(*base(media_type="application/vnd.docker.image.rootfs.diff.tar.zstd"))
+    manifest = json.loads(image_manifest(image, [], configuration(image, [], SETTINGS), {}).content)
+    assert manifest["layers"][0]["mediaType"] == "application/vnd.oci.image.layer.v1.tar+zstd"
+
+
+def test_a_document_is_one_line_of_json_in_utf_8() -> None:
+    made = document("a/b", {"ä": [1, {"b": None}]})
+    assert made.content == '{"ä":[1,{"b":null}]}'.encode()
+    assert made.descriptor == {"mediaType": "a/b", "digest": digest_of(made.content), "size": len(made.content)}
+
+
+def test_an_odd_base_is_named_without_a_package() -> None:
+    assert str(UnfitBaseError("has x")) == "the base image has x"

@@ -188,3 +188,24 @@ WAYS = [
 @pytest.mark.parametrize(("package", "way", "reason"), WAYS)
 def test_the_way_of_a_package(package: LockedPackage, way: str, reason: str) -> None:
     assert [(each.way, each.reason) for each in package_ways([package])] == [(way, reason)]
+
+
+def test_keys_are_those_of_every_release_with_this_layout() -> None:
+    """Where this fails, ``LAYOUT_VERSION`` has to be raised if layers have changed, or no layer is found again."""
+    keys = ENVIRONMENT.keys()
+    assert {name: key[:8] for name, key in keys.items()} == {
+        "conda:python": "b570731b",
+        "conda:large": "97394ddb",
+        "conda:other": "152c7790",
+        "conda:rich": "f08f0745",
+        "pypi:mixed-case": "a03c33be",
+    }
+    assert {len(key) for key in keys.values()} == {64}
+
+
+def test_a_package_for_any_python_of_an_environment_without_python_has_a_key() -> None:
+    records = {name: ENVIRONMENT.records[name] for name in ("large", "other", "rich")}
+    bare = replace(ENVIRONMENT, packages=PACKAGES[1:4], records=records)
+    assert bare.keys().keys() == ALL - {"conda:python", "pypi:mixed-case"}
+    assert bare.keys()["conda:large"] == ENVIRONMENT.keys()["conda:large"]
+    assert bare.keys()["conda:rich"] != ENVIRONMENT.keys()["conda:rich"]

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 import zstandard
+from zlib_ng import zlib_ng
 
 from pixi_container.environment.entries import EARLIEST, PathEntry, text_entry
 from pixi_container.environment.layer_tar import Compression, LayerBlob, LayerWriter
@@ -189,3 +191,49 @@ def test_a_root_may_be_written_with_slashes() -> None:
     roots = ["app", "/app", "app/", "/app/"]
     for one, other in itertools.pairwise(roots):
         assert written([PathEntry("a")], root=one) == written([PathEntry("a")], root=other)
+
+
+def test_layers_are_those_of_every_release_with_this_layout() -> None:
+    """Where this fails, ``LAYOUT_VERSION`` has to be raised: layers of images before would be told wrong."""
+    layer, content = written(entries())
+    digest = "sha256:231a108483810a16b996f11b5129b661a69b23db99081d0de341719e27ec658d"
+    assert layer.diff_id == f"sha256:{hashlib.sha256(unpacked(content)).hexdigest()}" == digest
+
+
+def test_layers_are_packed_as_tightly_as_is_quick() -> None:
+    noise = [PathEntry("noise", size=300_000, content=(NOISE[:300_000],))]
+    _, content = written(noise)
+    compressor = zlib_ng.compressobj(6, zlib_ng.DEFLATED, 31)
+    assert content == compressor.compress(unpacked(content)) + compressor.flush()
+    _, content = written(noise, "zstd")
+    sizes = {level: len(zstandard.compress(unpacked(content), level)) for level in (2, 3, 4)}
+    assert min(sizes, key=lambda level: abs(sizes[level] - len(content))) == 3
+    assert zstandard.get_frame_parameters(content).has_checksum
+
+
+def test_an_empty_layer_ends_as_every_tar_does() -> None:
+    _, content = written([], root="")
+    assert unpacked(content) == bytes(1024)
+
+
+def test_a_content_of_whole_blocks_is_not_filled_up() -> None:
+    sizes = {}
+    for size in (0, 1, 511, 512, 513):
+        _, content = written([PathEntry("a", size=size, content=(bytes(size),))], root="")
+        sizes[size] = len(unpacked(content))
+    assert sizes == {0: 1536, 1: 2048, 511: 2048, 512: 2048, 513: 2560}
+
+
+def test_a_symbolic_link_leads_where_it_says_and_a_hard_link_below_the_root() -> None:
+    given = [PathEntry("a"), PathEntry("b", "hardlink", target="a"), PathEntry("c", "symlink", target="a")]
+    _, content = written(given, root="x/y")
+    with tarfile.open(fileobj=io.BytesIO(unpacked(content))) as tar:
+        assert [tar.getmember(f"x/y/{name}").linkname for name in "bc"] == ["x/y/a", "a"]
+        assert tar.getmember("x/y/b").size == 0
+
+
+def test_a_file_that_no_package_brings_is_readable_and_of_1980() -> None:
+    entry = text_entry("a", "\u00e4")
+    assert (entry.kind, entry.mode, entry.size, entry.mtime) == ("file", 0o644, 2, 315532800)
+    when = datetime.fromtimestamp(EARLIEST, timezone.utc)
+    assert (when.year, when.month, when.day, when.hour) == (1980, 1, 1, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import tarfile
 from dataclasses import dataclass, replace
@@ -307,3 +308,110 @@ def test_what_is_not_read_of_a_file_is_in_its_record_all_the_same(tmp_path: Path
     with open_archive(made.archive) as archive:
         last = list(link(archive, record, SHORT, None))[-1]
     assert linked(made, SHORT)[last.path].content == b"".join(last.content)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_pixi_s"),
+    [
+        ("conda-meta/x", True),
+        ("__clobbers__/x", True),
+        ("CACHEDIR.TAG", True),
+        ("conda-metadata/x", False),
+        ("lib/conda-meta/x", False),
+        ("lib/CACHEDIR.TAG", False),
+    ],
+)
+def test_what_pixi_writes_is_no_file_of_a_package(tmp_path: Path, path: str, is_pixi_s: bool) -> None:
+    made = package(tmp_path, "own", [Item(path)])
+    if is_pixi_s:
+        with pytest.raises(NotDirectError, match=f"has {path}, which is pixi's own to write"):
+            linked(made, SHORT)
+    else:
+        assert path in linked(made, SHORT)
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "text"),
+    [
+        ("x = a:b", "bin/x", "from a import b"),
+        ("x=_a1:_b2", "bin/x", "from _a1 import _b2"),
+        ("x.y-z = a.b.c : D.run", "bin/x.y-z", "from a.b.c import D"),
+    ],
+)
+def test_a_command_calls_a_function_of_a_module(tmp_path: Path, command: str, path: str, text: str) -> None:
+    made = package(tmp_path, "module", [], noarch="python", entry_points=[command])
+    launcher = linked(made, SHORT, PYTHON)[path]
+    assert f"\n{text}\n" in launcher.content.decode()
+    assert launcher.mode == 0o755
+    assert launcher.content.startswith(f"#!{SHORT}/bin/python3.11\n".encode())
+
+
+@pytest.mark.parametrize(
+    "command", ["x\\y = a:b", "x\0 = a:b", "x = 1a:b", "x = a:1b", "x = a.:b", "x : a = b", "x = a b:c"]
+)
+def test_another_command_that_would_be_a_path_or_code_is_refused(tmp_path: Path, command: str) -> None:
+    made = package(tmp_path, "module", [], noarch="python", entry_points=[command])
+    with pytest.raises(BrokenPackageError, match="its list of files is not understood"):
+        linked(made, SHORT, PYTHON)
+
+
+def test_a_package_that_is_not_for_python_has_no_commands(tmp_path: Path) -> None:
+    info = {"link.json": {"noarch": {"type": "python", "entry_points": ["x = a:b"]}}}
+    made = package(tmp_path, "plain", [Item("site-packages/a.py"), Item("python-scripts/b")], info=info)
+    assert {"site-packages/a.py", "python-scripts/b"} <= linked(made, SHORT, PYTHON).keys()
+    assert "bin/x" not in linked(made, SHORT, PYTHON)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"sha256": "A" * 64}, ""),
+        ({"sha256": "a" * 63}, "not understood"),
+        ({"sha256": "g" * 64}, "not understood"),
+        ({"sha256": 1}, "not understood"),
+        ({"size_in_bytes": "1"}, ""),
+        ({"_path": None}, "not understood"),
+        ({"path_type": None}, "not understood"),
+        ({"prefix_placeholder": "/a\0b", "file_mode": "text"}, "not understood"),
+        ({"_path": "bin/.", "path_type": "hardlink"}, "leads out"),
+        ({"_path": "bin/\0"}, "leads out"),
+    ],
+)
+def test_what_a_list_of_files_may_say(tmp_path: Path, row: dict[str, Any], problem: str) -> None:
+    made = package(tmp_path, "listed", [Item("bin/x", b"x", row=row)])
+    if problem:
+        with pytest.raises(BrokenPackageError, match=problem):
+            linked(made, SHORT)
+    else:
+        assert "bin/x" in linked(made, SHORT)
+
+
+def test_a_placeholder_without_a_mode_is_a_text_like_any_other(tmp_path: Path) -> None:
+    one = Item("a", OLD, row={"prefix_placeholder": PLACEHOLDER})
+    other = Item("b", OLD, row={"prefix_placeholder": PLACEHOLDER, "file_mode": "other"})
+    nodes = linked(package(tmp_path, "halves", [one, other]), SHORT)
+    assert (nodes["a"].content, nodes["b"].content) == (OLD, OLD)
+
+
+def test_a_broken_list_of_commands_is_named(tmp_path: Path) -> None:
+    made = package(tmp_path, "module", [], noarch="python", info={"link.json": {"noarch": []}})
+    with pytest.raises(BrokenPackageError, match="its list of files is not understood"):
+        linked(made, SHORT, PYTHON)
+
+
+def test_what_has_no_date_of_its_own_is_of_1980(tmp_path: Path) -> None:
+    made = package(tmp_path, "undated", [text("a", PLACEHOLDER)], info={"about.json": None})
+    assert linked(made, SHORT)["a"].mtime == 315_532_800
+    made = package(tmp_path, "dated", [text("a", PLACEHOLDER)])
+    assert linked(made, SHORT)["a"].mtime == BUILT + 1
+
+
+def test_a_path_that_another_package_has_goes_aside_and_is_noted(tmp_path: Path) -> None:
+    made = package(tmp_path, "one", [Item("lib/same", b"x"), Item("lib/own", b"y")])
+    record = conda_record(rattler_install.repodata_record(made.archive, made.index))
+    with open_archive(made.archive) as archive:
+        nodes = trees.of_entries(link(archive, record, SHORT, None, frozenset({"lib/same"})))
+    assert {"__clobbers__/one/lib/same", "lib/own"} <= nodes.keys()
+    listed = json.loads(nodes["conda-meta/one-1.0-0.json"].content)["paths_data"]["paths"]
+    noted = {entry["_path"]: entry.get("original_path") for entry in listed}
+    assert noted == {"__clobbers__/one/lib/same": "lib/same", "lib/own": None}

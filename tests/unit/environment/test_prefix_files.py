@@ -77,6 +77,12 @@ def test_the_hash_of_a_lock(packages: list[LockedPackage], subdir: str, virtual:
     assert lock_hash(packages, subdir, virtual) == f"{xxhash.xxh3_64_intdigest(hashed):x}"
 
 
+def test_the_hash_of_a_lock_has_no_leading_zeros() -> None:
+    hashes = [lock_hash([], f"linux-{number}", []) for number in range(64)]
+    assert min(map(len, hashes)) < 16
+    assert not any(each.startswith("0") for each in hashes)
+
+
 def test_what_packages_ask_of_a_machine() -> None:
     asked = requirements(
         [record("a", depends=("__glibc >=2.28", "b")), record("b", depends=("__cuda", "__glibc >=2.28"))]

@@ -254,3 +254,20 @@ def test_an_editable_workspace_stays_as_a_whole(workspace: Workspace) -> None:
     stage = workspace_stage(with_own(workspace, ("study", "pypi-editable", ".")), "0.62.0")
     assert stage
     assert (stage.copies, stage.release_manifest) == ((), True)
+
+
+BUILDER_SETTINGS = [
+    *("CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "HTTP_TIMEOUT", "NETRC"),
+    *("REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"),
+]
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+def test_a_build_from_source_has_the_certificates_and_proxies_of_the_builder(workspace: Workspace) -> None:
+    image = parse_reference("ghcr.io/prefix-dev/pixi:1", source="test")
+    own = with_own(workspace, ("tools", "pypi-path", "packages/tools"))
+    text = render_dockerfile(own, builder_image=image, runtime_image=image, settings=ImageSettings())
+    arguments = text.partition("builder-variables.sh /mnt/pixi ")[2].partition("\\")[0]
+    assert arguments.split() == BUILDER_SETTINGS
+    proxies = text.partition('PROXIES="')[2].partition('"')[0]
+    assert set(proxies.split()) == {*PROXIES, *map(str.lower, PROXIES)}

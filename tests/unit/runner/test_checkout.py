@@ -140,6 +140,11 @@ def test_the_checkout_of_a_laptop_is_an_event(repository: Repository) -> None:
         ("https://github.example.org/Lab/study", "", "Lab/study"),
         ("git@gitlab.com:group/Lab/study.git", "", "Lab/study"),
         ("study", "", ""),
+        ("https://github.com//study", "", ""),
+        ("https://github.com/Lab/study/more", "", "study/more"),
+        ("http://github.com/Lab/study", "", "Lab/study"),
+        ("ssh://git@github.com:Lab/study", "Lab/study", "Lab/study"),
+        ("https://host//study", "", ""),
     ],
 )
 def test_a_remote_names_the_repository(shared: Repository, remote: str, ours: str, any_host: str) -> None:
@@ -162,6 +167,13 @@ def test_the_date_of_a_commit_has_its_zone(shared: Repository, zone: str, offset
     assert date == datetime(2023, 11, 14, 22, 13, 20, tzinfo=timezone.utc)
     assert date
     assert date.utcoffset() == offset
+
+
+@pytest.mark.parametrize(("when", "seconds"), [("1 +0000", 1), ("0 -0000", 0), ("12345678901 +0000", 12345678901)])
+def test_a_date_may_be_long_ago_or_far_away(shared: Repository, when: str, seconds: int) -> None:
+    date = commit_date(shared.path, shared.written(when), ENV)
+    assert date
+    assert date.timestamp() == seconds
 
 
 def test_a_commit_that_is_not_there_has_no_date(repository: Repository) -> None:
@@ -193,6 +205,42 @@ def test_a_package_s_version_comes_from_the_last_tag_with_a_number(repository: R
     repository.git("tag", "nightly")
     second = repository.commit(date="1700000001 +0000")
     assert source_version(repository.path, ENV) == f"1.20.3.post1+g{second[:7]}"
+
+
+@pytest.mark.parametrize(
+    ("tag", "version"),
+    [("1.2.3", "1.2.3"), ("2", "2"), ("v10.0", "10.0"), ("a-1.2", "1.2"), ("v1x", ""), ("1.2rc1", "1")],
+)
+def test_which_part_of_a_tag_is_the_version(repository: Repository, tag: str, version: str) -> None:
+    sha = repository.commit()
+    repository.git("tag", tag)
+    assert source_version(repository.path, ENV) == (version or f"0.0.0+g{sha[:7]}")
+
+
+@pytest.fixture(scope="module")
+def with_sha256(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, str]:
+    """A repository of the newer kind of commit IDs, and its commit."""
+    made = Repository(tmp_path_factory.mktemp("sha256"))
+    made.git("init", "--quiet", "--object-format", "sha256", "--initial-branch", "work")
+    return made, made.commit()
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        "\tobjectformat = sha256\n",
+        "objectformat=sha256\n",
+        "  ObjectFormat  =  SHA256  \n",
+        "objectFormat = sha256\nnoop = true\n",
+        "noop = true\nobjectformat =sha256",
+    ],
+)
+def test_the_format_of_a_checkout_may_be_written_in_any_way(
+    with_sha256: tuple[Repository, str], extensions: str
+) -> None:
+    made, sha = with_sha256
+    (made.path / ".git/config").write_text(f"[core]\nrepositoryformatversion = 1\n[extensions]\n{extensions}")
+    assert local_event(made.path, ENV).sha == sha
 
 
 def test_a_checkout_with_other_formats_is_read(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pixi_container.errors import UserError
 from pixi_container.runner.event import Event
 from pixi_container.tags import Facts, Repository, commit_date_in, facts_from
+from pixi_container.tags.labels import annotations_of
 from tests.unit.tags.events import NOW, SHA
 
 HEAD = "3370e228f2209994d57af4427fe64e71bb79ac96"
@@ -134,7 +135,58 @@ def test_malformed_variables_are_named(variable: str, value: str) -> None:
         facts(push(), **{variable: value})
 
 
+@pytest.mark.parametrize(
+    ("env", "written"),
+    [({}, "manifest:a=1"), ({"DOCKER_METADATA_ANNOTATIONS_LEVELS": "index"}, "index:a=1")],
+)
+def test_annotations_go_to_the_levels_that_the_job_asks_for(env: dict[str, str], written: str) -> None:
+    assert list(annotations_of({"a": "1"}, facts(push(), **env).annotation_levels)) == [written]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-01-02T03:04:05", datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone.utc)),
+        ("2024-01-02T03:04:05Z", datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone.utc)),
+        ("2024-01-02T03:04:05-05:00", datetime(2024, 1, 2, 8, 4, 5, tzinfo=timezone.utc)),
+    ],
+)
+def test_a_commit_date_without_a_zone_is_utc(text: str, expected: datetime) -> None:
+    date = facts(push(head_commit={"id": SHA, "timestamp": text})).commit_date
+    assert date == expected
+    assert date.tzinfo is not None
+
+
+def test_a_commit_that_the_event_does_not_name_has_no_date() -> None:
+    event = Event(name="push", payload={"head_commit": {"timestamp": "2024-01-02T03:04:05Z"}})
+    assert commit_date_in(event) is None
+
+
+def test_the_web_address_of_a_repository_is_on_the_server_of_the_event() -> None:
+    event = Event(name="push", repository="lab/study", server_url="https://git.example.org")
+    assert facts(event).repository.html_url == "https://git.example.org/lab/study"
+    assert facts(event).repository.name == "study"
+    assert facts(push(), DOCKER_METADATA_PR_HEAD_SHA="false").revision == SHA
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (Event(name="pull_request_review", ref="refs/heads/a"), True),
+        (Event(name="issue_comment", ref="refs/pull/7/merge"), True),
+        (Event(name="merge_group", ref="refs/heads/gh-readonly-queue/main/pr-7"), False),
+        (Event(name="push", ref="refs/heads/pull_request"), False),
+    ],
+)
+def test_what_belongs_to_a_pull_request(event: Event, expected: bool) -> None:
+    assert facts(event).is_pull_request is expected
+
+
 def test_length_of_the_short_sha() -> None:
+    assert facts(push(), DOCKER_METADATA_SHORT_SHA_LENGTH=" 1 ").short_sha == SHA[:1]
+    assert facts(push(), DOCKER_METADATA_SHORT_SHA_LENGTH="999").short_sha == SHA
+    with pytest.raises(UserError, match="1000"):
+        facts(push(), DOCKER_METADATA_SHORT_SHA_LENGTH="1000")
     assert facts(push(), DOCKER_METADATA_SHORT_SHA_LENGTH="12").short_sha == SHA[:12]
     assert facts(push(), DOCKER_METADATA_SHORT_SHA_LENGTH="").short_sha == SHA[:7]
     assert facts(push(), DOCKER_METADATA_SHORT_SHA_LENGTH="100").short_sha == SHA

@@ -11,7 +11,7 @@ from pixi_container.workspace import stale_lock
 from pixi_container.workspace.lock_text import _check_size as check_size
 from pixi_container.workspace.lock_text import check_lock_text
 from pixi_container.workspace.stale_packages import PackageComparison
-from tests.unit.workspace.test_stale_lock import MANIFEST, PYPROJECT, reasons
+from tests.unit.workspace.locked_workspace import MANIFEST, PYPROJECT, reasons
 
 
 def lock_error(text: str) -> UserError:

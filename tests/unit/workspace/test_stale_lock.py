@@ -11,99 +11,10 @@ import pytest
 from pixi_container.workspace.lock import read_lock
 from pixi_container.workspace.manifest import read_manifest
 from pixi_container.workspace.stale_lock import stale_reasons
+from tests.unit.workspace.locked_workspace import CHANNEL, ENVIRONMENT, LOCK, MANIFEST, PYPROJECT, reasons
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from pixi_container.errors import UserError
-
-CHANNEL = "https://conda.anaconda.org/conda-forge"
-WHEELS = "https://files.pythonhosted.org/packages/aa/bb"
-GIT = "git+https://github.com/org/tool.git?rev=0123456#0123456789abcdef0123456789abcdef01234567"
-
-MANIFEST = """\
-[workspace]
-channels = ["conda-forge"]
-platforms = ["linux-64"]
-
-[dependencies]
-python = "3.11.*"
-ninja = ">=1.11"
-
-[pypi-dependencies]
-tqdm = ">=4,<5"
-tool = { git = "https://github.com/org/tool", rev = "0123456" }
-page = { url = "https://example.org/page-1.0-py3-none-any.whl" }
-mine = { path = "./mine", editable = true }
-"""
-
-ENVIRONMENT = f"""\
-    channels:
-    - url: {CHANNEL}/
-    indexes:
-    - https://pypi.org/simple
-    packages:
-      linux-64:
-      - conda: {CHANNEL}/linux-64/libzlib-1.3.1-h1_0.conda
-      - conda: {CHANNEL}/linux-64/ninja-1.12.1-h2_0.conda
-      - conda: {CHANNEL}/linux-64/python-3.11.9-h3_0.conda
-      - pypi: {WHEELS}/colorama-0.4.6-py2.py3-none-any.whl
-      - pypi: {WHEELS}/tqdm-4.66.1-py3-none-any.whl
-      - pypi: direct+https://example.org/page-1.0-py3-none-any.whl
-      - pypi: {GIT}
-      - pypi: ./mine
-"""
-
-RECORDS = f"""\
-packages:
-- conda: {CHANNEL}/linux-64/libzlib-1.3.1-h1_0.conda
-  sha256: 0000000000000000000000000000000000000000000000000000000000000001
-  depends:
-  - __glibc >=2.17,<3.0.a0
-  purls: []
-- conda: {CHANNEL}/linux-64/ninja-1.12.1-h2_0.conda
-  sha256: 0000000000000000000000000000000000000000000000000000000000000002
-  purls:
-  - pkg:pypi/ninja?source=hash-mapping
-- conda: {CHANNEL}/linux-64/python-3.11.9-h3_0.conda
-  sha256: 0000000000000000000000000000000000000000000000000000000000000003
-  depends:
-  - libzlib >=1.3,<2.0a0
-  constrains:
-  - python_abi 3.11.* *_cp311
-  purls: []
-- pypi: {WHEELS}/colorama-0.4.6-py2.py3-none-any.whl
-  name: colorama
-  version: 0.4.6
-  sha256: 0000000000000000000000000000000000000000000000000000000000000004
-- pypi: {WHEELS}/tqdm-4.66.1-py3-none-any.whl
-  name: tqdm
-  version: 4.66.1
-  sha256: 0000000000000000000000000000000000000000000000000000000000000005
-  requires_dist:
-  - colorama ; sys_platform == 'win32'
-- pypi: direct+https://example.org/page-1.0-py3-none-any.whl
-  name: page
-  version: '1.0'
-  sha256: 0000000000000000000000000000000000000000000000000000000000000006
-- pypi: {GIT}
-  name: tool
-  version: '2.0'
-- pypi: ./mine
-  name: mine
-  version: 0.1.0
-  sha256: 0000000000000000000000000000000000000000000000000000000000000007
-"""
-
-LOCK = f"version: 6\nenvironments:\n  default:\n{ENVIRONMENT}{RECORDS}"
-
-
-def reasons(
-    folder: Path, manifest: str, lock: str = LOCK, pixi: str = "", name: str = "pixi.toml"
-) -> list[UserError]:
-    folder.joinpath(name).write_text(manifest, "utf-8")
-    folder.joinpath("pixi.lock").write_text(lock, "utf-8")
-    return list(stale_reasons(read_manifest(folder), read_lock(folder), pixi))
 
 
 def test_a_lock_that_is_up_to_date_is_not_stale(tmp_path: Path) -> None:
@@ -373,35 +284,6 @@ def test_a_platform_that_asks_for_more_than_was_solved_for_is_stale(tmp_path: Pa
     lock = lock.replace("name: p1", "name: gpu").replace("      p1:\n", "      gpu:\n")
     changed = reasons(tmp_path, manifest.replace('cuda = "12"', 'cuda = "13"'), lock)
     assert "with the platforms gpu, __cuda=12; the manifest has gpu, __cuda=13" in changed[0].message
-
-
-PYPROJECT = """\
-[project]
-name = "mine"
-requires-python = ">=3.10"
-dependencies = ["tqdm>=4"]
-
-[project.optional-dependencies]
-web = ["page"]
-all = ["mine[web]", "tool"]
-
-[dependency-groups]
-dev = [{ include-group = "all-of-it" }]
-all-of-it = ["mine[all]"]
-
-[tool.pixi.workspace]
-channels = ["conda-forge"]
-platforms = ["linux-64"]
-
-[tool.pixi.dependencies]
-ninja = "*"
-
-[tool.pixi.pypi-dependencies]
-mine = { path = "mine" }
-
-[tool.pixi.environments]
-default = ["dev"]
-"""
 
 
 @pytest.mark.parametrize(
