@@ -56,27 +56,34 @@ def solved_example(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def layer_cache(rig: Rig) -> str:
+    """Return a repository by which the packages of these tests are linked and compressed once, not in each test."""
+    return f"{rig.registry}/lab/layers"
+
+
 @pytest.fixture(scope="session")
 def warm_engine(rig: Rig, solved_example: Path) -> None:
-    """Keeps an image of each environment in the engine: their layers are compressed once, not in each test."""
+    """Keep an image of each environment in the engine, so that its layers are made and unpacked once."""
+    env = {**os.environ, **rig.environment()}
     for environment in ("default", "gpu"):
-        arguments = [
-            "--environment",
-            environment,
-            "--pixi-image",
-            rig.pixi_image,
-            "--images",
-            "warm",
-            "--tags",
-            environment,
-        ]
+        image = f"{rig.registry}/lab/warm"
+        options = {
+            "environment": environment,
+            "pixi-image": rig.pixi_image,
+            "images": image,
+            "tags": f"type=raw,value={environment}",
+            "layer-cache": layer_cache(rig),
+            "push": "auto",
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
         subprocess.run(
-            [sys.executable, "-m", "pixi_container", "build", *arguments],
+            [sys.executable, "-m", "pixi_container", "run", *words],
             cwd=solved_example,
-            env={**os.environ, **rig.environment(), "PYTHONPATH": str(ROOT / "src")},
+            env={**env, "PYTHONPATH": str(ROOT / "src")},
             check=True,
             capture_output=True,
         )
+        subprocess.run(["docker", "pull", "--quiet", f"{image}:{environment}"], env=env, check=True)
 
 
 @pytest.fixture(scope="session")
@@ -177,6 +184,7 @@ class Step:
             "environment": "gpu",
             "images": f"{self.rig.registry}/{self.image}",
             "pixi_image": self.rig.pixi_image,
+            "layer_cache": layer_cache(self.rig),
         }
         given = {**defaults, **self.inputs, **inputs}
         return {

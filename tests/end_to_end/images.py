@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.end_to_end.conftest import layer_cache
 from tests.rig.rig import Rig
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +92,7 @@ def build(rig: Rig, context: Path, name: str, environment: str, *, slim: bool = 
         "context": context,
         "environment": environment,
         "pixi-image": rig.pixi_image,
+        "layer-cache": layer_cache(rig),
         "images": repository,
         "tags": f"type=raw,value={tag}",
         "labels": labels,

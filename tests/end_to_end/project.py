@@ -16,7 +16,7 @@ from typing import Any
 
 from pixi_container.registry.client import Registry
 from pixi_container.registry.reference import ImageReference
-from tests.end_to_end.conftest import ROOT, Outcome, read_outputs, registry_tags
+from tests.end_to_end.conftest import ROOT, Outcome, layer_cache, read_outputs, registry_tags
 from tests.rig.github import NOTHING, GitHub
 from tests.rig.rig import Rig
 
@@ -107,6 +107,7 @@ class Project:
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
             "RUNNER_TEMP": str(folder / "temp"),
             "INPUT_PIXI_IMAGE": self.rig.pixi_image,
+            "INPUT_LAYER_CACHE": layer_cache(self.rig),
             "INPUT_GITHUB_TOKEN": self.github.token,
             **{f"INPUT_{name.upper()}": value for name, value in given.items()},
             **self.env,

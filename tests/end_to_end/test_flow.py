@@ -40,7 +40,7 @@ def nothing_left(step: Step, left_in_temp: list[str]) -> bool:
     ],
 )
 def test_the_usual_workflow_in_one_step(step: Step, event: str, ref: str, tags: set[str]) -> None:
-    outcome = step.run(event, ref, expose="8000", tags=USUAL_TAGS)
+    outcome = step.run(event, ref, expose="8000", tags=USUAL_TAGS, layer_cache="")
     assert outcome.code == 0, outcome.log
     published = step.tags()
     assert published.keys() == tags
