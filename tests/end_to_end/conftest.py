@@ -57,7 +57,7 @@ def solved_example(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def layer_cache(rig: Rig) -> str:
-    """Return a repository by which the packages of these tests are linked and compressed once, not in each test."""
+    """Return the repository by which packages are linked and compressed once for all tests."""
     return f"{rig.registry}/lab/layers"
 
 
