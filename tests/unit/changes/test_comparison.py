@@ -311,3 +311,10 @@ def test_the_last_pattern_that_matches_decides(patterns: list[str], file: str, *
 def test_the_running_workflow_is_a_file_of_the_repository(reference: str, expected: str) -> None:
     assert running_workflow({"GITHUB_WORKFLOW_REF": reference}) == expected
     assert running_workflow({}) == ""
+
+
+def test_what_compares_nothing_knows_nothing_and_says_so() -> None:
+    told = not_consulted("a manual run does not compare changes").as_json()
+    assert (told["consulted"], told["known"], told["source"], told["files"]) == (False, False, "none", ())
+    assert (told["base"], told["head"]) == ("", "")
+    assert assumed("no network").as_json() == {**told, "consulted": True, "reason": "no network"}

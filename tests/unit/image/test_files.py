@@ -75,3 +75,10 @@ def test_files_that_git_has_not_fetched_are_named(folder: Folder) -> None:
     folder.write("docs/model.bin", pointer)
     inputs = parse_inputs({"context": str(folder.path)})
     assert read_image_files(read_workspace(inputs), inputs, PIXI).lfs_pointers == ("src/model.bin",)
+
+
+def test_a_configuration_that_leads_out_is_no_trouble(folder: Folder) -> None:
+    folder.write("../config.toml", "")
+    (folder.path / ".pixi").mkdir()
+    (folder.path / ".pixi/config.toml").symlink_to("../../config.toml")
+    assert relevant(folder) == tuple(sorted({*ALWAYS, "src"}))

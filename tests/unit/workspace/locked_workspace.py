@@ -117,6 +117,11 @@ mine = { path = "mine" }
 default = ["dev"]
 """
 
+ON = "the lock is not up to date: environment 'default' on linux-64: "
+NINJA = f"conda: {CHANNEL}/linux-64/ninja-1.12.1-h2_0.conda"
+PURL = "pkg:pypi/ninja?source=hash-mapping"
+UNNEEDED = "no conda dependency requires these locked conda packages: "
+
 
 def reasons(
     folder: Path, manifest: str, lock: str = LOCK, pixi: str = "", name: str = "pixi.toml"
@@ -124,3 +129,28 @@ def reasons(
     folder.joinpath(name).write_text(manifest, "utf-8")
     folder.joinpath("pixi.lock").write_text(lock, "utf-8")
     return list(stale_reasons(read_manifest(folder), read_lock(folder), pixi))
+
+
+def told(folder: Path, manifest: str = MANIFEST, lock: str = LOCK, pixi: str = "") -> list[str]:
+    """Return the reasons about packages, without what all of them begin with."""
+    messages = [reason.message for reason in reasons(folder, manifest, lock, pixi)]
+    assert all(message.startswith(ON) for message in messages)
+    return [message.removeprefix(ON) for message in messages]
+
+
+def with_conda(lock: str, name: str, *, depends: str = "", purls: str = "  purls: []\n") -> str:
+    """Return the lock with one more conda package."""
+    location = f"conda: {CHANNEL}/linux-64/{name}-1.0-h7_0.conda"
+    lock = lock.replace(f"      - {NINJA}\n", f"      - {location}\n      - {NINJA}\n")
+    needs = f"  depends:\n  - {depends}\n" if depends else ""
+    return lock.replace(f"- {NINJA}\n  sha", f"- {location}\n{needs}{purls}- {NINJA}\n  sha")
+
+
+def with_sources(*names: str, folder: str = "recipe") -> str:
+    """Return the lock with conda packages that are built from one folder."""
+    places = [f"conda_source: {name}[{number:08x}] @ {folder}" for number, name in enumerate(names, 1)]
+    rows = "".join(f"      - {place}\n" for place in places)
+    records = "".join(f"- {place}\n  version: '1'\n  build: h0\n  subdir: linux-64\n" for place in places)
+    platforms = "platforms:\n- name: linux-64\n"
+    lock = LOCK.replace("version: 6\n", f"version: 7\n{platforms}")
+    return lock.replace(f"      - {NINJA}\n", f"      - {NINJA}\n{rows}") + records
