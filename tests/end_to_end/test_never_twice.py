@@ -116,15 +116,9 @@ def test_a_push_of_nothing_new(project: Project) -> None:
 @pytest.mark.parametrize(
     "files",
     [
-        {"README.md": "Read me.\n"},
-        {"study/README.md": "Read me.\n"},
-        {"other/src/main.sh": "echo more\n"},
-        {"other/pixi.toml": MANIFEST},
-        {"pixi.toml": MANIFEST},
-        {"src/main.sh": "not the workspace's\n"},
-        {"data/new file ünï\n.csv": "2\n"},
-        {"data/table.csv": None},
-        {"study2/pixi.toml": "[workspace]\n"},
+        {"study/README.md": "Read me.\n", "README.md": "Read me.\n", "src/main.sh": "not the workspace's\n"},
+        {"other/pixi.toml": MANIFEST, "pixi.toml": MANIFEST, "study2/pixi.toml": "[workspace]\n"},
+        {"data/new file ünï\n.csv": "2\n", "data/table.csv": None, "other/src/main.sh": "echo more\n"},
     ],
     ids=lambda files: json.dumps(next(iter(files))),
 )
@@ -144,8 +138,7 @@ def test_what_the_image_does_not_depend_on(project: Project, files: dict[str, st
     ("files", "changed"),
     [
         ({"study/src/main.sh": "echo goodbye\n"}, "src/main.sh"),
-        ({"study/src/a file ünï.sh": "1\n"}, "src/a file ünï.sh"),
-        ({"study/src/main.sh": None, "study/src/renamed.sh": "echo hello\n"}, "src/main.sh"),
+        ({"study/src/main.sh": None, "study/src/a file ünï.sh": "echo hello\n"}, "src/main.sh"),
         ({"study/.dockerignore": "*.tmp\n*.bak\n"}, ".dockerignore"),
         ({"study/scripts/env.sh": "export STUDY=2\n"}, "scripts/env.sh"),
         ({"study/pixi.toml": MANIFEST + "\n[tasks]\nrun = 'sh src/main.sh'\n"}, "pixi.toml"),

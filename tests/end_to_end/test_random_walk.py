@@ -115,7 +115,7 @@ class Walk:
             assert differs == "", (tag, self.log)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_every_tag_is_what_a_fresh_build_would_be(project: Project, seed: int) -> None:  # noqa: F811
     walk = Walk(project, random.Random(seed))  # noqa: S311
     walk.commits.append(walk.main)
