@@ -10,14 +10,17 @@ QUICK := $(MEMORY) $(BIN)/pytest --quiet --hypothesis-profile=quick --numprocess
 	-o tmp_path_retention_count=1
 
 .DEFAULT_GOAL := help
-.PHONY: demo test real example unit security check mutants bench lock clean help
+.PHONY: demo test slow real example unit security check mutants bench lock clean help
 
 demo: $(READY) ## a workspace to a tested image on a registry, on real components, and run it
 	$(BIN)/python -m tests.demo
 
-test: $(READY) check ## everything: checks, unit tests, end to end on real components
+test: $(READY) check ## checks, unit tests, and end to end on real components
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal -m "not engine"
-	$(BIN)/pytest -m engine
+	$(BIN)/pytest -m "engine and not slow"
+
+slow: $(READY) ## what takes minutes more: random walks, two builders, the services, and the stand-in for pixi itself
+	$(BIN)/pytest -m "engine and slow"
 
 real: $(READY) ## the example, event by event, on the services that tests/real/services.py tells of; else on the rig
 	$(BIN)/pytest tests/real

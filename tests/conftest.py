@@ -16,6 +16,11 @@ settings.register_profile("quick", max_examples=10, derandomize=True, database=N
 
 _ON_THE_RIG = [Path(__file__).parent / name for name in ("end_to_end", "real", "rig")]
 
+_IN_MINUTES = [
+    Path(__file__).parent / name
+    for name in ("real", "rig/test_stand_in_pixi.py", "end_to_end/test_random_walk.py")
+]
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in _ON_THE_RIG):
             item.add_marker(pytest.mark.engine)
+        if any(item.path.is_relative_to(place) for place in _IN_MINUTES):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_report_header() -> str:

@@ -91,6 +91,7 @@ def test_a_package_that_goes_leaves_nothing(direct: Step) -> None:
     direct.docker("image", "rm", image)
 
 
+@pytest.mark.slow
 def test_two_builders_make_the_same_layers(layered: Step, buildkit_builder: str) -> None:
     """The engine and a daemon of another version, one of them with the packages in its cache, at other times."""
     first = environment(layered, built(layered))
