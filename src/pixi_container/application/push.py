@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.application.application_image import application_configuration, application_manifest
 from pixi_container.application.context_files import copied_entries
-from pixi_container.environment.entries import PART_BYTES
+from pixi_container.environment.base_image import stored_layers
 from pixi_container.environment.image_config import read_base
-from pixi_container.environment.layer_tar import LayerBlob, LayerWriter
+from pixi_container.environment.image_store import put_bytes
+from pixi_container.environment.layer_tar import LayerBlob, LayerWriter, file_parts
+from pixi_container.environment.threads import Stop, Threads, end, finish
 from pixi_container.errors import RegistryError, UserError
-from pixi_container.registry.client import Descriptor
+from pixi_container.registry.repository import ImageRepository
 from pixi_container.temporary_folder import temporary_folder
 from pixi_container.workspace.build_context import read_docker_ignore
 
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     from pixi_container.application.application_image import ApplicationImage
     from pixi_container.environment.image_config import BaseImage, Document
-    from pixi_container.environment.publish import ImageStore
-    from pixi_container.registry.blobs import Parts
-    from pixi_container.registry.repository import ImageRepository
+    from pixi_container.environment.image_store import ImageStore
 
 _UPLOADS = 6
 
@@ -55,21 +53,12 @@ class PushedApplication:
     uploaded: int
 
 
-class _GivenUpError(Exception):
-    """What uploads end with when another one has failed."""
-
-
 @dataclass(frozen=True)
 class _WrittenLayer:
     """A layer in a file."""
 
     blob: LayerBlob
     file: Path
-
-    def content(self) -> Parts:
-        with self.file.open("rb") as file:
-            while part := file.read(PART_BYTES):
-                yield part
 
 
 def read_environment(store: ImageStore, name: str) -> BaseImage:
@@ -127,45 +116,22 @@ def _put_blobs(
     destination: Destination, image: ApplicationImage, layers: Sequence[_WrittenLayer], config: Document
 ) -> int:
     """Have everything there that the manifest names, and return how many bytes of layers were uploaded."""
-    store, source, stop = destination.store, destination.environment, threading.Event()
+    store, source, stop, uploaded = destination.store, destination.environment, Stop(), list[int]()
+    repositories = [place for place in (store, source) if isinstance(place, ImageRepository)]
+    threads = Threads(_UPLOADS, "upload", repositories)
 
-    def unless_stopped(parts: Parts) -> Parts:
-        for part in parts:
-            if stop.is_set():
-                raise _GivenUpError
-            yield part
+    def put(layer: _WrittenLayer) -> None:
+        if store.put(layer.blob.digest, layer.blob.size, lambda: stop.checked(file_parts(layer.file))):
+            uploaded.append(layer.blob.size)
 
-    def take(blob: Descriptor) -> None:
-        if source:
-            store.take(blob, source, unless_stopped)
-
-    def put(layer: _WrittenLayer) -> bool:
-        return store.put(layer.blob.digest, layer.blob.size, lambda: unless_stopped(layer.content()))
-
-    with ThreadPoolExecutor(_UPLOADS, "upload") as pool:
-        try:
-            taken = [pool.submit(take, blob) for blob in _descriptors(image.environment)]
-            uploads = [pool.submit(put, layer) for layer in layers]
-            for future in taken:
-                future.result()
-            sizes = [layer.blob.size for layer, future in zip(layers, uploads, strict=True) if future.result()]
-            store.put(config.digest, len(config.content), lambda: (part for part in (config.content,)))
-            return sum(sizes)
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _descriptors(environment: BaseImage) -> tuple[Descriptor, ...]:
-    """Return the layers that a registry keeps, each once."""
-    blobs = {
-        str(layer["digest"]): Descriptor(
-            digest=str(layer["digest"]),
-            size=int(layer["size"]),
-            media_type=str(layer.get("mediaType", "")),
-            urls=tuple(layer.get("urls") or ()),
-        )
-        for layer in environment.layers
-    }
-    return tuple(blob for blob in blobs.values() if not blob.is_nondistributable)
+    try:
+        taken = stored_layers(image.environment) if source else ()
+        work = [threads.submit(store.take, blob, source, stop.checked) for blob in taken]
+        finish([*work, *(threads.submit(put, layer) for layer in layers)], lambda _: ())
+        put_bytes(store, config.content)
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        end(threads)
+    return sum(uploaded)

@@ -34,9 +34,9 @@ def read_base_image(repository: ImageRepository, name: str, platform: str) -> Ba
 
 
 def stored_layers(base: BaseImage) -> tuple[Descriptor, ...]:
-    """Return the layers that registries store."""
-    layers = map(_blob, base.layers)
-    return tuple(layer for layer in layers if not layer.is_nondistributable)
+    """Return the layers that registries store, each once."""
+    layers = {layer.digest: layer for layer in map(_blob, base.layers)}
+    return tuple(layer for layer in layers.values() if not layer.is_nondistributable)
 
 
 def bashrc(

@@ -14,7 +14,7 @@ from pixi_container.environment.archive import open_archive
 from pixi_container.environment.catalogue import PackageFiles
 from pixi_container.environment.clobbers import conda_paths
 from pixi_container.environment.entries import PART_BYTES
-from pixi_container.environment.layer_tar import LayerWriter
+from pixi_container.environment.layer_tar import LayerWriter, file_parts
 from pixi_container.environment.linking import link
 from pixi_container.environment.package_metadata import read_metadata
 from pixi_container.environment.refusals import NotDirectError
@@ -48,9 +48,7 @@ class MadeLayer:
 
     def parts(self) -> Parts:
         """Yield its bytes."""
-        with self.file.open("rb") as file:
-            while part := file.read(PART_BYTES):
-                yield part
+        return file_parts(self.file)
 
 
 class LayerMaking:

@@ -15,7 +15,10 @@ from pixi_container.environment.entries import EARLIEST, PART_BYTES, PathEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from typing import BinaryIO
+
+    from pixi_container.registry.blobs import Parts
 
 Compression = Literal["gzip", "zstd"]
 
@@ -49,6 +52,13 @@ class LayerBlob:
     digest: str
     size: int
     diff_id: str
+
+
+def file_parts(file: Path) -> Parts:
+    """Yield the bytes of a layer in a file, to be uploaded."""
+    with file.open("rb") as stream:
+        while part := stream.read(PART_BYTES):
+            yield part
 
 
 class _Compressor(Protocol):

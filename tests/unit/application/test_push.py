@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from pixi_container.errors import RegistryError, RegistryUnavailableError, UserE
 from pixi_container.image.production_stage import ContextCopy, ProductionStage
 from pixi_container.registry.reference import ImageReference
 from pixi_container.registry.repository import ImageRepository, Registries
-from tests.unit.registry.loopback import MANIFEST, Loopback, digest_of, loopback_registry
+from tests.unit.registry.loopback import MANIFEST, SILENT, Loopback, digest_of, loopback_registry
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 ENVIRONMENT_LAYERS = [gzip.compress(f"layer {number}".encode() * 1000, mtime=0) for number in range(3)]
@@ -252,6 +253,19 @@ def test_a_failure_leaves_no_tag_and_no_file(
             env={"RUNNER_TEMP": str(temp)},
         )
     assert (server.tags("lab/study"), server.tags("lab/copy")) == ({"env"}, set())
+    assert list(temp.iterdir()) == []
+
+
+def test_an_upload_that_gets_no_answer_holds_up_no_error(
+    server: Loopback, registries: Registries, context: Path, temp: Path
+) -> None:
+    store = repository(server, registries)
+    server.faults = [("PUT .*uploads", SILENT), ("PUT .*uploads", 403)]
+    start = time.monotonic()
+    with pytest.raises(UserError):
+        push(image(context, store), temp, Destination(store=store, tags=("main",)))
+    assert time.monotonic() - start < 4.5
+    assert "main" not in server.tags("lab/study")
     assert list(temp.iterdir()) == []
 
 
