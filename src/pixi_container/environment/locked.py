@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.environment.prefix_files import FILTERED, Installation, lock_hash, requirements
 from pixi_container.environment.records import conda_record
-from pixi_container.workspace.package_ways import package_ways
+from pixi_container.workspace.package_ways import direct_packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ def locked_environment(lock: Lock, workspace: Workspace) -> LockedEnvironment:
         if (row.name, row.subdir) == (platform.name, platform.subdir)
     )
     in_order = lock.packages(workspace.environment, row)
-    direct = {way.package for way in package_ways(in_order) if way.way == "direct"}
+    direct = set(direct_packages(in_order))
     names = {package.name for package in direct if package.kind == "conda"}
     records = [
         record for record in lock.binary_records(workspace.environment, row) if record.name.normalized in names

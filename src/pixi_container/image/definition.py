@@ -23,7 +23,7 @@ from pixi_container.image.layers import environment_layers
 from pixi_container.image.metadata import compute_metadata
 from pixi_container.image.stages import context_copies, environment_stages, read_stages
 from pixi_container.image.workspace_stage import workspace_stage
-from pixi_container.workspace.package_ways import package_ways
+from pixi_container.workspace.package_ways import direct_packages
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -141,7 +141,7 @@ def define_image(
         else environment_fingerprint(workspace, bases, inputs, named, digests)
     )
     expressions = {**facts.expressions, "fingerprint": environment.short}
-    direct = [each.package for each in package_ways(workspace.platform.packages) if each.way == "direct"]
+    direct = direct_packages(workspace.platform.packages)
     return ImageDefinition(
         workspace=workspace,
         bases=bases,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pixi_container.image.dockerfile import scripts
 from pixi_container.image.environment_way import LAYOUT_VERSION
 from pixi_container.image.stages import environment_stages, read_stages, text_of
-from pixi_container.workspace.package_ways import package_ways
+from pixi_container.workspace.package_ways import direct_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -113,7 +113,7 @@ def direct_fingerprint(
 
     ``layers`` is how many layers there may be, and ``scripts_digest`` is that of the activation scripts.
     """
-    direct = {each.package for each in package_ways(workspace.platform.packages) if each.way == "direct"}
+    direct = direct_packages(workspace.platform.packages)
     activating = ("activate.sh", "entrypoint.sh", "shells.sh", "hook.awk")
     values = {
         **dict.fromkeys(ENVIRONMENT_PARTS, ""),
@@ -124,7 +124,7 @@ def direct_fingerprint(
             len(direct) == len(workspace.platform.packages),
             [scripts()[name] for name in activating],
         ],
-        "packages": _packages(package for package in workspace.platform.packages if package in direct),
+        "packages": _packages(direct),
     }
     return fingerprint_of(values)
 

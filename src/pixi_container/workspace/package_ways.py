@@ -29,6 +29,11 @@ def package_ways(packages: Iterable[LockedPackage]) -> tuple[PackageWay, ...]:
     return tuple(_conda_way(package) if package.kind == "conda" else _wheel_way(package) for package in packages)
 
 
+def direct_packages(packages: Iterable[LockedPackage]) -> tuple[LockedPackage, ...]:
+    """Return the packages that are put into an image from their archives."""
+    return tuple(each.package for each in package_ways(packages) if each.way == "direct")
+
+
 def _conda_way(package: LockedPackage) -> PackageWay:
     if package.from_source:
         return PackageWay(package, "stage", "is built from its source")
