@@ -21,7 +21,6 @@ from urllib.parse import unquote, urlsplit
 
 from pixi_container.display import one_line
 from pixi_container.errors import UserError
-from pixi_container.paths import open_file
 from pixi_container.retries import retry
 from pixi_container.shortening import shortened
 
@@ -65,13 +64,12 @@ class _PassingError(Exception):
 
 @dataclass(frozen=True)
 class Downloads:
-    """Downloads packages, for any number of threads. Those with a path in the lock are below ``context``.
+    """Downloads packages, for any number of threads.
 
     ``check`` is called often and may raise, to stop what is going on; ``count`` gets the bytes as they come.
     """
 
     client: Client
-    context: Path = Path()
     check: Callable[[], None] = lambda: None
     count: Callable[[int], None] = lambda _: None
 
@@ -100,7 +98,7 @@ class Downloads:
     def _download_once(self, package: LockedPackage, location: str, path: Path) -> None:
         with path.open("wb") as file:
             target = _Target(file, package.size or _MOST_BYTES, self)
-            if urlsplit(location).scheme in {"", "file"}:
+            if urlsplit(location).scheme == "file":
                 self._copy(package, location, target)
             else:
                 self._fetch(package, location, target)
@@ -118,18 +116,13 @@ class Downloads:
     def _copy(self, package: LockedPackage, location: str, target: _Target) -> None:
         path = unquote(urlsplit(location).path)
         try:
-            is_url = urlsplit(location).scheme == "file"
-            with (
-                Path(path).open("rb") if is_url else open_file(self.context, location, what="the package") as file
-            ):
+            with Path(path).open("rb") as file:
                 while part := file.read(_PART_BYTES):
                     target.write(part)
         except _TooLargeError as error:
             raise _failed(package, location, str(error)) from error
         except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
             raise _failed(package, location, error.strerror or str(error)) from error
-        except UserError as error:
-            raise _failed(package, location, error.message, error.hint) from error
 
     def _fetch(self, package: LockedPackage, location: str, target: _Target) -> None:
         from rattler.package_streaming import download_to_writer

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import Mapping, Sequence
 
     from pixi_container.environment.activation import Activation
@@ -25,7 +25,7 @@ class EnvironmentImage:
     are pixi's own below the prefix, ``workspace_files`` those below ``.pixi``. ``layers`` is how many there may be
     of packages. ``before`` is the tag of the image whose layers are used again, empty for none; beside it is the
     catalogue of the paths. ``tags`` come last, in this order. ``mirrors`` are the workspace's own, ``auth_file``
-    has credentials for channels in rattler's format, and packages with a path in the lock lie below ``context``.
+    has credentials for channels in rattler's format.
     """
 
     environment: LockedEnvironment
@@ -41,7 +41,6 @@ class EnvironmentImage:
     compression: Compression = "gzip"
     mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     auth_file: Path | None = None
-    context: Path = Path()
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 

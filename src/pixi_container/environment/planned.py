@@ -52,5 +52,4 @@ def planned_environment(
         compression="zstd" if inputs.compression == "zstd" else "gzip",
         mirrors=workspace.config.mirrors,
         auth_file=auth_file,
-        context=workspace.context,
     )

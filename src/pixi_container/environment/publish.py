@@ -105,7 +105,6 @@ class _Publication:
         )
         downloads = Downloads(
             rattler_client(image.mirrors, image.auth_file),
-            image.context,
             stop.check,
             lambda size: progress.count(downloaded=size),
         )

@@ -134,20 +134,6 @@ def test_a_channel_may_be_a_folder(downloads: Downloads, tmp_path: Path) -> None
         downloads.download(package(source.as_uri()), tmp_path / "out")
 
 
-def test_a_package_may_lie_in_the_workspace(downloads: Downloads, tmp_path: Path) -> None:
-    context, out = tmp_path / "context", tmp_path / "out"
-    for folder in (context / "pkgs", out):
-        folder.mkdir(parents=True)
-    (context / "pkgs/numpy.conda").write_bytes(CONTENT)
-    (tmp_path / "outside.conda").write_bytes(CONTENT)
-    inside = replace(downloads, context=context)
-    assert inside.download(package("./pkgs/numpy.conda"), out).read_bytes() == CONTENT
-    with pytest.raises(DownloadError, match=r"from \./pkgs/absent\.conda: No such file"):
-        inside.download(package("./pkgs/absent.conda"), out)
-    with pytest.raises(DownloadError, match="leads out of the context"):
-        inside.download(package("../outside.conda"), out)
-
-
 @pytest.mark.parametrize("fault", [429, 500, 502, 503, "cut", "short"])
 def test_trouble_that_passes_is_overcome(
     channel: Channel, downloads: Downloads, tmp_path: Path, waits: list[float], fault: int | str
