@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixi_container.docker.engine import Engine
-    from pixi_container.environment.publish import ImageStore, Published
+    from pixi_container.environment.environment_image import Published
+    from pixi_container.environment.image_store import ImageStore
     from pixi_container.log import Log
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import Registry

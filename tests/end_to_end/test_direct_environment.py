@@ -22,11 +22,13 @@ import pytest
 from conda_package_streaming.package_streaming import zstd
 
 from pixi_container.environment.activation import workspace_activation
+from pixi_container.environment.environment_image import EnvironmentImage, Published
 from pixi_container.environment.image_config import Settings
+from pixi_container.environment.image_store import ImageStore
 from pixi_container.environment.locked import installation, locked_environment
 from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.prefix_files import prefix_entries, workspace_entries
-from pixi_container.environment.publish import EnvironmentImage, ImageStore, Published, publish
+from pixi_container.environment.publish import publish
 from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.dockerfile import environment_variables
 from pixi_container.inputs import parse_inputs

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from pixi_container.environment.image_config import MANIFEST, Document, document
 from pixi_container.registry.reference import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from pixi_container.registry.blobs import Parts
     from pixi_container.registry.client import Descriptor, ImageManifest
     from pixi_container.registry.repository import ImageRepository
 
-EMPTY = b"{}"
-EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+_EMPTY = Document("application/vnd.oci.empty.v1+json", b"{}")
 """The configuration of what is no image:
 https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor
 """
@@ -45,6 +45,24 @@ class ImageStore(Protocol):
         """Put a manifest that is named by its digest alone, and return that."""
 
 
-def put_bytes(store: ImageStore, content: bytes) -> None:
-    """Put a small blob."""
-    store.put(digest_of(content), len(content), lambda: (part for part in (content,)))
+def put_artifact(
+    store: ImageStore, tag: str, layers: Sequence[Mapping[str, Any]], artifact_type: str = ""
+) -> None:
+    """Put what is no image under a tag, given the descriptors of layers that are there."""
+    table = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        **({"artifactType": artifact_type} if artifact_type else {}),
+        "config": _EMPTY.descriptor,
+        "layers": list(layers),
+    }
+    put_bytes(store, _EMPTY.content)
+    manifest = document(MANIFEST, table)
+    store.put_manifest(tag, manifest.content, manifest.media_type)
+
+
+def put_bytes(store: ImageStore, content: bytes) -> str:
+    """Put a small blob, unless it is there, and return its digest."""
+    digest = digest_of(content)
+    store.put(digest, len(content), lambda: (part for part in (content,)))
+    return digest

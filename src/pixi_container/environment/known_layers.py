@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from pixi_container.environment.catalogue import MEDIA_TYPE, catalogue_bytes, read_catalogue
 from pixi_container.environment.environment_image import catalogue_tag
-from pixi_container.environment.image_config import KEY_ANNOTATION, MANIFEST, document
-from pixi_container.environment.image_store import EMPTY, EMPTY_TYPE, put_bytes
+from pixi_container.environment.image_config import KEY_ANNOTATION, Document
+from pixi_container.environment.image_store import put_artifact, put_bytes
 from pixi_container.environment.layer_tar import LayerBlob
 from pixi_container.environment.start_check import recorded_checks
 from pixi_container.json_object import object_under
-from pixi_container.registry.reference import DIGEST, digest_of
+from pixi_container.registry.reference import DIGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,18 +63,9 @@ def read_image_before(
 
 def put_catalogue(store: ImageStore, tag: str, files: Mapping[str, PackageFiles]) -> None:
     """Put the files of an image's packages beside the image with a tag."""
-    content = catalogue_bytes(files)
-    table = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "artifactType": MEDIA_TYPE,
-        "config": {"mediaType": EMPTY_TYPE, "digest": digest_of(EMPTY), "size": len(EMPTY)},
-        "layers": [{"mediaType": MEDIA_TYPE, "digest": digest_of(content), "size": len(content)}],
-    }
-    manifest = document(MANIFEST, table)
-    put_bytes(store, EMPTY)
-    put_bytes(store, content)
-    store.put_manifest(catalogue_tag(tag), manifest.content, manifest.media_type)
+    catalogue = Document(MEDIA_TYPE, catalogue_bytes(files))
+    put_bytes(store, catalogue.content)
+    put_artifact(store, catalogue_tag(tag), [catalogue.descriptor], MEDIA_TYPE)
 
 
 def _catalogue_beside(store: ImageStore, tag: str, identities: Mapping[str, str]) -> dict[str, PackageFiles]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.catalogue import MEDIA_TYPE, catalogue_bytes, read_catalogue
-from pixi_container.environment.image_config import KEY_ANNOTATION, MANIFEST, document
-from pixi_container.environment.image_store import EMPTY, EMPTY_TYPE, put_bytes
+from pixi_container.environment.image_config import KEY_ANNOTATION, Document
+from pixi_container.environment.image_store import put_artifact, put_bytes
 from pixi_container.environment.known_layers import MOST_CATALOGUE_BYTES, KnownLayers
 from pixi_container.environment.layer_tar import MEDIA_TYPES, LayerBlob
 from pixi_container.environment.threads import Threads, end
 from pixi_container.errors import RegistryError, RegistryUnavailableError, UserError
-from pixi_container.registry.reference import DIGEST, digest_of
+from pixi_container.registry.reference import DIGEST
 from pixi_container.registry.repository import ImageRepository
 
 if TYPE_CHECKING:
@@ -98,30 +98,19 @@ class LayerCache:
         if not self._writes:
             return
         layer, repository = made.layer, self.repository
-        catalogue = catalogue_bytes(made.packages)
-        manifest = document(
-            MANIFEST,
-            {
-                "schemaVersion": 2,
-                "mediaType": MANIFEST,
-                "config": {"mediaType": EMPTY_TYPE, "digest": digest_of(EMPTY), "size": len(EMPTY)},
-                "layers": [
-                    {
-                        "mediaType": layer.media_type,
-                        "digest": layer.digest,
-                        "size": layer.size,
-                        "annotations": {KEY_ANNOTATION: made.key, DIFF_ID_ANNOTATION: layer.diff_id},
-                    },
-                    {"mediaType": MEDIA_TYPE, "digest": digest_of(catalogue), "size": len(catalogue)},
-                ],
-            },
-        )
+        catalogue = Document(MEDIA_TYPE, catalogue_bytes(made.packages))
+        annotations = {KEY_ANNOTATION: made.key, DIFF_ID_ANNOTATION: layer.diff_id}
+        descriptor = {
+            "mediaType": layer.media_type,
+            "digest": layer.digest,
+            "size": layer.size,
+            "annotations": annotations,
+        }
         try:
             if not _mounted(layer.digest, repository, target):
                 repository.put(layer.digest, layer.size, lambda: through(made.parts()))
-            put_bytes(repository, EMPTY)
-            put_bytes(repository, catalogue)
-            repository.put_manifest(cache_tag(made.key, self._compression), manifest.content, MANIFEST)
+            put_bytes(repository, catalogue.content)
+            put_artifact(repository, cache_tag(made.key, self._compression), [descriptor, catalogue.descriptor])
         except UserError as error:
             self.refuse("written", error.message)
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pixi_container.environment.image_store import put_bytes
 from pixi_container.errors import RegistryError, UserError
 from pixi_container.registry.client import parse_manifest
 from pixi_container.registry.reference import DIGEST, ImageReference, digest_of
@@ -93,8 +94,7 @@ class OciLayout:
 
     def put_manifest(self, name: str, content: bytes, media_type: str) -> str:
         """Put a manifest under a tag, and return its digest. Its blobs have to be there."""
-        digest = digest_of(content)
-        self.put(digest, len(content), lambda: (part for part in (content,)))
+        digest = put_bytes(self, content)
         entry = {"mediaType": media_type, "digest": digest, "size": len(content), "annotations": {_NAME: name}}
         with self._lock:
             others = [other for other in self._index() if _tag(other) != name]

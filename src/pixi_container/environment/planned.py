@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.activation import workspace_activation
+from pixi_container.environment.environment_image import EnvironmentImage
 from pixi_container.environment.image_config import Settings
 from pixi_container.environment.locked import installation, locked_environment
 from pixi_container.environment.prefix_files import prefix_entries, workspace_entries
-from pixi_container.environment.publish import EnvironmentImage
 from pixi_container.image.dockerfile import environment_variables
 from pixi_container.workspace.lock import read_lock
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.environment.base_image import read_base_image
 from pixi_container.environment.downloads import Downloads, rattler_client
-from pixi_container.environment.environment_image import EnvironmentImage, Published, catalogue_tag
+from pixi_container.environment.environment_image import EnvironmentImage, Published
 from pixi_container.environment.image_config import configuration, image_manifest
 from pixi_container.environment.image_store import ImageStore, put_bytes
 from pixi_container.environment.known_layers import put_catalogue
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from pixi_container.environment.layer_keys import KeyedLayer
     from pixi_container.environment.package_set import PackageSet
     from pixi_container.registry.repository import ImageRepository
-
-__all__ = ["EnvironmentImage", "ImageStore", "Progress", "Published", "catalogue_tag", "publish"]
 
 _UPLOADS = 6
 

@@ -70,12 +70,6 @@ class ImageRepository:
         """Upload a blob unless it is there, and tell whether it had to be; see ``Blobs.put``."""
         return self._registries.own().blobs(self.reference).put(digest, size, content)
 
-    def put_bytes(self, content: bytes) -> str:
-        """Upload a blob unless it is there, and return its digest."""
-        digest = digest_of(content)
-        self.put(digest, len(content), lambda: (part for part in (content,)))
-        return digest
-
     def take(self, blob: Descriptor, source: ImageRepository, through: Callable[[Parts], Parts]) -> None:
         """Have a blob of another repository here, unless it is there already; see ``Blobs.copy``."""
         blobs = self._registries.own().blobs(self.reference)

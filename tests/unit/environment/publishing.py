@@ -21,9 +21,10 @@ from typing import Any
 
 from pixi_container.environment.activation import Activation
 from pixi_container.environment.entries import text_entry
+from pixi_container.environment.environment_image import EnvironmentImage, Published
 from pixi_container.environment.image_config import KEY_ANNOTATION, Settings
 from pixi_container.environment.locked import LockedEnvironment
-from pixi_container.environment.publish import EnvironmentImage, Published, publish
+from pixi_container.environment.publish import publish
 from pixi_container.environment.records import conda_record
 from pixi_container.interrupts import Interrupted, stop_on_signals
 from pixi_container.registry.reference import ImageReference

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from pixi_container.environment import layer_cache
+from pixi_container.environment.environment_image import EnvironmentImage, Published
 from pixi_container.environment.image_config import KEY_ANNOTATION
 from pixi_container.environment.layer_cache import DIFF_ID_ANNOTATION
 from pixi_container.environment.oci_layout import OciLayout
-from pixi_container.environment.publish import EnvironmentImage, Published, publish
+from pixi_container.environment.publish import publish
 from pixi_container.registry.reference import ImageReference
 from pixi_container.registry.repository import ImageRepository
 from tests.unit.environment.archives import Item, Made, package

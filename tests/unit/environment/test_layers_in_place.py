@@ -15,11 +15,11 @@ import pytest
 
 from pixi_container.environment.activation import Activation
 from pixi_container.environment.entries import text_entry
-from pixi_container.environment.environment_image import catalogue_tag
+from pixi_container.environment.environment_image import EnvironmentImage, Published, catalogue_tag
 from pixi_container.environment.layers_in_place import Places
 from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.progress import Progress
-from pixi_container.environment.publish import EnvironmentImage, Published, publish
+from pixi_container.environment.publish import publish
 from pixi_container.environment.start_check import CHECK_KEY, CHECKED_BY
 from pixi_container.errors import ImageTestFailedError
 from pixi_container.image import layers

@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from pixi_container.environment.environment_image import catalogue_tag
 from pixi_container.environment.oci_layout import OciLayout
-from pixi_container.environment.publish import Progress, catalogue_tag, publish
+from pixi_container.environment.progress import Progress
+from pixi_container.environment.publish import publish
 from pixi_container.environment.refusals import NotDirectError
 from pixi_container.errors import UserError
 from pixi_container.registry.reference import ImageReference

@@ -11,9 +11,10 @@ import pytest
 
 from pixi_container.environment.catalogue import PackageFiles
 from pixi_container.environment.clobbers import PathTable
+from pixi_container.environment.environment_image import EnvironmentImage
 from pixi_container.environment.oci_layout import UNTAGGED, OciLayout
 from pixi_container.environment.package_set import package_set
-from pixi_container.environment.publish import EnvironmentImage, publish
+from pixi_container.environment.publish import publish
 from pixi_container.environment.start_check import CHECK_KEY, CHECKED_BY, starting_packages
 from pixi_container.errors import ImageTestFailedError
 from pixi_container.registry.reference import ImageReference

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
+from pixi_container.environment.image_store import put_bytes
 from pixi_container.errors import RegistryError, RegistryUnavailableError
 from pixi_container.registry.client import Descriptor
 from pixi_container.registry.reference import ImageReference
@@ -55,7 +57,7 @@ def test_a_blob_that_is_missing_is_uploaded_once(server: Loopback, repository: I
     assert not repository.put(DIGEST, len(CONTENT), parts)
     assert repository.get(BLOB) == CONTENT
     assert server.count("PUT") == 1
-    assert repository.put_bytes(b"{}") == digest_of(b"{}")
+    assert put_bytes(repository, b"{}") == digest_of(b"{}")
     assert server.blobs["lab/study"] == {DIGEST: CONTENT, digest_of(b"{}"): b"{}"}
 
 
@@ -138,5 +140,5 @@ def test_manifests_go_by_tag_and_digest(repository: ImageRepository) -> None:
 def test_many_threads_use_one_repository(server: Loopback, repository: ImageRepository) -> None:
     contents = [bytes([number]) * 100_000 for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
-        digests = list(pool.map(repository.put_bytes, contents))
+        digests = list(pool.map(partial(put_bytes, repository), contents))
     assert server.blobs["lab/study"] == dict(zip(digests, contents, strict=True))
