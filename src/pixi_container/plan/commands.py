@@ -154,14 +154,9 @@ def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, .
     definition = options.definition
     own = str(definition.workspace.context / inputs.dockerfile) if inputs.dockerfile else ""
     return (
-        *("docker", "buildx", "build"),
-        *(("--builder", inputs.builder) if inputs.builder else ()),
-        *("--progress", "plain"),
+        *_buildx(inputs, options, purpose),
         *("--file", own or f"{WORK}/Dockerfile"),
-        *("--metadata-file", f"{WORK}/{purpose}.json"),
-        *("--provenance", "false"),
         *(("--no-cache-filter", "notes") if "notes" in definition.stages else ()),
-        *(("--build-context", f"environment={options.environment}") if options.environment else ()),
         *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
         *(_flags("--build-arg", _arguments(definition)) if inputs.dockerfile else ()),
     )
@@ -173,18 +168,18 @@ def _check_command(inputs: Inputs, options: BuildOptions) -> Command:
     Its build context is a folder with the scripts, and its Dockerfile is ``environment_check``.
     """
     purpose = "check-environment"
-    return Command(
-        purpose,
-        (
-            *("docker", "buildx", "build"),
-            *(("--builder", inputs.builder) if inputs.builder else ()),
-            *("--progress", "plain"),
-            *("--metadata-file", f"{WORK}/{purpose}.json"),
-            *("--provenance", "false"),
-            *("--build-context", f"environment={options.environment}"),
-            *("--output", _NOWHERE),
-            f"{WORK}/{purpose}",
-        ),
+    return Command(purpose, (*_buildx(inputs, options, purpose), "--output", _NOWHERE, f"{WORK}/{purpose}"))
+
+
+def _buildx(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, ...]:
+    """Return the start of every build: its builder, the environment below, and where it tells of its result."""
+    return (
+        *("docker", "buildx", "build"),
+        *(("--builder", inputs.builder) if inputs.builder else ()),
+        *("--progress", "plain"),
+        *("--metadata-file", f"{WORK}/{purpose}.json"),
+        *("--provenance", "false"),
+        *(("--build-context", f"environment={options.environment}") if options.environment else ()),
     )
 
 

@@ -42,6 +42,14 @@ if TYPE_CHECKING:
     from pixi_container.workspace.workspace import Workspace
 
 
+@dataclass(frozen=True)
+class MachineEngine:
+    """The platform to build for, and why there is no engine; empty if there is one or none is wanted."""
+
+    platform: str = ""
+    missing: str = ""
+
+
 def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant: bool = False) -> Plan:
     """Return the plan. Without a ``registry``, neither a registry nor the engine is asked.
 
@@ -102,14 +110,6 @@ def _warn_of_limits(request: Request, log: Log) -> None:
         )
 
 
-@dataclass(frozen=True)
-class MachineEngine:
-    """The platform to build for, and why there is no engine; empty if there is one or none is wanted."""
-
-    platform: str = ""
-    missing: str = ""
-
-
 def _engine(request: Request) -> MachineEngine:
     """Return the engine's platform, or this machine's where there is no engine and none is needed to push."""
     if request.inputs.builder == NO_BUILDER:
@@ -117,9 +117,14 @@ def _engine(request: Request) -> MachineEngine:
     try:
         return MachineEngine(native_platform(request.env))
     except ToolUnavailableError as error:
-        if request.inputs.builder or not request.may_push:
+        if not _does_without_builder(request):
             raise
         return MachineEngine(machine_platform(), error.message)
+
+
+def _does_without_builder(request: Request) -> bool:
+    """Tell whether a missing builder is no error yet: none is named, and a push needs no engine."""
+    return not request.inputs.builder and request.may_push
 
 
 def _builder(request: Request, engine: MachineEngine) -> BuilderKind:
@@ -128,7 +133,7 @@ def _builder(request: Request, engine: MachineEngine) -> BuilderKind:
     try:
         return builder_kind(request.inputs.builder, request.env)
     except ToolUnavailableError as error:
-        if request.inputs.builder or not request.may_push:
+        if not _does_without_builder(request):
             raise
         return BuilderKind(driver=NO_BUILDER, missing=error.message)
 
