@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.planned import planned_environment
 from pixi_container.environment.publish import publish
-from pixi_container.errors import RegistryError
 from pixi_container.image.dockerfile import environment_check
 from pixi_container.plan.commands import environment_labels
 from pixi_container.plan.plan import LAYOUT_FOLDER
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from pixi_container.environment.image_store import ImageStore
     from pixi_container.log import Log
     from pixi_container.plan.plan import Plan
-    from pixi_container.registry.client import Registry
     from pixi_container.request import Request
 
 
@@ -37,9 +35,7 @@ class MadeEnvironment:
     notes: tuple[str, ...] = ()
 
 
-def make_environment(
-    request: Request, plan: Plan, registry: Registry, engine: Engine | None, work: Path, log: Log
-) -> MadeEnvironment:
+def make_environment(request: Request, plan: Plan, engine: Engine | None, work: Path, log: Log) -> MadeEnvironment:
     """Return the image, which is published under every name or left in a folder below ``work``.
 
     Without an ``engine`` nothing starts the environment. Raises ``NotDirectError`` if only Pixi can install it,
@@ -72,7 +68,6 @@ def make_environment(
             published = made_in(first)
             for other in others:
                 made_in(other, before=first)
-            _read_back(registry, plan, published.digest)
         else:
             published = made_in(OciLayout(work / LAYOUT_FOLDER))
     for line in _told(published):
@@ -90,15 +85,6 @@ def _check(plan: Plan, workdir: str, engine: Engine | None) -> Callable[[str], N
         engine.check_environment(command.on_environment(digest), environment_check(workdir))
 
     return check
-
-
-def _read_back(registry: Registry, plan: Plan, digest: str) -> None:
-    for tag in plan.environment_tags:
-        if registry.get_digest(tag) != digest:
-            raise RegistryError(
-                f"{tag} points to a different image after the push",
-                hint="Did another run push the same tag at the same time? A `concurrency` group prevents that.",
-            )
 
 
 def _told(published: Published) -> Iterator[str]:

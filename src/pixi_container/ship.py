@@ -15,7 +15,7 @@ from pixi_container.request import registry_client
 from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from pixi_container.log import Log
@@ -125,7 +125,7 @@ def _environment(
     from pixi_container.make_environment import make_environment
 
     try:
-        return make_environment(request, plan, registry, engine, work, log)
+        made = make_environment(request, plan, engine, work, log)
     except NotDirectError as error:
         if request.inputs.environment_builder == "direct" or engine is None:
             raise UserError(
@@ -134,6 +134,9 @@ def _environment(
             ) from error
         log.warning(f"Pixi installs the environment in the build, because {error}")
         return None
+    for tag in plan.environment_tags:
+        _read_tag(registry, tag, lambda image: image.digest == made.digest)
+    return made
 
 
 def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
@@ -170,7 +173,7 @@ def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> P
     ``config`` is the digest of the configuration, and ``digest`` that of the image as the builder reported it.
     Raises ``RegistryError`` if the registry has something else.
     """
-    images = [_same_content(registry, tag, config) for tag in plan.published_tags]
+    images = [_read_tag(registry, tag, lambda image: image.config == config) for tag in plan.published_tags]
     if digest not in {image.digest for image in images}:
         raise RegistryError(f"the builder reported that it pushed {digest}, but no tag points to it")
     return images[0]
@@ -178,12 +181,15 @@ def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> P
 
 def _read_back_environment(registry: Registry, plan: Plan, config: str) -> None:
     for tag in plan.environment_tags:
-        _same_content(registry, tag, config)
+        _read_tag(registry, tag, lambda image: image.config == config)
 
 
-def _same_content(registry: Registry, tag: ImageReference, config: str) -> PublishedImage:
+def _read_tag(
+    registry: Registry, tag: ImageReference, is_ours: Callable[[PublishedImage], bool]
+) -> PublishedImage:
+    """Return the image of a tag that this run has pushed. Raises ``RegistryError`` for another one, or none."""
     image = registry.get_image(tag)
-    if image is None or image.config != config:
+    if image is None or not is_ours(image):
         raise RegistryError(
             f"{tag} {'points to a different image' if image else 'does not exist'} after the push",
             hint="Did another run push the same tag at the same time? A `concurrency` group prevents that.",

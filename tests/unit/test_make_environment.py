@@ -221,13 +221,22 @@ def test_two_names_get_the_same_environment(job: DirectJob) -> None:
     assert job.server.digest(STUDY, tag) == job.server.digest("lab/copy", tag) != ""
 
 
-def test_only_what_the_registry_has_counts_as_published(job: DirectJob) -> None:
+def test_only_what_the_registry_has_counts_as_published(job: DirectJob, alpha: Made) -> None:
     def interfere(request: Request) -> Reply | None:
         if request.method == "PUT" and request.path.endswith("/manifests/env-default"):
             return Reply(201)
         return None
 
     job.server.interfere = interfere
+    assert job.fails(RegistryError).message.endswith("env-default does not exist after the push")
+    beta, gamma = (
+        package(alpha.archive.parent, name, [Item(f"lib/{name}.txt", b"1")]) for name in ("beta", "gamma")
+    )
+    job.server.interfere = lambda _: None
+    job.lock(alpha, beta)
+    job.ship()
+    job.server.interfere = interfere
+    job.lock(alpha, gamma)
     error = job.fails(RegistryError)
     assert "env-default points to a different image after the push" in error.message
 
