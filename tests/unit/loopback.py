@@ -62,6 +62,19 @@ class Server:
 
 
 @contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Have requests handled until the end of the block; gives the address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
 def serving(answer: Callable[[Request], Reply]) -> Iterator[Server]:
     """Yield a server, which stops at the end of the block."""
     server = Server(answer)

@@ -10,12 +10,11 @@ import os
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.workspace.lock import LockedPackage
 from tests.unit.environment.archives import Made
 from tests.unit.environment.rattler_install import repodata_record
+from tests.unit.loopback import listening
 from tests.unit.registry.loopback import MANIFEST, Loopback, digest_of
 
 PREFIX = "/app/.pixi/envs/default"
@@ -157,15 +157,9 @@ class Place:
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serve a folder; gives its URL."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    handler: Any = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with listening(handler) as address:
+        yield f"http://{address}"
 
 
 def as_a_command(address: str, folder: str, channel: str) -> int:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ import pytest
 from pixi_container.environment import downloads as module
 from pixi_container.environment.downloads import DownloadError, Downloads, rattler_client, run, shown
 from pixi_container.workspace.lock import LockedPackage
+from tests.unit.loopback import listening
 
 CONTENT = bytes(range(256)) * 10_000
 
@@ -69,14 +70,10 @@ class _Handler(BaseHTTPRequestHandler):
 def channel() -> Iterator[Channel]:
     channel = Channel()
     handler = type("Handler", (_Handler,), {"channel": channel})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        channel.address = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with listening(handler) as address:
+        channel.address = f"http://{address}"
         yield channel
         channel.hanging.set()
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)

@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from pixi_container.errors import UserError
 from tests.unit.environment.archives import Made
 from tests.unit.environment.publishing import Place, image_of, locked, process
+from tests.unit.loopback import listening
 from tests.unit.registry.loopback import SILENT
 
 SECONDS = 4.5
@@ -40,14 +41,8 @@ def refusing_once(place: Place, pattern: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Handler) as address:
+        yield f"http://{address}"
 
 
 @pytest.mark.parametrize("pattern", WAITING)

@@ -10,8 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
+
+from tests.unit.loopback import listening
 
 SILENT = -1
 """Instead of a status: there is never an answer."""
@@ -148,13 +150,8 @@ def loopback_registry() -> Iterator[Loopback]:
     """Serve a registry that is empty."""
     registry = Loopback()
     handler = type("Handler", (_Handler,), {"registry": registry})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        registry.address = f"127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with listening(handler) as registry.address:
         try:
             yield registry
         finally:
             registry.closing.set()
-            server.shutdown()
-            thread.join()
