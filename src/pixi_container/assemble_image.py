@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from pixi_container.application.application_image import application_image
 from pixi_container.application.push import Destination, push_application, read_environment
+from pixi_container.environment.image_config import UnfitBaseError
 from pixi_container.environment.oci_layout import OciLayout
+from pixi_container.errors import UserError
 from pixi_container.plan.plan import LAYOUT_FOLDER
 from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.request import credential_source
@@ -37,11 +39,12 @@ def assemble_image(request: Request, plan: Plan, environment: str, work: Path) -
                 Destination(store=first, tags=tags[first.reference]),
                 *(Destination(store=other, tags=tags[other.reference], environment=first) for other in others),
             ]
-        image = application_image(
-            plan.definition,
-            request.inputs,
-            read_environment(destinations[0].store, environment),
-            plan.labels,
-            plan.annotations,
-        )
-        return push_application(image, destinations, env=request.env)
+        try:
+            below = read_environment(destinations[0].store, environment)
+            image = application_image(plan.definition, request.inputs, below, plan.labels, plan.annotations)
+            return push_application(image, destinations, env=request.env)
+        except UnfitBaseError as error:
+            raise UserError(
+                f"only a builder can build on the environment's image {environment}: it {error.reason}",
+                hint="Use a buildx builder: leave 'builder' empty, or name one.",
+            ) from error

@@ -42,8 +42,8 @@ platforms = ["linux-64"]
 """
 
 
-def put_base(server: RegistryServer) -> None:
-    """Put the base image into the registry, with bash in its one layer."""
+def put_base(server: RegistryServer, **settings: object) -> None:
+    """Put the base image into the registry, with bash in its one layer, and more settings of its configuration."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as out:
         info = tarfile.TarInfo("bin/bash")
@@ -53,7 +53,7 @@ def put_base(server: RegistryServer) -> None:
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Env": ["PATH=/usr/bin"]},
+        "config": {"Env": ["PATH=/usr/bin"], **settings},
         "rootfs": {"type": "layers", "diff_ids": [digest_of(plain)]},
     }
     image = {
@@ -204,6 +204,31 @@ def test_what_only_pixi_can_install_is_an_error_for_who_insists(
     error = job.fails(UserError, environment_builder="direct")
     assert "cannot be made straight from the lock" in error.message
     assert job.pushed == set()
+
+
+def test_a_base_that_only_a_builder_understands_is_built_on_with_a_word(
+    job: DirectJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_base(job.server, OnBuild=["RUN true"])
+    job.ship()
+    assert job.docker.purposes == ["push-environment", "push"]
+    reason = "the base image has instructions for builds on top of it (ONBUILD)"
+    assert f"warning: Pixi installs the environment in the build, because {reason}" in capsys.readouterr().err
+    error = job.fails(UserError, builder="none", images=str(job.server.name("lab/other")))
+    assert error.message == f"the environment cannot be made straight from the lock: {reason}"
+
+
+def test_an_environment_that_only_a_builder_understands_is_an_error_without_one(job: DirectJob) -> None:
+    tag = job.ship().plan.definition.environment_tag
+    manifest = json.loads(job.server.manifests[STUDY][tag][1])
+    config = json.loads(job.server.blobs[STUDY][manifest["config"]["digest"]])
+    config["config"]["OnBuild"] = ["RUN true"]
+    manifest["config"] = job.server.put_blob(STUDY, json.dumps(config).encode(), OCI_CONFIG)
+    job.server.put_manifest(STUDY, manifest, tag)
+    job.folder.write("src/main.py", "print('another')\n")
+    error = job.fails(UserError, builder="none")
+    assert error.message.startswith("only a builder can build on the environment's image sha256:")
+    assert error.message.endswith(": it has instructions for builds on top of it (ONBUILD)")
 
 
 def test_who_insists_on_the_lock_gets_no_other_way(job: DirectJob) -> None:
