@@ -46,5 +46,5 @@ def assemble_image(request: Request, plan: Plan, environment: str, work: Path) -
         except UnfitBaseError as error:
             raise UserError(
                 f"only a builder can build on the environment's image {environment}: it {error.reason}",
-                hint="Use a buildx builder: leave 'builder' empty, or name one.",
+                hint="Use a buildx builder: set 'builder' to 'auto', or name one.",
             ) from error
