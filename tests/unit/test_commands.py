@@ -203,6 +203,7 @@ def test_changes_are_of_the_event_or_between_two_revisions(
     assert asked == [("v1", "HEAD"), ("v1", "v2")]
 
 
+@pytest.mark.slow
 def test_changes_between_revisions_of_a_checkout(
     folder: Folder, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -129,6 +129,7 @@ def test_the_environment_is_made_started_and_published_and_the_image_built_on_it
     assert job.left == []
 
 
+@pytest.mark.slow
 def test_the_same_packages_are_neither_made_nor_started_again(job: DirectJob) -> None:
     job.ship()
     job.folder.write("src/main.py", "print('another')\n")
@@ -155,6 +156,7 @@ def test_an_environment_that_does_not_start_gets_no_tag(job: DirectJob) -> None:
     assert job.docker.purposes == ["check-environment"]
 
 
+@pytest.mark.slow
 def test_a_test_that_fails_leaves_the_environment_alone(job: DirectJob) -> None:
     job.docker.behave(**{"run --rm": {"code": 3}})
     job.fails(ImageTestFailedError, test_command="false")
@@ -169,6 +171,7 @@ def test_a_download_that_fails_ends_the_job_before_any_tag(job: DirectJob, alpha
     assert job.docker.purposes == []
 
 
+@pytest.mark.slow
 def test_a_pull_request_has_the_environment_in_a_folder(job: DirectJob) -> None:
     report = job.ship(PULL_REQUEST)
     assert job.docker.purposes == ["check-environment", "build", "image inspect"]
@@ -181,6 +184,7 @@ def test_a_pull_request_has_the_environment_in_a_folder(job: DirectJob) -> None:
     assert job.left == []
 
 
+@pytest.mark.slow
 def test_what_only_pixi_can_install_is_built_with_a_word(
     job: DirectJob, alpha: Made, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +210,7 @@ def test_what_only_pixi_can_install_is_an_error_for_who_insists(
     assert job.pushed == set()
 
 
+@pytest.mark.slow
 def test_a_base_that_only_a_builder_understands_is_built_on_with_a_word(
     job: DirectJob, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +223,7 @@ def test_a_base_that_only_a_builder_understands_is_built_on_with_a_word(
     assert error.message == f"the environment cannot be made straight from the lock: {reason}"
 
 
+@pytest.mark.slow
 def test_an_environment_that_only_a_builder_understands_is_an_error_without_one(job: DirectJob) -> None:
     tag = job.ship().plan.definition.environment_tag
     manifest = json.loads(job.server.manifests[STUDY][tag][1])
@@ -240,12 +246,14 @@ def test_who_insists_on_the_lock_gets_no_other_way(job: DirectJob) -> None:
     assert error.message.endswith("this engine's own builder cannot take an image from a folder")
 
 
+@pytest.mark.slow
 def test_two_names_get_the_same_environment(job: DirectJob) -> None:
     report = job.ship(images=f"{job.server.name()}\n{job.server.name('lab/copy')}")
     tag = report.plan.definition.environment_tag
     assert job.server.digest(STUDY, tag) == job.server.digest("lab/copy", tag) != ""
 
 
+@pytest.mark.slow
 def test_only_what_the_registry_has_counts_as_published(job: DirectJob, alpha: Made) -> None:
     def interfere(request: Request) -> Reply | None:
         if request.method == "PUT" and request.path.endswith("/manifests/env-default"):
@@ -286,6 +294,7 @@ def test_without_a_builder_the_image_is_put_together(job: DirectJob, capsys: pyt
     assert job.left == []
 
 
+@pytest.mark.slow
 def test_without_an_engine_auto_does_without_a_builder(job: DirectJob, capsys: pytest.CaptureFixture[str]) -> None:
     job.docker.folder.joinpath("docker").write_text("#!/bin/sh\necho no daemon >&2\nexit 1\n")
     report = job.ship()
@@ -315,6 +324,7 @@ def test_what_needs_a_builder_is_an_error_without_one(job: DirectJob, name: str,
     assert job.pushed == set()
 
 
+@pytest.mark.slow
 def test_a_pull_request_is_put_together_without_a_builder_too(job: DirectJob) -> None:
     report = job.ship(PULL_REQUEST, builder="none")
     assert report.digest == ""
@@ -323,6 +333,7 @@ def test_a_pull_request_is_put_together_without_a_builder_too(job: DirectJob) ->
     assert job.left == []
 
 
+@pytest.mark.slow
 def test_a_layer_that_the_registry_refuses_leaves_no_tag(job: DirectJob) -> None:
     refused = as_json({"errors": [{"code": "DENIED"}]}, 403)
     job.server.interfere = lambda request: refused if str(request).startswith("PUT") else None
@@ -330,6 +341,7 @@ def test_a_layer_that_the_registry_refuses_leaves_no_tag(job: DirectJob) -> None
     assert job.pushed == set()
 
 
+@pytest.mark.slow
 def test_credentials_for_channels_are_this_runs(job: DirectJob) -> None:
     job.ship(conda_auth='{"*.example.org": {"BearerToken": "secret-token"}}')
     assert job.left == []
@@ -349,11 +361,13 @@ def test_layers_that_another_repository_made_are_taken_from_the_cache(job: Direc
     assert other.digest
 
 
+@pytest.mark.slow
 def test_a_pull_request_only_reads_the_cache(job: DirectJob) -> None:
     job.ship(PULL_REQUEST, layer_cache=str(job.server.name("lab/layers")))
     assert job.server.written == []
 
 
+@pytest.mark.slow
 def test_a_merge_queue_publishes_nothing(job: DirectJob) -> None:
     job.ship(replace(PUSH, name="merge_group", ref="refs/heads/gh-readonly-queue/main/pr-7"))
     assert job.pushed == set()

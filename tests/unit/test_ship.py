@@ -114,6 +114,7 @@ def test_the_registry_is_tried_before_anything_is_built(job: Job) -> None:
     assert job.docker.purposes == []
 
 
+@pytest.mark.slow
 def test_docker_has_the_credentials_of_this_run_where_it_pushes(job: Job) -> None:
     job.ship(test_command=TEST)
     started = {start.purpose: start for start in job.docker.starts}
@@ -134,6 +135,7 @@ def test_a_pull_request_is_built_and_tested_without_any_credential(job: Job) -> 
     assert {request.headers.get("authorization") for request in job.server.server.requests} == {None}
 
 
+@pytest.mark.slow
 def test_code_that_may_be_anybody_s_is_built_by_a_docker_that_is_logged_in_nowhere(job: Job) -> None:
     request = {"head": {"sha": PUSH.sha, "repo": {"full_name": "fork/study"}}, "base": {"sha": "b" * 40}}
     job.ship(replace(PULL_REQUEST, name="pull_request_target", payload={"number": 7, "pull_request": request}))
@@ -143,6 +145,7 @@ def test_code_that_may_be_anybody_s_is_built_by_a_docker_that_is_logged_in_nowhe
     assert job.server.written == []
 
 
+@pytest.mark.slow
 def test_without_a_push_the_machine_s_own_configuration_is_used(job: Job) -> None:
     report = job.ship(push="false", test_command=TEST)
     assert report.digest == ""
@@ -168,6 +171,7 @@ def test_a_build_or_test_that_fails_pushes_nothing(
     assert job.server.written == []
 
 
+@pytest.mark.slow
 def test_an_environment_that_cannot_be_pushed_ends_the_job(job: Job) -> None:
     job.docker.behave(**{"push-environment": {"code": 1}})
     job.fails(BuildFailedError, test_command=TEST)
@@ -176,6 +180,7 @@ def test_an_environment_that_cannot_be_pushed_ends_the_job(job: Job) -> None:
     assert job.pushed == set()
 
 
+@pytest.mark.slow
 def test_an_image_that_was_not_tested_is_an_error(job: Job) -> None:
     job.docker.behave(push={"another": True})
     assert (
@@ -231,6 +236,7 @@ def test_a_tested_image_gets_new_tags_and_nothing_else(job: Job) -> None:
     assert len(job.docker.purposes) == count, "no builder is started"
 
 
+@pytest.mark.slow
 def test_no_tag_is_put_where_the_registry_takes_none(job: Job) -> None:
     job.ship()
     writes = list(job.server.written)
@@ -256,6 +262,7 @@ def test_a_change_is_built_on_the_environment_that_is_there(job: Job) -> None:
     assert job.server.digest(STUDY, "main") == second.digest != first.digest
 
 
+@pytest.mark.slow
 def test_two_names_get_the_same_image(job: Job) -> None:
     names = [job.server.name(), job.server.name("lab/copy")]
     report = job.ship(images="\n".join(map(str, names)))
@@ -265,6 +272,7 @@ def test_two_names_get_the_same_image(job: Job) -> None:
     assert {asked.split("/")[3] for asked in uploads} == {"study", "copy"}, "each name is tried"
 
 
+@pytest.mark.slow
 def test_a_secret_for_channels_is_a_file_of_this_run(job: Job) -> None:
     secret = json.dumps({"*.example": {"BearerToken": "hunter3"}})
     seen: list[tuple[str, int]] = []
@@ -284,6 +292,7 @@ def test_a_secret_for_channels_is_a_file_of_this_run(job: Job) -> None:
     assert job.left == []
 
 
+@pytest.mark.slow
 def test_what_the_build_notes_is_a_warning_and_in_the_report(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     job.docker.behave(push={"prints": "#9 0.1 pixi-container: not run: post-link scripts of a\n"})
     report = job.ship()
@@ -291,6 +300,7 @@ def test_what_the_build_notes_is_a_warning_and_in_the_report(job: Job, capsys: p
     assert "warning: not run: post-link scripts of a" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_signal_leaves_nothing(job: Job) -> None:
     class InterruptedLog(TerminalLog):
         def say(self, text: str) -> None:
@@ -321,6 +331,7 @@ def test_steps_are_told_in_their_order(job: Job, capsys: pytest.CaptureFixture[s
     assert "all 2 tags point to the built image" in said
 
 
+@pytest.mark.slow
 def test_a_merge_queue_pushes_nothing(job: Job) -> None:
     queue = replace(
         PUSH, name="merge_group", payload={"merge_group": {"base_sha": "a" * 40, "head_sha": PUSH.sha}}

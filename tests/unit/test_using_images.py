@@ -79,6 +79,7 @@ def test_a_submit_file_starts_the_entrypoint_and_queues(block: Block) -> None:
     assert (settings["executable"], settings["transfer_executable"]) == ("/app/entrypoint.sh", "false")
 
 
+@pytest.mark.slow
 def test_the_workflow_fits_github_s_schema(tmp_path: Path) -> None:
     assert len(WORKFLOWS) == 1
     workflow = tmp_path / "workflow.yml"

@@ -204,6 +204,7 @@ def test_another_repository_gets_the_same_image_with_the_environment_s_layers(
     check_whole(server, "lab/copy")
 
 
+@pytest.mark.slow
 def test_another_registry_and_a_folder_get_the_same_image(
     server: Loopback, registries: Registries, context: Path, temp: Path, tmp_path: Path
 ) -> None:
@@ -235,6 +236,7 @@ def test_an_upload_that_breaks_off_is_repeated(
     check_whole(server, "lab/study")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_", ["POST ", "PUT .*blobs/uploads", "mount="])
 def test_a_failure_leaves_no_tag_and_no_file(
     server: Loopback, registries: Registries, context: Path, temp: Path, request_: str

@@ -71,6 +71,7 @@ def test_git_is_asked_and_then_nobody_else(asker: Asker) -> None:
     assert (asker.api.asked, asker.said) == ([], [])
 
 
+@pytest.mark.slow
 def test_without_git_the_api_is_asked_and_that_is_said(asker: Asker) -> None:
     payload = pushed(asker)
     asker.api.answer = lambda _: as_json(of_api(str(payload["before"])))
@@ -81,6 +82,7 @@ def test_without_git_the_api_is_asked_and_that_is_said(asker: Asker) -> None:
     assert said.endswith("; asking GitHub's API")
 
 
+@pytest.mark.slow
 def test_without_both_everything_counts_as_changed_and_both_reasons_are_told(asker: Asker) -> None:
     payload = pushed(asker)
     changes = asker.ask(payload, git=False)

@@ -347,6 +347,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [["--depth=1"], []], ids=["shallow", "full"])
 def test_the_checkout_is_left_untouched(
     repository: Repository,
@@ -446,6 +447,7 @@ def serving(server: Server) -> Iterator[Server]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_the_token_is_a_header_for_this_one_server(
     repository: Repository, env: dict[str, str], tmp_path: Path
 ) -> None:

@@ -97,6 +97,7 @@ def test_a_push_without_the_digests_is_an_error(
         engine.push(PUSH)
 
 
+@pytest.mark.slow
 def test_what_was_pushed_has_to_be_what_was_tested(engine: Engine, docker: DockerProgram) -> None:
     docker.behave(push={"metadata": {"containerimage.config.digest": CONFIG, "containerimage.digest": DIGEST}})
     assert engine.push(PUSH) == engine.push(PUSH, tested=CONFIG) == Pushed(DIGEST, CONFIG)
@@ -192,6 +193,7 @@ def test_container_and_images_are_removed_also_after_a_failure(engine: Engine, d
     assert {start.env["DOCKER_CONFIG"] for start in docker.starts[1:]} == {"/of/the/machine"}
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_still_removing_is_asked_again(
     docker: DockerProgram, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ PAYLOADS: dict[str, tuple[bytes, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".conda", ".tar.bz2"])
 @pytest.mark.parametrize("case", PAYLOADS)
 def test_a_hostile_tar_is_refused(tmp_path: Path, case: str, suffix: str) -> None:

@@ -52,6 +52,7 @@ def without_archives(packages: list[Made]) -> None:
         made.archive.unlink()
 
 
+@pytest.mark.slow
 def test_a_new_repository_takes_the_layers_of_others(place: Place, packages: list[Made]) -> None:
     image = image_of(*packages)
     alone = publish_to(place, image, "lab/alone", cache=None)

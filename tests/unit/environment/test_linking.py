@@ -163,6 +163,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 def test_every_package_is_compared(cases: dict[str, tuple[Case, Path]]) -> None:
     assert sorted(cases) == sorted(NAMES)
 

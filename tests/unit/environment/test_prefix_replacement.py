@@ -38,6 +38,7 @@ def whole_strings(content: bytes) -> bytes:
     return done + content
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(pieces, sizes)
 def test_strings_of_a_binary(content: bytes, lengths: list[int]) -> None:
@@ -46,6 +47,7 @@ def test_strings_of_a_binary(content: bytes, lengths: list[int]) -> None:
     assert len(replaced) == len(content)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(pieces, sizes)
 def test_a_text(content: bytes, lengths: list[int]) -> None:

@@ -52,6 +52,7 @@ def test_the_image_has_every_file(place: Place, packages: list[Made]) -> None:
     assert seen[-1].downloaded == sum(made.archive.stat().st_size for made in packages)
 
 
+@pytest.mark.slow
 def test_the_same_lock_gives_the_same_digest_without_a_download(place: Place, packages: list[Made]) -> None:
     image = image_of(*packages)
     first = place.publish(image)
@@ -95,6 +96,7 @@ def test_a_bump_makes_one_layer_and_downloads_one_package(
     assert f"{PREFIX[1:]}/conda-meta/beta-1.0-0.json" not in tree
 
 
+@pytest.mark.slow
 def test_the_later_of_two_packages_keeps_a_path_that_both_have(place: Place, tmp_path: Path) -> None:
     one, other = (
         package(tmp_path / "channel", name, [Item("lib/same.txt", name.encode())]) for name in ("one", "other")
@@ -204,6 +206,7 @@ def test_a_catalogue_of_an_image_that_did_not_come_about_misleads_nobody(place: 
     assert place.tree()[f"{PREFIX[1:]}/lib/same.txt"] == b"one"
 
 
+@pytest.mark.slow
 def test_an_error_stops_what_others_are_doing(place: Place, packages: list[Made]) -> None:
     with stalling() as url:
         environment = locked(packages)
@@ -239,6 +242,7 @@ def test_one_layer_has_all_packages(place: Place, packages: list[Made]) -> None:
     assert place.publish(image).made == ("rest",)
 
 
+@pytest.mark.slow
 def test_another_base_keeps_the_layers_of_packages(place: Place, packages: list[Made]) -> None:
     image = image_of(*packages)
     place.publish(image)
@@ -247,6 +251,7 @@ def test_another_base_keeps_the_layers_of_packages(place: Place, packages: list[
     assert place.tree()["etc/bash.bashrc"].startswith(b"echo new\n")
 
 
+@pytest.mark.slow
 def test_a_base_of_another_registry_is_copied(place: Place, packages: list[Made]) -> None:
     with loopback_registry() as other:
         put_base(other)
@@ -275,6 +280,7 @@ def test_packages_whose_post_link_scripts_nothing_runs_are_named(place: Place, t
     assert place.publish(image_of(fonts)).not_run == ("fonts",)
 
 
+@pytest.mark.slow
 def test_wheels_are_installed_where_python_looks_for_them(place: Place, tmp_path: Path) -> None:
     python = package(tmp_path / "channel", "python", [Item("bin/python3.11", b"", mode=0o755)], version="3.11.9")
     shared = {"space/__init__.py": b"# a namespace"}

@@ -104,6 +104,7 @@ def test_the_same_is_not_tried_again(place: Place, environment: dict[str, Made])
     assert (without.digest, without.checked_by) == (first.digest, first.checked_by)
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_an_image_that_nobody_tried(place: Place, environment: dict[str, Made]) -> None:
     done = place.publish(image(environment, annotations={"own": "1"}))
     assert (done.checked_by, done.checked_now) == ("", False)
@@ -158,6 +159,7 @@ def test_what_else_decides_about_starting_is_tried(
     assert place.publish(asked, check=lambda _: None).checked_now
 
 
+@pytest.mark.slow
 def test_a_new_label_is_not_tried(place: Place, environment: dict[str, Made]) -> None:
     asked = image(environment)
     place.publish(asked, check=lambda _: None)
@@ -165,6 +167,7 @@ def test_a_new_label_is_not_tried(place: Place, environment: dict[str, Made]) ->
     place.publish(asked, check=never)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["garbage", "", 1])
 def test_a_record_that_makes_no_sense_counts_for_nothing(
     place: Place, environment: dict[str, Made], value: object
@@ -176,6 +179,7 @@ def test_a_record_that_makes_no_sense_counts_for_nothing(
     assert place.publish(image(environment), check=lambda _: None).checked_now
 
 
+@pytest.mark.slow
 def test_a_layout_has_a_tag_for_what_is_tried(place: Place, environment: dict[str, Made], tmp_path: Path) -> None:
     layout = OciLayout(tmp_path / "layout")
     tried = []

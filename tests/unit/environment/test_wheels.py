@@ -160,6 +160,7 @@ def installed(path: Path, prefix: str, **more: str) -> dict[str, trees.Node]:
     return nodes
 
 
+@pytest.mark.slow
 def test_wheels_are_installed_as_uv_does(by_uv: tuple[Path, dict[str, Path], dict[str, trees.Node]]) -> None:
     prefix, made, theirs = by_uv
     ours: dict[str, trees.Node] = {}

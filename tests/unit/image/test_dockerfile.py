@@ -146,6 +146,7 @@ def usual(workspace_folder: Path) -> dict[str, str]:
     return {**found, "with a script": rendered(workspace_folder)}
 
 
+@pytest.mark.slow
 @PROPERTY
 @given(name=NASTY, version=NASTY, value=NASTY, environment=st.sampled_from(["default", "gpu"]))
 def test_no_value_adds_an_instruction(
@@ -243,6 +244,7 @@ def test_only_cuda_environments_have_the_drivers_variables(folder: Folder) -> No
     assert not names & variables_of(rendered(folder.path)).keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", ["default", "gpu"])
 def test_a_template_of_ones_own_gets_the_same_values(folder: Folder, environment: str) -> None:
     ours = (Path(__file__).parents[3] / "Dockerfile.template").read_text("utf-8")
@@ -268,6 +270,7 @@ def test_a_value_that_no_image_can_have_is_the_same_error_in_a_template_of_ones_
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("template", "message"),
     [

@@ -173,6 +173,7 @@ def test_dockerignore_counts_and_hides(folder: Folder) -> None:
     assert defined(folder).fingerprint == ignoring.fingerprint
 
 
+@pytest.mark.slow
 def test_a_template_of_ones_own_that_copies_more_depends_on_what_it_may_copy(folder: Folder) -> None:
     ours = TEMPLATE.read_text("utf-8")
     folder.write("plain.template", ours + "LABEL a=b\n")

@@ -48,6 +48,7 @@ def places(packages: list[LockedPackage], most: int = MOST_LAYERS) -> dict[str, 
     return {package: layer.name for layer in environment_layers(packages, most) for package in layer.packages}
 
 
+@pytest.mark.slow
 @given(PACKAGES, st.integers(1, MOST_LAYERS))
 def test_every_package_is_in_one_layer_of_a_bounded_number(packages: list[LockedPackage], most: int) -> None:
     layers = environment_layers(packages, most)

@@ -31,6 +31,7 @@ def start_tls(connections: Connections, port: int) -> None:
     connections.connect_tcp("127.0.0.1", port, 20).start_tls(ssl.create_default_context(), "localhost", 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", [read, start_tls])
 def test_what_waits_is_given_up(silent: int, work: Callable[[Connections, int], None]) -> None:
     connections = Connections()

@@ -79,6 +79,7 @@ def test_a_list_has_a_hundred_thousand_entries(count: int, ends: bool) -> None:
         endless(pages)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "ends"), [(16 * 1024**2, True), (16 * 1024**2 + 1, False)])
 def test_a_list_has_so_many_bytes(size: int, ends: bool) -> None:
     content = b'{"tags": null}'.ljust(size)

@@ -137,6 +137,7 @@ def test_manifests_go_by_tag_and_digest(repository: ImageRepository) -> None:
         assert manifest.config.digest == DIGEST
 
 
+@pytest.mark.slow
 def test_many_threads_use_one_repository(server: Loopback, repository: ImageRepository) -> None:
     contents = [bytes([number]) * 100_000 for number in range(40)]
     with ThreadPoolExecutor(8) as pool:

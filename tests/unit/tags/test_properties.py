@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +81,7 @@ def result(facts: Facts, tags: str, flavor: str) -> Metadata | str:
         return str(error)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(FACTS, LISTS, FLAVORS)
 def test_every_result_is_valid_without_repeats_and_the_same_again(facts: Facts, tags: str, flavor: str) -> None:
@@ -92,6 +94,7 @@ def test_every_result_is_valid_without_repeats_and_the_same_again(facts: Facts, 
         assert found.version == next(iter(found.tag_names), "")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(FACTS, st.integers(1, 10**6), st.sampled_from(["pull_request", "pull_request_target"]))
 def test_a_pull_request_is_never_latest_by_default(facts: Facts, number: int, event_name: str) -> None:

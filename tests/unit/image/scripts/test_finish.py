@@ -140,6 +140,7 @@ def test_the_activation_is_written_with_the_values_of_this_image(installed: Buil
     assert re.fullmatch(rf"1 1 {installed.prefix}@[0-9a-f]{{16}}\n", done.stdout)
 
 
+@pytest.mark.slow
 def test_another_activation_or_package_has_another_name(installed: Builder) -> None:
     names = set()
     for hook, record in (("", ""), ("export B=1\n", ""), ("", "other-1-0.json"), ("", "")):
