@@ -65,12 +65,18 @@ class Request:
 
 
 def request_for(event: Event, inputs: Inputs, env: Mapping[str, str], *, keep: bool = False) -> Request:
-    """Return the request, without build credentials if the event's code may be untrusted."""
-    if event.may_use_credentials or not inputs.conda_auth:
+    """Return the request, without the credentials of the build if the event's code may be untrusted."""
+    credentials = {
+        "conda-auth": inputs.conda_auth,
+        "secrets": inputs.build_secrets,
+        "secret-files": inputs.secret_files,
+        "ssh": inputs.ssh,
+    }
+    withheld = tuple(name for name, value in credentials.items() if value)
+    if event.may_use_credentials or not withheld:
         return Request(event=event, inputs=inputs, env=env, keep=keep)
-    return Request(
-        event=event, inputs=replace(inputs, conda_auth=""), env=env, keep=keep, withheld=("conda-auth",)
-    )
+    without = replace(inputs, conda_auth="", build_secrets=(), secret_files=(), ssh=())
+    return Request(event=event, inputs=without, env=env, keep=keep, withheld=withheld)
 
 
 def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:

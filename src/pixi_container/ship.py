@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pixi_container.docker.engine import Build, Engine
+from pixi_container.docker.secrets import write_build_secrets
 from pixi_container.errors import RegistryError, UserError
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_for
@@ -46,13 +47,14 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
     with temporary_folder(request.env) as work:
         if request.inputs.conda_auth:
             write_secret(work / "conda-auth", request.inputs.conda_auth)
+        write_build_secrets(work, request.inputs, request.env, log.mask)
         if plan.push:
             with log.step("Check the registries"):
                 _check_push(registry, plan.published_tags, log)
         if plan.without_builder:
             return _built_without_builder(request, plan, registry, work, log)
         build = Build(
-            dockerfile=plan.definition.dockerfile,
+            dockerfile=plan.definition.environment_dockerfile or plan.definition.dockerfile,
             local_image=plan.local_image,
             leftover_images=plan.leftover_images,
             test_container=plan.test_container if plan.commands.test else "",
@@ -76,12 +78,20 @@ def _built_by_docker(
             environment = _environment(request, plan, registry, engine, work, log)
         commands = commands.on_environment(environment.digest) if environment else plan.docker_commands
         engine.notes += environment.notes if environment else ()
+    if commands.make_environment:
+        with log.step("Build the environment"):
+            made = engine.push(commands.make_environment)
+            _read_back_environment(registry, plan, made.config)
+            commands = commands.on_environment(made.digest)
     if commands.build:
         with log.step("Build"):
             tested = engine.build(commands.build)
+    for command in commands.test_stages:
+        with log.step(f"Test {command.purpose.removeprefix('test-')}"):
+            engine.test_stage(command)
     if commands.test:
         with log.step("Test"):
-            engine.test(commands.test)
+            engine.test(commands.test, may_lack_shell=not request.inputs.test_command)
     if commands.push_environment:
         with log.step("Push the environment"):
             _read_back_environment(registry, plan, engine.push(commands.push_environment).config)

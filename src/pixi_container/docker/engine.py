@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # What the build prints if pixi left something out, as buildx shows it.
 NOTE = re.compile(r"#\d+ [\d.]+ pixi-container: (not run: .+)")
+# The exit code of `docker run` if the image does not have the program.
+_NO_SUCH_PROGRAM = 127
 _CLEAN_ATTEMPTS = 20
 _CLEAN_AGAIN_SECONDS = 0.2
 
@@ -72,8 +74,19 @@ class Engine:
         """
         return self._buildx(command, needs=()).get("containerimage.config.digest", "")
 
-    def test(self, command: Command) -> None:
-        """Run the test in the built image. Raises ``ImageTestFailedError`` if it fails."""
+    def test_stage(self, command: Command) -> None:
+        """Build a stage that is a test. Raises ``ImageTestFailedError`` if a step of it fails."""
+        try:
+            self._buildx(command, needs=())
+        except BuildFailedError as error:
+            raise ImageTestFailedError(f"{error.message}; the image was not pushed", hint=error.hint) from error
+
+    def test(self, command: Command, *, may_lack_shell: bool = False) -> None:
+        """Run the test in the built image.
+
+        Raises ``ImageTestFailedError`` if it fails. If the image ``may_lack_shell`` and does, nothing is tested,
+        and a note says so.
+        """
         with self._log.untrusted_output() as show:
             # If a signal stops the client while it requests the container, nobody removes that container.
             done = stream(
@@ -83,6 +96,12 @@ class Engine:
                 show=show,
                 stop=self._remove_container,
             )
+        if may_lack_shell and done.code == _NO_SUCH_PROGRAM:
+            self.notes.append(
+                "the image was not tested: it has no shell. Set 'test-target' to a stage that tests it, or "
+                "'test-command' if the image has Bash"
+            )
+            return
         if done.code != 0:
             raise ImageTestFailedError(
                 f"the test in the built image failed with exit code {done.code}; the image was not pushed",

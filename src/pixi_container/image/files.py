@@ -10,6 +10,7 @@ from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
 from pixi_container.workspace.lock import LOCK_NAME
 from pixi_container.workspace.manifest import MANIFEST_NAMES
+from pixi_container.workspace.named_contexts import digest_of_folders, named_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,7 @@ def read_image_files(workspace: Workspace, inputs: Inputs, pixi_version: str) ->
             "own packages": digest_of(context, _own_packages(workspace, pixi_version), ignore),
             "included files": whole or digest_of(context, workspace.include, ignore),
             "context": whole,
+            "build contexts": digest_of_folders(named_folders(context, inputs.build_contexts)),
             ".dockerignore": ignore_text,
         },
         lfs_pointers=tuple(lfs_pointers(context, workspace.include, ignore)),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from pixi_container.docker.command import WORK, Command
 from pixi_container.environment.entries import EARLIEST
-from pixi_container.image.dockerfile import activation_check
+from pixi_container.image.dockerfile import activation_check, own_image_check
 from pixi_container.image.fingerprint_labels import fingerprint_labels
+from pixi_container.plan.own_build import own_build_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,13 +35,16 @@ _SOURCE = "org.opencontainers.image.source"
 class BuildCommands:
     """The processes of one build in order; None for a step that is not needed.
 
-    ``check_environment`` starts an environment that was made straight from the lock. ``build`` makes the image,
-    and loads it into the engine if ``test`` runs it there. ``push_environment`` publishes an environment image
-    that Docker builds, and ``push`` the image.
+    ``check_environment`` starts an environment that was made straight from the lock. ``make_environment`` builds
+    the one that a user-supplied Dockerfile builds on, where only Docker can. ``build`` makes the image, and loads
+    it into the engine if ``test`` runs it there. ``test_stages`` build the stages that are tests.
+    ``push_environment`` publishes an environment image that Docker builds, and ``push`` the image.
     """
 
     check_environment: Command | None = None
+    make_environment: Command | None = None
     build: Command | None = None
+    test_stages: tuple[Command, ...] = ()
     test: Command | None = None
     push_environment: Command | None = None
     push: Command | None = None
@@ -48,7 +52,15 @@ class BuildCommands:
     @property
     def all(self) -> tuple[Command, ...]:
         """The commands that run, in order."""
-        steps = (self.check_environment, self.build, self.test, self.push_environment, self.push)
+        steps = (
+            self.check_environment,
+            self.make_environment,
+            self.build,
+            *self.test_stages,
+            self.test,
+            self.push_environment,
+            self.push,
+        )
         return tuple(command for command in steps if command)
 
     def on_environment(self, digest: str) -> BuildCommands:
@@ -57,7 +69,12 @@ class BuildCommands:
         def filled(command: Command | None) -> Command | None:
             return command.on_environment(digest) if command else None
 
-        return replace(self, build=filled(self.build), push=filled(self.push))
+        return replace(
+            self,
+            build=filled(self.build),
+            test_stages=tuple(command.on_environment(digest) for command in self.test_stages),
+            push=filled(self.push),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +82,9 @@ class BuildOptions:
     """What to build, and where to put it.
 
     ``environment`` is the build context that replaces the environment's stages; empty if Docker builds them.
-    ``makes_environment`` tells that it is made straight from the lock first. ``environment_tags`` are the tags of
-    an environment image that Docker builds; empty if it is not published. ``tags`` are the tags to push.
+    ``makes_environment`` tells that it is made straight from the lock first, and ``environment_output`` where
+    Docker puts it first, from a Dockerfile of its own; empty if neither. ``environment_tags`` are the tags of an
+    environment image that Docker builds; empty if it is not published. ``tags`` are the tags to push.
     """
 
     definition: ImageDefinition
@@ -78,8 +96,10 @@ class BuildOptions:
     local_image: str
     test_container: str
     keep: bool = False
+    compression: str = "gzip"
     environment: str = ""
     makes_environment: bool = False
+    environment_output: str = ""
     environment_tags: tuple[ImageReference, ...] = ()
 
 
@@ -87,19 +107,21 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
     """Return the command lines of one build.
 
     The image goes into the engine only if it is kept or tested there: with a ``test-command``, or with a
-    Dockerfile that does not check itself. All commands use the same builder, whose cache speeds up the later ones.
+    Dockerfile that does not check itself and has no stage that does. All commands use the same builder, whose
+    cache speeds up the later ones.
     """
     definition = options.definition
-    tests_itself = "check" in definition.stages and not inputs.test_command
+    tests_itself = ("check" in definition.stages or bool(inputs.test_target)) and not inputs.test_command
     loaded = options.keep or not tests_itself
     local_tags = (options.local_image, *(definition.metadata.tags if options.keep else ()))
     labels = _flags("--label", (f"{key}={value}" for key, value in options.labels))
     epoch = f"source-date-epoch={definition.epoch}"
     push = f"{_PUSH},compression={inputs.compression}"
 
-    def build(purpose: str, *more: str) -> Command:
+    def build(purpose: str, *more: str, target: str = inputs.target) -> Command:
         context = _context(definition.workspace.context)
-        return Command(purpose, (*_common(inputs, options, purpose), *more, context))
+        stage = ("--target", target) if target else ()
+        return Command(purpose, (*_common(inputs, options, purpose), *stage, *more, context))
 
     local_build = None
     if loaded:
@@ -107,14 +129,14 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
     elif not options.push:
         local_build = build("build", *labels, "--output", _NOWHERE)
     environment_push = image_push = None
-    if options.push and options.environment_tags:
+    if options.push and options.environment_tags and not options.environment_output:
         environment_push = build(
             "push-environment",
-            *("--target", "environment"),
             *_flags("--label", map("=".join, environment_labels(definition, options.labels).items())),
             # An environment belongs to no commit, so its date is that of its files.
             *("--output", f"{push},source-date-epoch={EARLIEST}"),
             *_flags("--tag", options.environment_tags),
+            target="environment",
         )
     if options.push:
         image_push = build(
@@ -126,7 +148,11 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
         )
     return BuildCommands(
         check_environment=_check_command(inputs, options) if options.makes_environment else None,
+        make_environment=_environment_command(inputs, options) if options.environment_output else None,
         build=local_build,
+        test_stages=tuple(
+            build(f"test-{stage}", "--output", _NOWHERE, target=stage) for stage in inputs.test_target
+        ),
         test=None if tests_itself else _test_command(inputs, options),
         push_environment=environment_push,
         push=image_push,
@@ -158,7 +184,28 @@ def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, .
         *("--file", own or f"{WORK}/Dockerfile"),
         *(("--no-cache-filter", "notes") if "notes" in definition.stages else ()),
         *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
-        *(_flags("--build-arg", _arguments(definition)) if inputs.dockerfile else ()),
+        *own_build_flags(inputs, definition, options.environment),
+    )
+
+
+def _environment_command(inputs: Inputs, options: BuildOptions) -> Command:
+    """Return the command by which Docker makes the environment that a user-supplied Dockerfile builds on."""
+    definition = options.definition
+    without = replace(options, environment="")
+    purpose = "make-environment"
+    return Command(
+        purpose,
+        (
+            *_buildx(inputs, without, purpose),
+            *("--file", f"{WORK}/Dockerfile"),
+            *("--no-cache-filter", "notes"),
+            *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
+            *("--target", "environment"),
+            *_flags("--label", map("=".join, environment_labels(definition, options.labels).items())),
+            *("--output", f"{options.environment_output},source-date-epoch={EARLIEST}"),
+            *_flags("--tag", options.environment_tags),
+            _context(definition.workspace.context),
+        ),
     )
 
 
@@ -183,16 +230,6 @@ def _buildx(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, .
     )
 
 
-def _arguments(definition: ImageDefinition) -> tuple[str, ...]:
-    """Return the build arguments for a user-supplied Dockerfile."""
-    return (
-        f"ENVIRONMENT={definition.workspace.environment}",
-        f"CUDA_VERSION={definition.workspace.cuda}",
-        f"PIXI_VERSION={definition.bases.pixi_version}",
-        f"PIXI_IMAGE={definition.bases.builder}",
-    )
-
-
 def environment_labels(definition: ImageDefinition, labels: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the labels of the environment's image, given those of the image that builds on it."""
     # With the source label, ghcr.io links the package to its repository.
@@ -201,11 +238,19 @@ def environment_labels(definition: ImageDefinition, labels: Iterable[tuple[str, 
 
 
 def _test_command(inputs: Inputs, options: BuildOptions) -> Command:
-    script = ("bash", "-euo", "pipefail", "-c", inputs.test_command or activation_check())
-    user = () if inputs.test_command or inputs.dockerfile else _CHECK_AS
-    return Command(
-        "test", ("docker", "run", "--rm", "--name", options.test_container, *user, options.local_image, *script)
-    )
+    """Return the command that tests the image: the user's, through its entrypoint, or a check.
+
+    The entrypoint of a user-supplied Dockerfile may be any program, so the check does not go through it.
+    """
+    user: tuple[str, ...] = ()
+    image: tuple[str, ...] = (options.local_image, "bash", "-euo", "pipefail", "-c")
+    script = inputs.test_command
+    if not script and inputs.dockerfile:
+        user, image = ("--entrypoint", "sh"), (options.local_image, "-euc")
+        script = own_image_check()
+    elif not script:
+        user, script = _CHECK_AS, activation_check()
+    return Command("test", ("docker", "run", "--rm", "--name", options.test_container, *user, *image, script))
 
 
 def _flags(flag: str, values: Iterable[object]) -> tuple[str, ...]:

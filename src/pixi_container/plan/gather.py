@@ -21,6 +21,7 @@ from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.definition import define_image
 from pixi_container.image.files import read_image_files, relevant_paths
 from pixi_container.image.metadata import facts_for, workspace_expressions
+from pixi_container.image.own_dockerfile import read_own_dockerfile
 from pixi_container.image.sources import read_sources
 from pixi_container.plan.decision import BUILD, decide, nothing_to_do
 from pixi_container.plan.existing import ExistingImages, find_environment, find_images
@@ -29,11 +30,13 @@ from pixi_container.plan.problems import problems_of
 from pixi_container.request import may_push
 from pixi_container.runner.checked_out import event_for_checkout
 from pixi_container.runner.checkout import what_is_checked_out
+from pixi_container.workspace.named_contexts import named_folders
 from pixi_container.workspace.workspace import read_workspace
 
 if TYPE_CHECKING:
     from pixi_container.image.base_images import BaseImages
     from pixi_container.image.definition import ImageDefinition
+    from pixi_container.image.own_dockerfile import OwnDockerfile
     from pixi_container.log import Log
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import Registry
@@ -58,7 +61,8 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
     request, differs = _with_checked_out_commit(request, log, tolerant=tolerant)
     _warn_of_limits(request, log)
     engine = _engine(request) if registry else MachineEngine()
-    workspace = _read_workspace(request, log, engine.platform, tolerant=tolerant)
+    own = read_own_dockerfile(request.inputs)
+    workspace = _read_workspace(request, log, engine.platform, own, tolerant=tolerant)
     changes = _find_changes(request, workspace, log, differs) if registry else not_consulted("the plan is offline")
     skip = nothing_to_do(request.event, request.inputs, changes)
     if skip:
@@ -66,7 +70,7 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
     with ThreadPoolExecutor(1) as aside:
         # This takes as long as the registry's answers, so it starts before they tell whether a build is needed.
         kind = aside.submit(_builder, request, engine) if registry else None
-        definition = _define_image(request, workspace, registry, log)
+        definition = _define_image(request, workspace, own, registry, log)
         existing = _look_up(request, definition, registry, log) if registry else ExistingImages()
         decision = skip or decide(request.event, request.inputs, changes, existing)
         builder = kind.result() if kind and decision.kind == BUILD else BuilderKind()
@@ -138,8 +142,12 @@ def _builder(request: Request, engine: MachineEngine) -> BuilderKind:
         return BuilderKind(driver=NO_BUILDER, missing=error.message)
 
 
-def _read_workspace(request: Request, log: Log, platform: str, *, tolerant: bool) -> Workspace:
-    workspace = read_workspace(request.inputs, platform)
+def _read_workspace(
+    request: Request, log: Log, platform: str, own: OwnDockerfile | None, *, tolerant: bool
+) -> Workspace:
+    workspace = read_workspace(
+        request.inputs, platform, needs_environment=own is None or own.builds_on_environment
+    )
     for problem in problems_of(workspace):
         if not tolerant:
             raise problem
@@ -164,22 +172,26 @@ def _with_relevance(request: Request, workspace: Workspace, changes: Changes) ->
     if not changes.files:
         return changes
     pixi_version = choose_base_images(request.inputs, workspace).pixi_version
+    folders = named_folders(workspace.context, request.inputs.build_contexts)
     relevance = Relevance(
         paths=relevant_paths(workspace, request.inputs, pixi_version),
         patterns=request.inputs.paths,
         prefix=workspace_prefix(workspace.context) or "",
         workflow=running_workflow(request.env),
+        folders=tuple(path for folder in folders for path in folder.paths),
     )
     return replace(changes, relevant=relevance.of(changes.files))
 
 
-def _define_image(request: Request, workspace: Workspace, registry: Registry | None, log: Log) -> ImageDefinition:
+def _define_image(
+    request: Request, workspace: Workspace, own: OwnDockerfile | None, registry: Registry | None, log: Log
+) -> ImageDefinition:
     bases = _choose_bases(request, workspace, registry, log)
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
     return define_image(
         request.event,
         request.inputs,
-        read_sources(request.inputs, workspace, request.env),
+        read_sources(request.inputs, workspace, request.env, own),
         bases,
         facts_for(request.event, workspace.context, expressions, request.env),
         read_image_files(workspace, request.inputs, bases.pixi_version),

@@ -22,6 +22,7 @@ from pixi_container.plan.commands import (
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.notes import notes_on
 from pixi_container.registry.reference import parse_reference
+from pixi_container.workspace.lock import LOCK_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -128,6 +129,7 @@ class Plan:
             "leftover_images": self.leftover_images,
             "test_container": self.test_container,
             "dockerfile": definition.dockerfile,
+            "environment_dockerfile": definition.environment_dockerfile,
             "commands": asdict(self.commands),
             "docker_commands": asdict(self.docker_commands),
             "without_builder": self.without_builder,
@@ -146,11 +148,16 @@ class Plan:
         packages = f"{workspace.platform.conda_packages} from conda ({size:.0f} MB to download)"
         if workspace.platform.pypi_packages:
             packages += f", {workspace.platform.pypi_packages} from PyPI"
+        if not workspace.is_locked:
+            packages = f"not known, because there is no {LOCK_NAME}"
         environment_fingerprint = definition.environment_fingerprint.short
         environment = "reused from" if self.reuses_environment else "published as"
         installed = "straight from the lock"
         if not self.way.is_direct:
-            installed = f"by Pixi in the build, because {self.way.reason}"
+            by = "by Pixi in a build" if definition.environment_dockerfile else "by Pixi in the build"
+            installed = f"{by}, because {self.way.reason}"
+        if not definition.stages:
+            installed = "by your Dockerfile, if at all"
         lines = [
             f"decision     {self.decision.kind}: {self.decision.reason}",
             f"changes      {self.changes.reason}",
@@ -215,8 +222,11 @@ def make_plan(
         local_image=local_image,
         test_container=test_container_name(local_image),
         keep=request.keep,
+        compression=inputs.compression,
         environment_tags=environment_tags,
     )
+    if definition.environment_dockerfile:
+        docker = _with_environment_from_docker(docker, names[0] if publishes_environment else None)
     options = _on_environment_image(docker, existing, way, names[0] if publishes_environment else None)
     builds = decision.kind == BUILD
     without_builder = builds and builder.is_missing
@@ -258,11 +268,39 @@ def _on_environment_image(
     ``name`` is the repository of an image that is made straight from the lock; None if that stays in a folder.
     """
     if existing.environment:
-        return replace(docker, environment=f"docker-image://{existing.environment}")
+        return replace(docker, environment=f"docker-image://{existing.environment}", environment_output="")
     if not way.is_direct:
         return docker
     place = f"docker-image://{name}" if name else f"oci-layout://{WORK}/{LAYOUT_FOLDER}"
-    return replace(docker, environment=f"{place}@{ENVIRONMENT}", makes_environment=True, environment_tags=())
+    return replace(
+        docker,
+        environment=f"{place}@{ENVIRONMENT}",
+        makes_environment=True,
+        environment_output="",
+        environment_tags=(),
+    )
+
+
+def _with_environment_from_docker(docker: BuildOptions, name: ImageReference | None) -> BuildOptions:
+    """Return the options of a build before which Docker makes the environment that a user's Dockerfile builds on.
+
+    ``name`` is the repository that it is pushed to. Else it stays in a folder or, if the engine's own builder
+    takes none, in the engine.
+    """
+    compression = f"compression={docker.compression}"
+    if name:
+        output = f"type=registry,oci-mediatypes=true,{compression}"
+        return replace(docker, environment=f"docker-image://{name}@{ENVIRONMENT}", environment_output=output)
+    if docker.builder.takes_layouts:
+        output = f"type=oci,dest={WORK}/{LAYOUT_FOLDER},tar=false,{compression}"
+        return replace(
+            docker, environment=f"oci-layout://{WORK}/{LAYOUT_FOLDER}@{ENVIRONMENT}", environment_output=output
+        )
+    own = parse_reference(docker.local_image, source="the image's name in the engine")
+    image = replace(own, repository=f"{own.repository}-environment")
+    return replace(
+        docker, environment=f"docker-image://{image}", environment_output="type=docker", environment_tags=(image,)
+    )
 
 
 def _check_that_none_is_needed(
@@ -315,7 +353,8 @@ def _leftover_images(options: BuildOptions, commands: BuildCommands) -> tuple[st
         return loaded
     # Images that the engine's own builder pushes stay in the engine under every tag.
     pushed = () if options.keep or not commands.push else options.tags
-    return (*loaded, *_texts(pushed), *(_texts(options.environment_tags) if commands.push_environment else ()))
+    makes_environment = commands.push_environment or commands.make_environment
+    return (*loaded, *_texts(pushed), *(_texts(options.environment_tags) if makes_environment else ()))
 
 
 def _check_names(event: Event, names: tuple[ImageReference, ...], tags: tuple[str, ...]) -> None:

@@ -71,6 +71,7 @@ class Workspace:
     ``stale`` are the reasons why Pixi would refuse the lock, determined from manifest and lock alone.
     ``missing_files`` are named by the manifest but do not exist; Pixi refuses a manifest without them.
     ``missing_scripts`` are activation scripts that do not exist; Pixi ignores them.
+    Without ``is_locked`` there is no lock, so that the packages are not known.
     """
 
     context: Path
@@ -102,6 +103,7 @@ class Workspace:
     missing_scripts: tuple[str, ...]
     activation_env: tuple[tuple[str, str], ...]
     include: tuple[str, ...]
+    is_locked: bool = True
 
     @property
     def local_channels(self) -> tuple[str, ...]:
@@ -163,14 +165,23 @@ class Workspace:
         }
 
 
-def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
+def read_workspace(
+    inputs: Inputs, docker_platform: str = "", *, needs_environment: bool | None = None
+) -> Workspace:
     """Return the workspace that the inputs name, for a platform such as ``linux/amd64``, or else the first locked.
 
-    Raises ``UserError`` for anything that prevents an image from being built.
+    ``needs_environment`` tells whether the environment is installed from it; if it is not given, a user-supplied
+    Dockerfile installs one in its own way, or none, and no lock is needed. Raises ``UserError`` for anything that
+    prevents an image from being built.
     """
     context = Path(inputs.context)
+    needed = not inputs.dockerfile if needs_environment is None else needs_environment
+    if not needed and not exists(context, LOCK_NAME):
+        from pixi_container.workspace.unlocked import unlocked_workspace
+
+        return unlocked_workspace(inputs, docker_platform)
     manifest = read_manifest(context, inputs.manifest_path)
-    environment = _environment(manifest, inputs.environment, context)
+    environment = environment_of(manifest, inputs.environment, context)
     lock = read_lock(context)
     lock.check_environment(environment.name)
     platforms = environment_platforms(manifest, environment)
@@ -221,7 +232,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         git_source=git_source(locked, lock),
         find_links=tuple(place_of(local_path(path, context), context) for path in find_links),
         source_places=source_places(lock, context),
-        context_entries=_entries(context),
+        context_entries=context_entries(context),
         scm_versioned=_takes_version_from_git(context, own),
         unknown_environments=tuple(name for name in lock.environment_names if name not in known),
         install_files=tuple(
@@ -230,8 +241,8 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
             if path not in missing_files
         ),
         # A user-supplied Dockerfile copies what it needs.
-        config=PixiConfig() if inputs.dockerfile else pixi_config(context),
-        stale=_stale(manifest, lock, inputs),
+        config=pixi_config(context) if needed else PixiConfig(),
+        stale=tuple(islice(stale_reasons(manifest, lock, inputs.pixi_version), MOST_PROBLEMS)) if needed else (),
         activation_scripts=tuple(
             checked_path(context, path, source="activation script") for path in scripts if path not in missing
         ),
@@ -242,14 +253,8 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
     )
 
 
-def _stale(manifest: Manifest, lock: Lock, inputs: Inputs) -> tuple[UserError, ...]:
-    """Return the first reasons; none with a user-supplied Dockerfile, which may install in its own way."""
-    if inputs.dockerfile:
-        return ()
-    return tuple(islice(stale_reasons(manifest, lock, inputs.pixi_version), MOST_PROBLEMS))
-
-
-def _entries(context: Path) -> tuple[str, ...]:
+def context_entries(context: Path) -> tuple[str, ...]:
+    """Return the names in the context, without those that are never copied into an image."""
     try:
         return tuple(sorted(entry.name for entry in context.iterdir() if entry.name not in NEVER_COPIED))
     except OSError as error:
@@ -267,7 +272,7 @@ def _takes_version_from_git(context: Path, own: Iterable[OwnSource]) -> bool:
     )
 
 
-def _environment(manifest: Manifest, name: str, context: Path) -> Environment:
+def environment_of(manifest: Manifest, name: str, context: Path) -> Environment:
     """Return the environment of that name after checking all, as Pixi refuses a manifest with any invalid one."""
     names = manifest.environment_names
     if name not in names:
