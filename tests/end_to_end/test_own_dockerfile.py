@@ -29,7 +29,7 @@ ARG GREETING
 ARG PIXI_VERSION
 COPY --from=shared note /note
 RUN --mount=type=secret,id=token,required=true --mount=type=secret,id=netrc,required=true \\
-    [ "$(cat /run/secrets/token)" = "hunter2 of the build" ] && [ "$(cat /run/secrets/netrc)" = hunter3-of-a-file ] \\
+    grep -qx "hunter2 of the build" /run/secrets/token && grep -qx hunter3-of-a-file /run/secrets/netrc \\
     && echo "$GREETING, pixi $PIXI_VERSION" > /greeting
 ENTRYPOINT ["/bin/false"]
 
@@ -125,11 +125,11 @@ def test_arguments_contexts_secrets_and_stages(step: Step) -> None:
         "secret_files": f"netrc={secret_file}",
         "tags": "type=raw,value=own",
     }
-    failed = step.run(**options, test_target="unit\nother")
+    failed = step.run("push", "refs/heads/main", {}, **options, test_target="unit\nother")
     assert failed.code == 7, failed.log
     assert "test-other" in failed.errors[0]
     assert step.tags() == {}
-    outcome = step.run(**options, test_target="unit")
+    outcome = step.run("push", "refs/heads/main", {}, **options, test_target="unit")
     assert outcome.code == 0, outcome.log
     unmasked = "\n".join(line for line in outcome.log.splitlines() if not line.startswith("::add-mask::"))
     assert "hunter2" not in unmasked + outcome.summary + json.dumps(outcome.outputs)
@@ -143,7 +143,7 @@ def test_arguments_contexts_secrets_and_stages(step: Step) -> None:
         assert b"hunter3" not in archive.read_bytes()
     (shared / "note").write_text("a note, changed\n")
     step.repository.commit()
-    changed = step.run(**options, test_target="unit")
+    changed = step.run("push", "refs/heads/main", {}, **options, test_target="unit")
     assert "differs in: build options" in changed.outputs["reason"]
 
 

@@ -298,3 +298,20 @@ def test_placeholders_of_a_command_are_filled_in_wherever_they_are() -> None:
     command = Command("x", ("a=$WORK/b", "$ENVIRONMENT", "c@$ENVIRONMENT", "$OTHER"))
     assert command.in_folder("/w") == ("a=/w/b", "$ENVIRONMENT", "c@$ENVIRONMENT", "$OTHER")
     assert command.on_environment("sha256:1") == Command("x", ("a=$WORK/b", "sha256:1", "c@sha256:1", "$OTHER"))
+
+
+def test_an_image_without_a_shell_is_not_tested_and_that_is_said(engine: Engine, docker: DockerProgram) -> None:
+    docker.behave(run_image={"code": 127, "errors": 'exec: "sh": executable file not found in $PATH'})
+    engine.test(Command("test", ("docker", "run", "image")), may_lack_shell=True)
+    (note,) = engine.notes
+    assert note.startswith("the image was not tested: it has no shell. Set 'test-target' to a stage that tests it")
+    with pytest.raises(ImageTestFailedError, match="exit code 127"):
+        engine.test(Command("test", ("docker", "run", "image")))
+
+
+def test_a_stage_that_fails_is_a_failed_test(engine: Engine, docker: DockerProgram) -> None:
+    argv = ("docker", "buildx", "build", "--metadata-file", f"{WORK}/test-unit.json", "--output", "a")
+    engine.test_stage(Command("test-unit", argv))
+    docker.behave(**{"test-unit": {"code": 1, "prints": "#5 [unit 1/1] RUN pytest\n#5 0.1 FAILED one\n"}})
+    with pytest.raises(ImageTestFailedError, match=r"the test-unit .*; the image was not pushed"):
+        engine.test_stage(Command("test-unit", argv))

@@ -17,6 +17,7 @@ from pixi_container.image.definition import define_image
 from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.files import read_image_files
 from pixi_container.image.metadata import workspace_expressions
+from pixi_container.image.own_dockerfile import read_own_dockerfile
 from pixi_container.image.sources import Sources
 from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.plan.decision import decide
@@ -59,12 +60,15 @@ def plan_of(
     inputs = parse_inputs(
         {"context": str(folder.path), **{key.replace("_", "-"): text for key, text in texts.items()}}
     )
-    workspace = read_workspace(inputs, "linux/amd64")
+    own = read_own_dockerfile(inputs)
+    needs_environment = own is None or own.builds_on_environment
+    workspace = read_workspace(inputs, "linux/amd64", needs_environment=needs_environment)
     bases = choose_base_images(inputs, workspace, pin=lambda reference: reference.pinned(f"sha256:{'b' * 64}"))
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
     facts = facts_from(event, commit_date=DATE, now=DATE, expressions=expressions)
     files = read_image_files(workspace, inputs, bases.pixi_version)
-    definition = define_image(event, inputs, Sources(workspace=workspace), bases, facts, files)
+    sources = Sources(workspace=workspace, dockerfile=own)
+    definition = define_image(event, inputs, sources, bases, facts, files)
     changes = not_consulted("a test asks for it")
     existing = existing or ExistingImages()
     decision = decide(event, inputs, changes, existing)
