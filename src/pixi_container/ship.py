@@ -91,7 +91,8 @@ def _built_by_docker(
             engine.test_stage(command)
     if commands.test:
         with log.step("Test"):
-            engine.test(commands.test, may_lack_shell=not request.inputs.test_command)
+            is_check_of_own = bool(request.inputs.dockerfile) and not request.inputs.test_command
+            engine.test(commands.test, may_lack_shell=is_check_of_own)
     if commands.push_environment:
         with log.step("Push the environment"):
             _read_back_environment(registry, plan, engine.push(commands.push_environment).config)

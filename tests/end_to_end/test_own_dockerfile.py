@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ ARG GREETING
 ARG PIXI_VERSION
 COPY --from=shared note /note
 RUN --mount=type=secret,id=token,required=true --mount=type=secret,id=netrc,required=true \\
-    grep -qx "hunter2 of the build" /run/secrets/token && grep -qx hunter3-of-a-file /run/secrets/netrc \\
+    cat /run/secrets/token /run/secrets/netrc | sha256sum | grep -q DIGEST \\
     && echo "$GREETING, pixi $PIXI_VERSION" > /greeting
 ENTRYPOINT ["/bin/false"]
 
@@ -115,7 +116,8 @@ def test_arguments_contexts_secrets_and_stages(step: Step) -> None:
     (shared / "note").write_text("a note\n")
     secret_file = step.folder.parent / "netrc"
     secret_file.write_text("hunter3-of-a-file\n")
-    with_dockerfile(step, WITH_OPTIONS)
+    digest = hashlib.sha256(b"hunter2 of the buildhunter3-of-a-file\n").hexdigest()
+    with_dockerfile(step, WITH_OPTIONS.replace("DIGEST", digest))
     options = {
         "dockerfile": "Dockerfile",
         "target": "app",

@@ -10,6 +10,9 @@ WORK = "$WORK"
 ENVIRONMENT = "$ENVIRONMENT"
 """Placeholder in a command line for the digest of the environment's image, which is known once it is made."""
 
+LAYOUT_FOLDER = "environment"
+"""The folder below the temporary one with an environment's image that is not published, as an OCI layout."""
+
 
 @dataclass(frozen=True)
 class Command:

@@ -83,8 +83,8 @@ class BuildOptions:
 
     ``environment`` is the build context that replaces the environment's stages; empty if Docker builds them.
     ``makes_environment`` tells that it is made straight from the lock first, and ``environment_output`` where
-    Docker puts it first, from a Dockerfile of its own; empty if neither. ``environment_tags`` are the tags of an
-    environment image that Docker builds; empty if it is not published. ``tags`` are the tags to push.
+    Docker puts it first, for a user-supplied Dockerfile; empty if it does not. ``environment_tags`` are the names
+    of an environment image that Docker builds; empty if it has none. ``tags`` are the tags to push.
     """
 
     definition: ImageDefinition
@@ -96,7 +96,6 @@ class BuildOptions:
     local_image: str
     test_container: str
     keep: bool = False
-    compression: str = "gzip"
     environment: str = ""
     makes_environment: bool = False
     environment_output: str = ""

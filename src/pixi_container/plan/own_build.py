@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pixi_container.docker.command import WORK
+from pixi_container.build_inputs import IMAGE_CONTEXT
+from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, WORK
 from pixi_container.docker.secrets import SECRETS_FOLDER
 from pixi_container.image.own_dockerfile import ENVIRONMENT_ARGUMENT, ENVIRONMENT_NAME
+from pixi_container.registry.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from pixi_container.docker.builder import BuilderKind
     from pixi_container.image.definition import ImageDefinition
     from pixi_container.inputs import Inputs
+    from pixi_container.registry.reference import ImageReference
 
-_IMAGE = "docker-image://"
+
+@dataclass(frozen=True)
+class EnvironmentPlace:
+    """Where Docker puts an environment's image: the build context that takes it from there, and the output.
+
+    ``names`` are its names in the engine, empty if it does not go there.
+    """
+
+    context: str
+    output: str
+    names: tuple[ImageReference, ...] = ()
+
+
+def environment_from_docker(
+    inputs: Inputs, builder: BuilderKind, local_image: str, name: ImageReference | None
+) -> EnvironmentPlace:
+    """Return where Docker puts the environment that a user-supplied Dockerfile builds on.
+
+    ``name`` is the repository that it is pushed to. Without one it stays in a folder or, if the engine's own
+    builder takes none, in the engine, beside ``local_image``.
+    """
+    compression = f"compression={inputs.compression}"
+    if name:
+        output = f"type=registry,oci-mediatypes=true,{compression}"
+        return EnvironmentPlace(f"{IMAGE_CONTEXT}{name}@{ENVIRONMENT}", output)
+    if builder.takes_layouts:
+        folder = f"{WORK}/{LAYOUT_FOLDER}"
+        return EnvironmentPlace(
+            f"oci-layout://{folder}@{ENVIRONMENT}", f"type=oci,dest={folder},tar=false,{compression}"
+        )
+    image = parse_reference(local_image, source="the image's name in the engine")
+    image = replace(image, repository=f"{image.repository}-environment")
+    return EnvironmentPlace(f"{IMAGE_CONTEXT}{image}", "type=docker", (image,))
 
 
 def own_build_flags(inputs: Inputs, definition: ImageDefinition, environment: str) -> tuple[str, ...]:
@@ -44,8 +81,10 @@ def _offered(definition: ImageDefinition, environment: str) -> dict[str, str]:
     }
     if environment:
         # An image in a folder or in the engine has no name that a FROM can take, except that of its context.
-        is_published = environment.startswith(_IMAGE) and "@" in environment
-        arguments[ENVIRONMENT_ARGUMENT] = environment.removeprefix(_IMAGE) if is_published else ENVIRONMENT_NAME
+        is_published = environment.startswith(IMAGE_CONTEXT) and "@" in environment
+        arguments[ENVIRONMENT_ARGUMENT] = (
+            environment.removeprefix(IMAGE_CONTEXT) if is_published else ENVIRONMENT_NAME
+        )
     return arguments
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.application.builder_need import needs_builder
-from pixi_container.docker.command import ENVIRONMENT, WORK
+from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, WORK
 from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.fingerprint_labels import fingerprint_labels
@@ -21,6 +21,7 @@ from pixi_container.plan.commands import (
 )
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.notes import notes_on
+from pixi_container.plan.own_build import environment_from_docker
 from pixi_container.registry.reference import parse_reference
 from pixi_container.workspace.lock import LOCK_NAME
 
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
     from pixi_container.registry.reference import ImageReference
     from pixi_container.request import Request
     from pixi_container.runner.event import Event
-
-
-LAYOUT_FOLDER = "environment"
-"""The folder below the temporary one with an environment's image that is not published, as an OCI layout."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,11 +219,16 @@ def make_plan(
         local_image=local_image,
         test_container=test_container_name(local_image),
         keep=request.keep,
-        compression=inputs.compression,
         environment_tags=environment_tags,
     )
     if definition.environment_dockerfile:
-        docker = _with_environment_from_docker(docker, names[0] if publishes_environment else None)
+        place = environment_from_docker(inputs, builder, local_image, names[0] if publishes_environment else None)
+        docker = replace(
+            docker,
+            environment=place.context,
+            environment_output=place.output,
+            environment_tags=place.names or environment_tags,
+        )
     options = _on_environment_image(docker, existing, way, names[0] if publishes_environment else None)
     builds = decision.kind == BUILD
     without_builder = builds and builder.is_missing
@@ -278,28 +280,6 @@ def _on_environment_image(
         makes_environment=True,
         environment_output="",
         environment_tags=(),
-    )
-
-
-def _with_environment_from_docker(docker: BuildOptions, name: ImageReference | None) -> BuildOptions:
-    """Return the options of a build before which Docker makes the environment that a user's Dockerfile builds on.
-
-    ``name`` is the repository that it is pushed to. Else it stays in a folder or, if the engine's own builder
-    takes none, in the engine.
-    """
-    compression = f"compression={docker.compression}"
-    if name:
-        output = f"type=registry,oci-mediatypes=true,{compression}"
-        return replace(docker, environment=f"docker-image://{name}@{ENVIRONMENT}", environment_output=output)
-    if docker.builder.takes_layouts:
-        output = f"type=oci,dest={WORK}/{LAYOUT_FOLDER},tar=false,{compression}"
-        return replace(
-            docker, environment=f"oci-layout://{WORK}/{LAYOUT_FOLDER}@{ENVIRONMENT}", environment_output=output
-        )
-    own = parse_reference(docker.local_image, source="the image's name in the engine")
-    image = replace(own, repository=f"{own.repository}-environment")
-    return replace(
-        docker, environment=f"docker-image://{image}", environment_output="type=docker", environment_tags=(image,)
     )
 
 
