@@ -155,9 +155,11 @@ def _entries(name: str, text: str, *, is_secret: bool = False) -> list[str]:
 
 
 def _each_once(name: str, pairs: list[tuple[str, str]]) -> Pairs:
+    seen: set[str] = set()
     for key, _ in pairs:
-        if sum(key == other for other, _ in pairs) > 1:
+        if key in seen:
             raise UserError(f"input '{name}' has '{shortened(key)}' twice", hint="Remove one of the entries.")
+        seen.add(key)
     return tuple(pairs)
 
 

@@ -537,12 +537,13 @@ def _build_contexts(text: Mapping[str, str]) -> tuple[BuildContext, ...]:
 
 def _build_secrets(text: Mapping[str, str]) -> Pairs:
     secrets = build_secrets(text["secrets"])
-    ids = [key for pairs in (secrets, secret_files(text["secret-files"])) for key, _ in pairs]
-    ids += ["conda-auth"] if text["conda-auth"] else []
-    twice = next((key for key in ids if ids.count(key) > 1), "")
+    values, files = dict(secrets), dict(secret_files(text["secret-files"]))
+    twice = values.keys() & files.keys()
+    if text["conda-auth"]:
+        twice |= {"conda-auth"} & (values.keys() | files.keys())
     if twice:
         raise UserError(
-            f"the secret '{twice}' is set by two inputs",
+            f"the secret '{min(twice)}' is set by two inputs",
             hint="Of 'secrets', 'secret-files' and 'conda-auth', only one can set a secret.",
         )
     return secrets

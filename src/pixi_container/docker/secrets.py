@@ -61,15 +61,9 @@ def _content(context: Path, path: str, what: str) -> bytes:
 
 def _tops(context: Path) -> Iterator[Path]:
     """Yield the folders whose content comes from the checkout."""
-    checkout = checkout_around(context)
-    yield from (
-        (checkout.root, context.absolute(), context.resolve())
-        if checkout
-        else (
-            context.absolute(),
-            context.resolve(),
-        )
-    )
+    if checkout := checkout_around(context):
+        yield checkout.root
+    yield from (context.absolute(), context.resolve())
 
 
 def _check_ssh(inputs: Inputs, env: Mapping[str, str]) -> None:
@@ -82,7 +76,7 @@ def _check_ssh(inputs: Inputs, env: Mapping[str, str]) -> None:
         if path and not _is_key_or_socket(Path(inputs.context), Path(path)):
             raise UserError(
                 f"input 'ssh': '{name}' must be a key or the socket of an agent, outside of the checkout",
-                hint=f"There is none at '{shortened(path)}'.",
+                hint=f"'{shortened(path)}' is neither, or is in the checkout, which may be a stranger's.",
             )
 
 

@@ -101,7 +101,7 @@ def own_dockerfile(text: str, inputs: Inputs) -> OwnDockerfile:
         for words in instructions
     )
     is_free = ENVIRONMENT_NAME not in stages and not _names_environment(inputs)
-    names = (name.lower() for words in instructions for name in _sources(words))
+    names = (name.lower().removesuffix(":latest") for words in instructions for name in _sources(words))
     return OwnDockerfile(
         text=text,
         stages=stages,
@@ -143,13 +143,14 @@ def _stage_name(words: tuple[str, ...]) -> str:
 def _sources(words: tuple[str, ...]) -> Iterator[str]:
     """Yield the images, stages and contexts that an instruction takes something from."""
     keyword = words[0].upper()
-    rest = list(words[1:])
-    while rest and (flag := _FLAG.fullmatch(rest[0])):
-        rest.pop(0)
+    for word in words[1:]:
+        flag = _FLAG.fullmatch(word)
+        if not flag:
+            if keyword == "FROM":
+                yield word
+            return
         if keyword == "COPY" and flag[1] == "from":
             yield flag[2] or ""
         elif keyword == "RUN" and flag[1] == "mount":
             options = (option.partition("=")[::2] for option in (flag[2] or "").split(","))
             yield from (value for name, value in options if name == "from")
-    if keyword == "FROM" and rest:
-        yield rest[0]

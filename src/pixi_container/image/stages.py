@@ -15,6 +15,7 @@ _FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?
 _HEREDOC = re.compile(r"(?:^|\s)\d*<<-?(?P<quote>[\"']?)(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P=quote)")
 _COPY = re.compile(r"\s*(?:COPY|ADD)\b(?!.*(?:--from=|<<))", re.IGNORECASE)
 _MOUNT = re.compile(r"--mount=(\S+)")
+_TAKES_HEREDOC = re.compile(r"(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\b", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)\s*", re.IGNORECASE)
 
 
@@ -41,7 +42,8 @@ def read_stages(dockerfile: str) -> tuple[Stage, ...]:
             stages.append((heading["name"] or "", heading["base"], []))
         stages[-1][2].append(line)
         if heredocs:
-            heredocs = heredocs[line.strip() == heredocs[0] :]
+            if line.strip() == heredocs[0]:
+                heredocs.pop(0)
         elif not line.lstrip().startswith("#"):
             heredocs = [heredoc["name"] for heredoc in _HEREDOC.finditer(line)]
     return tuple(Stage(name, base, tuple(lines)) for name, base, lines in stages)
@@ -58,7 +60,8 @@ def read_instructions(dockerfile: str) -> Iterator[str]:
     instruction = ""
     for line in lines:
         if heredocs:
-            heredocs = heredocs[line.strip() == heredocs[0] :]
+            if line.strip() == heredocs[0]:
+                heredocs.pop(0)
             continue
         text = line.strip()
         # Comments and empty lines are left out even within an instruction.
@@ -67,7 +70,8 @@ def read_instructions(dockerfile: str) -> Iterator[str]:
         instruction += text.removesuffix(sign) + " "
         if text.endswith(sign):
             continue
-        heredocs = [heredoc["name"] for heredoc in _HEREDOC.finditer(instruction)]
+        if _TAKES_HEREDOC.match(instruction):
+            heredocs = [heredoc["name"] for heredoc in _HEREDOC.finditer(instruction)]
         yield instruction.strip()
         instruction = ""
     if instruction.strip():

@@ -10,6 +10,7 @@ from pixi_container.errors import UserError
 from pixi_container.image.own_dockerfile import check_pixi_version, own_dockerfile, read_own_dockerfile
 from pixi_container.image.stages import read_instructions
 from pixi_container.inputs import Inputs, parse_inputs
+from pixi_container.time_limit import time_limit
 from tests.unit.conftest import Folder
 
 
@@ -21,6 +22,7 @@ from tests.unit.conftest import Folder
         ("FROM \\\n  # a comment\n  environment\n", True),
         ("# escape=`\nFROM `\n environment\n", True),
         ("# syntax=docker/dockerfile:1\n# escape=`\nFROM x\nRUN dir c:\\\nFROM environment\n", True),
+        ("FROM environment:latest\n", True),
         ("FROM debian\nCOPY --link --from=environment /app /app\n", True),
         ("FROM debian\nRUN --mount=type=bind,from=environment,target=/x true\n", True),
         ("FROM debian\nRUN --network=none \\\n --mount=from=environment,target=/x \\\n true\n", True),
@@ -30,6 +32,7 @@ from tests.unit.conftest import Folder
         ("FROM debian as ENVIRONMENT\nFROM environment\nCOPY --from=environment /a /b\n", False),
         ("FROM debian\nRUN <<EOF\nFROM environment\nARG ENVIRONMENT_IMAGE\nEOF\n", False),
         ("FROM debian\nCOPY <<A <<B /x/\nA\nA\nFROM environment\nB\n", False),
+        ("FROM debian\nENV A= <<EOF\nFROM environment\n", True),
         ("FROM debian\n# FROM environment\n", False),
         ("FROM debian\nRUN echo \\\n FROM environment\n", False),
         ("FROM debian\nENV ENVIRONMENT_IMAGE=1\nCOPY environment /x\nLABEL a=ENVIRONMENT_IMAGE\n", False),
@@ -100,6 +103,22 @@ def test_a_pixi_that_cannot_install_the_environment_is_refused() -> None:
 
 def test_without_one_there_is_none() -> None:
     assert read_own_dockerfile(Inputs()) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RUN " + "--mount=from=x " * 270_000,
+        "RUN " + "<<A " * 1000 + "\n" + "B\n" * 2_000_000,
+        "RUN a \\\n" * 500_000,
+        "RUN --mount=" + "," * 4_000_000,
+    ],
+    ids=["mounts", "heredocs", "lines", "options"],
+)
+def test_a_large_dockerfile_is_read_in_seconds(text: str) -> None:
+    with time_limit(10):
+        own_dockerfile(text, Inputs())
 
 
 @given(st.text(st.sampled_from('FROMARGCPYUN environment\\`#<"=-\n\t')))
