@@ -135,8 +135,9 @@ INPUTS = (
     Input(
         "include",
         "",
-        "Paths in `context` to copy into the image after the environment, one per line. When empty: "
-        "`src`, if it exists; `none` copies nothing.",
+        "Paths and globs in `context` to copy into the image after the environment, one per line, with exceptions "
+        "(`!data/raw`) and destinations (`run.sh => /opt/run.sh`); see docs/content.md. When empty: `src`, if it "
+        "exists; `none` copies nothing.",
         also_for=("render", "changes"),
     ),
     Input("workdir", "/app", "Workspace folder in the image.", also_for=("render",)),
@@ -192,7 +193,7 @@ INPUTS = (
         "instructions",
         "",
         "Dockerfile instructions for the end of the image, or the path of a file with them in `context`. The "
-        "environment is active for them; they run as root.",
+        "environment is active for them; see docs/content.md.",
         also_for=("render", "changes"),
     ),
     Input(

@@ -138,7 +138,7 @@ def made(rig: Rig, solved_example: Path, tmp_path_factory: pytest.TempPathFactor
     subprocess.run(["cp", "-r", str(solved_example), str(study)], check=True)
     plant(study)
     # Else the builder may have the same files from another run, with the times that they had then.
-    for file in ("pixi.toml", "src/a.secret", "src/old/deep/kept", "data/table.csv"):
+    for file in ("pixi.toml", "src/means.py", "src/a.secret", "src/old/deep/kept", "data/table.csv"):
         with (study / file).open("a") as content:
             content.write(f"# {study}\n")
     remote = Remote(rig.registry, image_name("without builder"))
@@ -181,7 +181,7 @@ def test_the_configuration_is_equal(made: Made) -> None:
     assert ours["config"] == theirs["config"]
     assert ours["config"]["ExposedPorts"].keys() == {"8000/tcp", "6000/udp", "6001/udp", "6002/udp"}
     assert ours["config"]["Labels"]["maintainer"] == 'ä "quoted" $HOME'
-    assert {"PIXI_PROJECT_VERSION=0.1.0", "GREETING=X $5"} <= {*ours["config"]["Env"]}
+    assert {"PIXI_PROJECT_VERSION=0.1.0", 'GREETING=it\'s "3" for $5'} <= {*ours["config"]["Env"]}
     assert ours["config"]["Entrypoint"] == ["/app/entrypoint.sh", "python", "-X", "dev"]
     assert (ours["config"]["User"], ours["config"]["StopSignal"]) == ("1000:100", "SIGINT")
     for name in ("architecture", "os", "created"):

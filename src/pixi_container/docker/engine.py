@@ -154,7 +154,8 @@ class Engine:
                 group_file=self._work / "build-process-group",
             )
         if done.code != 0:
-            raise explain(done.output, purpose=command.purpose, code=done.code)
+            place = self._build.own_lines.failed(done.output)
+            raise explain(done.output, purpose=command.purpose, code=done.code, place=place)
         try:
             metadata: dict[str, Any] = json.loads((self._work / f"{command.purpose}.json").read_text("utf-8"))
         except (OSError, ValueError) as error:

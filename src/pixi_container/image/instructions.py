@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
-from pixi_container.paths import checked_path, read_text
+from pixi_container.paths import checked_path, exists, is_in_context, read_text
 from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
@@ -72,12 +72,25 @@ def read_instructions(context: Path, value: str, name: str) -> Instructions:
     if not value:
         return NO_INSTRUCTIONS
     if len(value.split()) > 1:
-        return parse_instructions(value, f"input '{name}'")
+        parsed = parse_instructions(value, f"input '{name}'")
+        _check_paths(context, parsed, f"input '{name}'")
+        return parsed
     path = checked_path(context, value, source=f"input '{name}'")
     text = read_text(context, path, what=f"input '{name}': '{path}'")
     if not text.strip():
         raise UserError(f"input '{name}': '{path}' is empty", file=str(context / path))
-    return replace(parse_instructions(text, f"input '{name}'", str(context / path)), file=path)
+    parsed = parse_instructions(text, f"input '{name}'", str(context / path))
+    _check_paths(context, parsed, path)
+    return replace(parsed, file=path)
+
+
+def _check_paths(context: Path, instructions: Instructions, source: str) -> None:
+    """Raise ``UserError`` for a path that is not in the context; BuildKit would not say in which line it is."""
+    for instruction in instructions.parsed:
+        for path in _paths_of(instruction):
+            if not is_in_context(context, path):
+                problem = "leads out of the context" if exists(context, path) else f"does not exist in '{context}'"
+                raise UserError(f"{source}, line {instruction.line}: '{shortened(path)}' {problem}")
 
 
 def parse_instructions(text: str, source: str, file: str = "") -> Instructions:

@@ -110,3 +110,17 @@ def test_one_word_is_a_file_of_the_context(folder: Folder) -> None:
         with pytest.raises(UserError, match=message):
             read_instructions(folder.path, path, "instructions")
     assert read_instructions(folder.path, "", "instructions").parsed == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("RUN true\nCOPY nothing /x", "input 'instructions', line 2: 'nothing' does not exist in '"),
+        ("RUN --mount=target=/x,source=none true", "input 'instructions', line 1: 'none' does not exist in '"),
+        ("COPY out /x", "input 'instructions', line 1: 'out' leads out of the context"),
+    ],
+)
+def test_what_is_not_in_the_context_is_named_with_its_line(folder: Folder, text: str, message: str) -> None:
+    (folder.path / "out").symlink_to("/etc")
+    with pytest.raises(UserError, match=re.escape(message)):
+        read_instructions(folder.path, text, "instructions")
