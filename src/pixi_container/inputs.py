@@ -7,12 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.input_values import (
+    Healthcheck,
+    Variable,
+    healthcheck,
+    malformed,
+    stop_signal,
+    user,
+    variables,
+    volumes,
+    words,
+    working_directory,
+)
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import is_image_name
 from pixi_container.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 
 MOST_LAYERS = 65
@@ -123,17 +135,66 @@ INPUTS = (
     Input(
         "include",
         "",
-        "Paths in `context` to copy into the image after the environment, one per line. When empty: "
-        "`src`, if it exists; `none` copies nothing.",
+        "Paths and globs in `context` to copy into the image after the environment, one per line, with exceptions "
+        "(`!data/raw`) and destinations (`run.sh => /opt/run.sh`); see docs/content.md. When empty: `src`, if it "
+        "exists; `none` copies nothing.",
         also_for=("render", "changes"),
     ),
     Input("workdir", "/app", "Workspace folder in the image.", also_for=("render",)),
+    Input(
+        "working-directory",
+        "",
+        "Folder in which a container starts, absolute or relative to `workdir`. When empty: `workdir`.",
+        also_for=("render",),
+    ),
+    Input(
+        "env",
+        "",
+        "Variables of the image, one `NAME=value` per line. `$PATH` and `${PATH}` stand for the image's own "
+        "value, and `\\$` for a dollar sign.",
+        also_for=("render",),
+    ),
+    Input(
+        "user",
+        "",
+        "User as whom a container starts, such as `1000`, `1000:100` or a name that the base has. When empty: the "
+        "base's.",
+        also_for=("render",),
+    ),
     Input("expose", "", "Ports to expose, such as `8000` or `53/udp`.", also_for=("render",)),
     Input(
         "command",
         "",
         "Default command of the image, as words or as a JSON list. When empty: `bash`.",
         also_for=("render",),
+    ),
+    Input(
+        "entrypoint",
+        "",
+        "Program that every command is given to, as words or as a JSON list; the environment is active for it. "
+        "When empty: commands start as they are.",
+        also_for=("render",),
+    ),
+    Input(
+        "healthcheck",
+        "",
+        "Command that tells whether a container works, in the syntax of a Dockerfile's HEALTHCHECK: "
+        "`--interval=30s --timeout=3s CMD curl --fail http://localhost:8000/`. `NONE` switches off the base's.",
+        also_for=("render",),
+    ),
+    Input("volumes", "", "Folders of the image to declare as volumes.", also_for=("render",)),
+    Input(
+        "stop-signal",
+        "",
+        "Signal that stops a container. When empty: the base's, or SIGTERM.",
+        also_for=("render",),
+    ),
+    Input(
+        "instructions",
+        "",
+        "Dockerfile instructions for the end of the image, or the path of a file with them in `context`. The "
+        "environment is active for them; see docs/content.md.",
+        also_for=("render", "changes"),
     ),
     Input(
         "layers",
@@ -248,8 +309,16 @@ class Inputs:
     cuda_version: str = ""
     include: tuple[str, ...] | None = None
     workdir: str = "/app"
+    working_directory: str = ""
+    env: tuple[Variable, ...] = ()
+    user: str = ""
     expose: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    healthcheck: Healthcheck | None = None
+    volumes: tuple[str, ...] = ()
+    stop_signal: str = ""
+    instructions: str = ""
     layers: int = MOST_LAYERS
     compression: str = "gzip"
     test_command: str = ""
@@ -334,7 +403,17 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
             "an absolute path of letters, digits and . _ -, other than the root",
         ),
         expose=tuple(_port(port) for port in text["expose"].replace(",", " ").split()),
-        command=_command(text["command"]),
+        working_directory=working_directory(text["working-directory"], text["workdir"])
+        if text["working-directory"]
+        else "",
+        env=variables(lines_of(text["env"])),
+        user=user(text["user"]) if text["user"] else "",
+        command=words("command", text["command"]),
+        entrypoint=words("entrypoint", text["entrypoint"]),
+        healthcheck=healthcheck(text["healthcheck"]) if text["healthcheck"] else None,
+        volumes=volumes(text["volumes"]),
+        stop_signal=stop_signal(text["stop-signal"]) if text["stop-signal"] else "",
+        instructions=text["instructions"],
         layers=_layers(text["layers"]),
         compression=_matching("compression", text["compression"], "gzip|zstd", "gzip or zstd"),
         test_command=text["test-command"],
@@ -364,14 +443,10 @@ def lines_of(text: str) -> tuple[str, ...]:
     return tuple(line for line in stripped if line and not line.startswith("#"))
 
 
-def _malformed(name: str, value: str, accepted: str) -> UserError:
-    return UserError(f"input '{name}' has an invalid value: {value!r}", hint=f"Accepted: {accepted}.")
-
-
 def _matching(name: str, value: str, pattern: str, accepted: str) -> str:
     if re.fullmatch(pattern, value):
         return value
-    raise _malformed(name, value, accepted)
+    raise malformed(name, value, accepted)
 
 
 def _optional(name: str, value: str, pattern: str, accepted: str) -> str:
@@ -384,40 +459,40 @@ def _path(name: str, value: str) -> str:
 
 def _image_name(name: str, value: str) -> str:
     if not is_image_name(value):
-        raise _malformed(name, value, "an image name without a tag, such as ghcr.io/lab/layers")
+        raise malformed(name, value, "an image name without a tag, such as ghcr.io/lab/layers")
     return value
 
 
 def _push(value: str) -> bool:
     if value not in {"auto", "false"}:
-        raise _malformed("push", value, "auto (push if the event may push) or false")
+        raise malformed("push", value, "auto (push if the event may push) or false")
     return value == "auto"
 
 
 def _flag(name: str, value: str) -> bool:
     if value not in {"true", "false"}:
-        raise _malformed(name, value, "true or false")
+        raise malformed(name, value, "true or false")
     return value == "true"
 
 
 def _glob(value: str) -> str:
     pattern = value.removeprefix("!")
     if not pattern or pattern.startswith("/"):
-        raise _malformed("paths", value, "globs relative to 'context', such as data/**/*.csv or ../shared/**")
+        raise malformed("paths", value, "globs relative to 'context', such as data/**/*.csv or ../shared/**")
     return value
 
 
 def _port(value: str) -> str:
     port = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", value)
     if not port or not all(0 < int(end) < 65536 for end in port.groups()[:2] if end):
-        raise _malformed("expose", value, "ports from 1 to 65535, such as 8000, 53/udp or 6000-6010")
+        raise malformed("expose", value, "ports from 1 to 65535, such as 8000, 53/udp or 6000-6010")
     return value
 
 
 def _layers(value: str) -> int:
     most = MOST_LAYERS if value == "auto" else int(value) if re.fullmatch(r"[0-9]{1,3}", value) else 0
     if not 1 <= most <= MOST_LAYERS:
-        raise _malformed("layers", value, f"auto, or a number from 1 to {MOST_LAYERS}")
+        raise malformed("layers", value, f"auto, or a number from 1 to {MOST_LAYERS}")
     return most
 
 
@@ -428,7 +503,10 @@ def _own_dockerfile(text: Mapping[str, str]) -> str:
     """
     if not text["dockerfile"]:
         return ""
-    shaping = ("template", "runtime-image", "include", "expose", "command")
+    shaping = (
+        *("template", "runtime-image", "include", "working-directory", "env", "user", "expose", "command"),
+        *("entrypoint", "healthcheck", "volumes", "stop-signal", "instructions"),
+    )
     without_effect = [name for name in shaping if text[name]]
     without_effect += [
         name for name, default in (("workdir", "/app"), ("layers", "auto")) if text[name] != default
@@ -475,23 +553,6 @@ def _include(value: str) -> tuple[str, ...] | None:
     if not value:
         return None
     return () if value == "none" else lines_of(value)
-
-
-def _command(value: str) -> tuple[str, ...]:
-    import json
-    import shlex
-
-    accepted = 'words such as `python -m app` or a JSON list such as ["python", "-m", "app"]'
-    split: Callable[[str], object] = json.loads if value.startswith("[") else shlex.split
-    try:
-        words = split(value)
-    except (ValueError, RecursionError) as error:
-        raise _malformed("command", value, f"{accepted} ({error})") from error
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise _malformed("command", value, accepted)
-    if any(ord(character) < 32 for word in words for character in word):
-        raise _malformed("command", value, f"{accepted}, without control characters")
-    return tuple(words)
 
 
 def _credentials(value: str) -> tuple[Credential, ...]:

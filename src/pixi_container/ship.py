@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pixi_container.docker.build_warnings import OwnLines
 from pixi_container.docker.engine import Build, Engine
 from pixi_container.errors import RegistryError, UserError
 from pixi_container.plan.decision import BUILD
@@ -53,6 +54,7 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
             return _built_without_builder(request, plan, registry, work, log)
         build = Build(
             dockerfile=plan.definition.dockerfile,
+            own_lines=OwnLines(*plan.definition.own_lines),
             local_image=plan.local_image,
             leftover_images=plan.leftover_images,
             test_container=plan.test_container if plan.commands.test else "",

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pixi_container.docker.build_warnings import NO_OWN_LINES, OwnLines
 from pixi_container.docker.failures import explain
 from pixi_container.errors import BuildFailedError, ImageTestFailedError
 from pixi_container.processes import capture, stream
@@ -35,9 +36,13 @@ class Pushed:
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """An image to build. ``leftover_images`` are removed at the end; ``test_container`` may be empty."""
+    """An image to build. ``leftover_images`` are removed at the end; ``test_container`` may be empty.
+
+    ``own_lines`` are the lines of the Dockerfile that the user wrote.
+    """
 
     dockerfile: str
+    own_lines: OwnLines = NO_OWN_LINES
     local_image: str
     leftover_images: tuple[str, ...]
     test_container: str
@@ -136,8 +141,10 @@ class Engine:
 
             def watch(line: str) -> None:
                 show(line)
-                if (note := NOTE.match(line)) and note[1] not in self.notes:
-                    self.notes.append(note[1])
+                note = NOTE.match(line)
+                text = note[1] if note else self._build.own_lines.warning(line)
+                if text and text not in self.notes:
+                    self.notes.append(text)
 
             done = stream(
                 command.in_folder(str(self._work)),
@@ -147,7 +154,8 @@ class Engine:
                 group_file=self._work / "build-process-group",
             )
         if done.code != 0:
-            raise explain(done.output, purpose=command.purpose, code=done.code)
+            place = self._build.own_lines.failed(done.output)
+            raise explain(done.output, purpose=command.purpose, code=done.code, place=place)
         try:
             metadata: dict[str, Any] = json.loads((self._work / f"{command.purpose}.json").read_text("utf-8"))
         except (OSError, ValueError) as error:

@@ -330,19 +330,24 @@ _CAUSES = (
 )
 
 
-def explain(output: str, *, purpose: str, code: int) -> UserError:
-    """Return the error for a failed buildx command; ``output`` holds the last lines that it printed."""
+def explain(output: str, *, purpose: str, code: int, place: str = "") -> UserError:
+    """Return the error for a failed buildx command; ``output`` holds the last lines that it printed.
+
+    ``place`` is where the user wrote the instruction that failed; empty if it is none of the user's.
+    """
     said = build_output(output)
     report = pixi_report(said.step)
     last = _last(report.after if report else said.step)
-    failed = f"the {purpose} failed with exit code {code}"
+    failed = f"{f'the instruction in {place}' if place else f'the {purpose}'} failed with exit code {code}"
     return (
         # BuildKit reports how a step ended; a step killed for lack of memory may not say so itself.
         _known(_Speaker.BUILDER, said.builder, f"{failed}: {{text}}")
         or _known(_Speaker.SHELL, "\n".join(last[-_LAST_LINES:]), f"{failed}: {{text}}")
         or (_of_pixi(report, outdated_reasons(said.step)) if report else None)
         or (
-            BuildFailedError(f"a step of the {purpose} failed: {last[-1]}", hint="\n".join(last[:-1]))
+            BuildFailedError(
+                f"{place or f'a step of the {purpose}'} failed: {last[-1]}", hint="\n".join(last[:-1])
+            )
             if last
             else BuildFailedError(": ".join(filter(None, [failed, shortened(said.builder, _LONGEST_MESSAGE)])))
         )

@@ -40,6 +40,9 @@ _PLAIN_BYTES = 100
 _PLAIN_SIZE = 1 << 33
 """A size or a time has to be smaller for a header without an extension."""
 
+_PLAIN_NUMBER = 1 << 21
+"""The number of a user or a group has to be smaller for a header without an extension."""
+
 _PARENT = PathEntry("", "directory", 0o755, EARLIEST)
 """What a folder is that only has to be there."""
 
@@ -172,11 +175,14 @@ def _header(path: str, entry: PathEntry, target: str) -> bytes:
     name, link = path.encode(), target.encode()
     kind, size = _KINDS[entry.kind], entry.size if entry.kind == "file" else 0
     is_plain = max(len(name), len(link)) <= _PLAIN_BYTES and (path + target).isascii()
+    is_plain = is_plain and max(entry.user, entry.group) < _PLAIN_NUMBER
     if not is_plain or size >= _PLAIN_SIZE or not 0 <= entry.mtime < _PLAIN_SIZE:
         info = tarfile.TarInfo(path)
         info.mode, info.mtime, info.size, info.type, info.linkname = entry.mode, entry.mtime, size, kind, target
+        info.uid, info.gid = entry.user, entry.group
         return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
-    start = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), entry.mode, 0, 0, size, entry.mtime)
+    numbers = (entry.mode, entry.user, entry.group, size, entry.mtime)
+    start = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), *numbers)
     end = kind + link.ljust(100, b"\0") + _REST
     return start + b"%06o\0 " % (sum(start) + sum(end) + 8 * ord(" ")) + end
 

@@ -21,6 +21,7 @@ from pixi_container.image.fingerprint import (
 )
 from pixi_container.image.layers import environment_layers
 from pixi_container.image.metadata import compute_metadata
+from pixi_container.image.production_stage import ProductionStage, production_stage
 from pixi_container.image.stages import context_copies, environment_stages, read_stages
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.workspace.package_ways import direct_packages
@@ -45,8 +46,9 @@ class ImageDefinition:
 
     ``way`` is how its environment is made. ``stages`` are the names of the Dockerfile's stages; empty for a
     user-supplied Dockerfile, whose stages may mean anything. ``layers`` is the number of layers of an environment
-    that is made straight from the lock, at most ``most_layers``; 0 for another one. ``epoch`` is the commit's time
-    in seconds. ``lfs_pointers`` are the included files that Git LFS has not fetched.
+    that is made straight from the lock, at most ``most_layers``; 0 for another one.
+    ``production`` is the last stage. ``epoch`` is the commit's time in seconds. ``lfs_pointers`` are the included
+    files that Git LFS has not fetched.
     """
 
     workspace: Workspace
@@ -56,6 +58,7 @@ class ImageDefinition:
     stages: frozenset[str]
     layers: int
     most_layers: int
+    production: ProductionStage
     environment_fingerprint: Fingerprint
     fingerprint: Fingerprint
     metadata: Metadata
@@ -66,6 +69,16 @@ class ImageDefinition:
     def is_pinned(self) -> bool:
         """Whether both base images have a digest; otherwise the fingerprints do not determine the image."""
         return bool(self.bases.builder.digest and self.bases.runtime.digest)
+
+    @property
+    def own_lines(self) -> tuple[int, int, str]:
+        """The lines of the Dockerfile that the user wrote: the first, from 1, how many, and their source."""
+        text, instructions = self.dockerfile, self.production.instructions
+        if not self.stages:
+            return 1, text.count("\n") + 1, "the Dockerfile"
+        at = text.rfind(instructions.text) if instructions.text else -1
+        source = instructions.file or "input 'instructions'"
+        return (text.count("\n", 0, at) + 1, instructions.text.count("\n"), source) if at >= 0 else (0, 0, "")
 
     @property
     def image_tag(self) -> str:
@@ -103,10 +116,8 @@ def define_image(
     """
     workspace = sources.workspace
     settings = ImageSettings(
-        workdir=inputs.workdir,
-        expose=inputs.expose,
-        command=inputs.command,
-        layers=inputs.layers,
+        inputs=inputs,
+        instructions=sources.instructions,
         template=sources.template,
         conda_auth=bool(inputs.conda_auth),
         source_version=sources.source_version,
@@ -150,6 +161,7 @@ def define_image(
         stages=frozenset() if sources.dockerfile else frozenset(stage.name for stage in stages),
         layers=len(environment_layers(direct, most_layers)) if way.is_direct else 0,
         most_layers=most_layers,
+        production=production_stage(workspace, inputs, sources.instructions),
         environment_fingerprint=environment,
         fingerprint=image_fingerprint(environment, bases, inputs, named, digests),
         metadata=compute_metadata(event, inputs, replace(facts, expressions=expressions), published_tags),

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.image.instructions import NO_INSTRUCTIONS, Instructions
 from pixi_container.image.layers import layer_budget
 from pixi_container.image.lock_check import lock_check_without_source
 from pixi_container.image.production_stage import copies_by_folder, production_stage
 from pixi_container.image.template import CONTROL, render, render_apart
 from pixi_container.image.workspace_stage import workspace_stage
-from pixi_container.inputs import MOST_LAYERS
+from pixi_container.inputs import Inputs
 from pixi_container.paths import checked_path, exists
 from pixi_container.shortening import shortened
 from pixi_container.workspace.lock import LOCK_NAME
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pixi_container.image.workspace_stage import WorkspaceStage
+    from pixi_container.input_values import Healthcheck
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
 
@@ -63,15 +65,13 @@ _EXPANDED_BY_SHELL = re.compile(r"[$`]")
 class ImageSettings:
     """The user's settings for the image.
 
-    ``layers`` is the maximum number of environment layers. ``template`` is the text of a user-supplied template.
+    ``instructions`` are those that the user adds. ``template`` is the text of a user-supplied template.
     ``source_version`` is the version for packages that take theirs from Git. ``cache`` names the builder's package
     cache.
     """
 
-    workdir: str = "/app"
-    expose: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    layers: int = MOST_LAYERS
+    inputs: Inputs = field(default_factory=Inputs)
+    instructions: Instructions = NO_INSTRUCTIONS
     template: str = ""
     conda_auth: bool = False
     source_version: str = ""
@@ -92,11 +92,11 @@ def render_dockerfile(
     """
     stage = workspace_stage(workspace, pixi_version)
     check = None if stage else lock_check_without_source(workspace, pixi_version)
-    workdir = settings.workdir
+    workdir = settings.inputs.workdir
     prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
     activation = activation_variables(workspace, workdir, prefix)
     installed_from = (*workspace.install_files, *workspace.config_files, *workspace.activation_scripts)
-    production = production_stage(workspace, workdir=workdir, expose=settings.expose, command=settings.command)
+    production = production_stage(workspace, settings.inputs, settings.instructions)
     values = {
         "environment": workspace.environment,
         "manifest": workspace.manifest.file,
@@ -127,25 +127,40 @@ def render_dockerfile(
             *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),
         ],
         "activation_scripts": workspace.activation_scripts,
-        "include_copies": [copy.words for copy in production.include_copies],
+        "include_copies": [{"flags": copy.flags, "paths": copy.words} for copy in production.include_copies],
         "activation": activation,
         "kept_variables": kept_variables(workspace),
         "environment_variables": environment_variables(workspace, activation),
         "production_variables": production.variables,
+        "env": [(variable.name, variable.quoted) for variable in production.env],
         "expose": production.expose,
+        "volumes": production.volumes,
+        "working_directory": production.working_directory,
+        "healthcheck": _healthcheck(production.healthcheck),
+        "stop_signal": production.stop_signal,
+        "entrypoint": production.entrypoint,
         "command": production.command,
+        "user": production.user,
+        "instructions": production.instructions.text,
     }
     return _rendered(settings.template, values)
 
 
+def _healthcheck(check: Healthcheck | None) -> dict[str, object] | None:
+    if check is None:
+        return None
+    return {"flags": [f"--{name}={value}" for name, value in check.options], "command": check.command}
+
+
 def most_environment_layers(workspace: Workspace, settings: ImageSettings, stage: WorkspaceStage | None) -> int:
     """Return how many layers the environment may have beside the image's other layers."""
-    manifest_copies = len(copies_by_folder(workspace.install_files, settings.workdir))
+    manifest_copies = len(copies_by_folder(workspace.install_files, settings.inputs.workdir))
     # Besides the copies: the shells' start-up files, the working folder, the entrypoint, and the stage's packages.
-    others = manifest_copies + len(workspace.include) + 3
+    others = manifest_copies + len(workspace.include_copies) + 3
     if stage:
         others += manifest_copies + len(stage.copies) + 1
-    return layer_budget(others, settings.layers)
+    # Of the user's own instructions each may make a layer.
+    return layer_budget(others + len(settings.instructions.parsed), settings.inputs.layers)
 
 
 @lru_cache

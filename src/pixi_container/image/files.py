@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.image.instructions import NO_INSTRUCTIONS
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
@@ -14,6 +15,7 @@ from pixi_container.workspace.manifest import MANIFEST_NAMES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixi_container.image.instructions import Instructions
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.workspace import Workspace
 
@@ -26,7 +28,9 @@ class ImageFiles:
     lfs_pointers: tuple[str, ...] = ()
 
 
-def read_image_files(workspace: Workspace, inputs: Inputs, pixi_version: str) -> ImageFiles:
+def read_image_files(
+    workspace: Workspace, inputs: Inputs, pixi_version: str, instructions: Instructions = NO_INSTRUCTIONS
+) -> ImageFiles:
     """Read the files that the build copies or mounts. Raises ``UserError`` for what cannot be read."""
     context = workspace.context
     ignore, ignore_text = read_docker_ignore(context, inputs.dockerfile)
@@ -39,7 +43,8 @@ def read_image_files(workspace: Workspace, inputs: Inputs, pixi_version: str) ->
             "local packages": digest_of(context, workspace.local_channels, ignore),
             "manifest and lock": digest_of(context, (*workspace.install_files, *workspace.config_files), ignore),
             "own packages": digest_of(context, _own_packages(workspace, pixi_version), ignore),
-            "included files": whole or digest_of(context, workspace.include, ignore),
+            "included files": whole
+            or digest_of(context, (*workspace.include, *instructions.context_paths), ignore),
             "context": whole,
             ".dockerignore": ignore_text,
         },
@@ -47,7 +52,9 @@ def read_image_files(workspace: Workspace, inputs: Inputs, pixi_version: str) ->
     )
 
 
-def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> tuple[str, ...]:
+def relevant_paths(
+    workspace: Workspace, inputs: Inputs, pixi_version: str, instructions: Instructions = NO_INSTRUCTIONS
+) -> tuple[str, ...]:
     """Return the files and folders whose change may change the image, relative to the context.
 
     They include files that do not exist: one may have been deleted, or would take precedence if it were added.
@@ -65,7 +72,11 @@ def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> t
         *workspace.missing_scripts,
         *workspace.local_channels,
         *_own_packages(workspace, pixi_version),
-        *(workspace.include if inputs.include is not None else ("src",)),
+        *instructions.context_paths,
+        *((instructions.file,) if instructions.file else ()),
+        *(rule.top for rule in workspace.include_rules if not rule.is_exception),
+        *(("src",) if inputs.include is None else ()),
+        *workspace.include,
     }
     root = workspace.context.resolve()
     targets = {

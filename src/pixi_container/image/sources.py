@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.image.instructions import NO_INSTRUCTIONS, Instructions, read_instructions
 from pixi_container.paths import checked_path, read_text
 from pixi_container.runner.checkout import source_version
 
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 class Sources:
     """The workspace, and the texts of a user-supplied Dockerfile and template; empty without one.
 
+    ``instructions`` are the user's own for the end of the image.
     ``source_version`` is the checkout's version, for packages that take their version from Git.
     """
 
     workspace: Workspace
     dockerfile: str = ""
     template: str = ""
+    instructions: Instructions = NO_INSTRUCTIONS
     source_version: str = ""
 
 
@@ -35,6 +38,7 @@ def read_sources(inputs: Inputs, workspace: Workspace, env: Mapping[str, str]) -
         workspace=workspace,
         dockerfile=_own_file(workspace, inputs.dockerfile, "dockerfile"),
         template=_own_file(workspace, inputs.template, "template"),
+        instructions=read_instructions(workspace.context, inputs.instructions, "instructions"),
         source_version=source_version(workspace.context, env) if workspace.scm_versioned else "",
     )
 

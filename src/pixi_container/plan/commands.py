@@ -203,9 +203,10 @@ def environment_labels(definition: ImageDefinition, labels: Iterable[tuple[str, 
 def _test_command(inputs: Inputs, options: BuildOptions) -> Command:
     script = ("bash", "-euo", "pipefail", "-c", inputs.test_command or activation_check())
     user = () if inputs.test_command or inputs.dockerfile else _CHECK_AS
-    return Command(
-        "test", ("docker", "run", "--rm", "--name", options.test_container, *user, options.local_image, *script)
-    )
+    # The image's own entrypoint may be a tool, to which the script would be an argument.
+    entrypoint = () if inputs.dockerfile else ("--entrypoint", f"{inputs.workdir}/entrypoint.sh")
+    words = ("--rm", "--name", options.test_container, *user, *entrypoint, options.local_image, *script)
+    return Command("test", ("docker", "run", *words))
 
 
 def _flags(flag: str, values: Iterable[object]) -> tuple[str, ...]:

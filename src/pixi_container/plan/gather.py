@@ -20,6 +20,7 @@ from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.definition import define_image
 from pixi_container.image.files import read_image_files, relevant_paths
+from pixi_container.image.instructions import read_instructions
 from pixi_container.image.metadata import facts_for, workspace_expressions
 from pixi_container.image.sources import read_sources
 from pixi_container.plan.decision import BUILD, decide, nothing_to_do
@@ -164,8 +165,9 @@ def _with_relevance(request: Request, workspace: Workspace, changes: Changes) ->
     if not changes.files:
         return changes
     pixi_version = choose_base_images(request.inputs, workspace).pixi_version
+    instructions = read_instructions(workspace.context, request.inputs.instructions, "instructions")
     relevance = Relevance(
-        paths=relevant_paths(workspace, request.inputs, pixi_version),
+        paths=relevant_paths(workspace, request.inputs, pixi_version, instructions),
         patterns=request.inputs.paths,
         prefix=workspace_prefix(workspace.context) or "",
         workflow=running_workflow(request.env),
@@ -175,14 +177,15 @@ def _with_relevance(request: Request, workspace: Workspace, changes: Changes) ->
 
 def _define_image(request: Request, workspace: Workspace, registry: Registry | None, log: Log) -> ImageDefinition:
     bases = _choose_bases(request, workspace, registry, log)
+    sources = read_sources(request.inputs, workspace, request.env)
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
     return define_image(
         request.event,
         request.inputs,
-        read_sources(request.inputs, workspace, request.env),
+        sources,
         bases,
         facts_for(request.event, workspace.context, expressions, request.env),
-        read_image_files(workspace, request.inputs, bases.pixi_version),
+        read_image_files(workspace, request.inputs, bases.pixi_version, sources.instructions),
         _version_tags(request, registry),
     )
 

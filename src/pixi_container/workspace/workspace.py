@@ -24,6 +24,7 @@ from pixi_container.shortening import listed, shortened
 from pixi_container.suggestions import did_you_mean
 from pixi_container.versions import version_order
 from pixi_container.workspace import machine
+from pixi_container.workspace.included import IncludedCopy, IncludeRule, include_rules, included_copies
 from pixi_container.workspace.local_packages import (
     GitSource,
     OwnSource,
@@ -101,7 +102,13 @@ class Workspace:
     missing_files: tuple[str, ...]
     missing_scripts: tuple[str, ...]
     activation_env: tuple[tuple[str, str], ...]
-    include: tuple[str, ...]
+    include_rules: tuple[IncludeRule, ...]
+    include_copies: tuple[IncludedCopy, ...]
+
+    @property
+    def include(self) -> tuple[str, ...]:
+        """The files and folders that are copied after the environment."""
+        return tuple(dict.fromkeys(path for copy in self.include_copies for path in copy.sources))
 
     @property
     def local_channels(self) -> tuple[str, ...]:
@@ -202,6 +209,14 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
     missing_files = tuple(path for path in manifest.parse_time_files if not exists(context, path))
     known = set(manifest.environment_names)
     own = own_source(locked, lock, environment, names, context)
+    install_files = tuple(
+        checked_path(context, path, source=manifest.file)
+        for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
+        if path not in missing_files
+    )
+    rules = include_rules(
+        ("src",) if inputs.include is None and is_folder(context, "src") else inputs.include or ()
+    )
     return Workspace(
         context=context,
         manifest=manifest,
@@ -224,11 +239,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         context_entries=_entries(context),
         scm_versioned=_takes_version_from_git(context, own),
         unknown_environments=tuple(name for name in lock.environment_names if name not in known),
-        install_files=tuple(
-            checked_path(context, path, source=manifest.file)
-            for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
-            if path not in missing_files
-        ),
+        install_files=install_files,
         # A user-supplied Dockerfile copies what it needs.
         config=PixiConfig() if inputs.dockerfile else pixi_config(context),
         stale=_stale(manifest, lock, inputs),
@@ -238,7 +249,8 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         missing_files=missing_files,
         missing_scripts=tuple(script for script in scripts if script in missing),
         activation_env=tuple(sorted(manifest.activation_env(environment.name, names).items())),
-        include=_included(inputs, context),
+        include_rules=rules,
+        include_copies=included_copies(context, rules, install_files),
     )
 
 
@@ -327,9 +339,3 @@ def _not_locked(
         file=lock.file,
         hint=f"{todo} run `pixi lock` and commit {LOCK_NAME}.",
     )
-
-
-def _included(inputs: Inputs, context: Path) -> tuple[str, ...]:
-    if inputs.include is None:
-        return (checked_path(context, "src", source="the folder to include"),) if is_folder(context, "src") else ()
-    return tuple(dict.fromkeys(checked_path(context, path, source="input 'include'") for path in inputs.include))

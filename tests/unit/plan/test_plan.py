@@ -256,7 +256,8 @@ def test_without_a_repository_an_image_name_is_needed_to_push(folder: Folder) ->
 def test_a_users_test_runs_as_the_image_says(folder: Folder) -> None:
     test = plan_of(folder, PUSH, test_command="pytest -q\nruff check").commands.test
     assert test
-    assert test.argv[5:] == (test.argv[5], "bash", "-euo", "pipefail", "-c", "pytest -q\nruff check")
+    entrypoint, image = ("--entrypoint", "/app/entrypoint.sh"), test.argv[7]
+    assert test.argv[5:] == (*entrypoint, image, "bash", "-euo", "pipefail", "-c", "pytest -q\nruff check")
 
 
 def test_annotations_only_where_the_builder_takes_them(folder: Folder) -> None:

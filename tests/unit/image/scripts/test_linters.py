@@ -13,7 +13,8 @@ import pytest
 
 from pixi_container.image.base_images import DEFAULT_PIXI
 from pixi_container.image.dockerfile import ImageSettings, render_dockerfile, scripts
-from pixi_container.inputs import Inputs
+from pixi_container.image.instructions import parse_instructions
+from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.registry.reference import parse_reference
 from pixi_container.workspace.local_packages import GitSource
 from pixi_container.workspace.workspace import Workspace, read_workspace
@@ -64,10 +65,22 @@ def with_locked_git_versions(folder: Folder) -> Workspace:
 
 PLAIN = ImageSettings()
 FULL = ImageSettings(
-    workdir="/srv/study",
-    expose=("8000", "53/udp"),
-    command=("python", "-m", "app"),
-    layers=1,
+    inputs=parse_inputs(
+        {
+            "workdir": "/srv/study",
+            "expose": "8000 53/udp",
+            "command": "python -m app",
+            "layers": "1",
+            "env": "A=it's $HOME\nPATH=/opt/bin:$PATH",
+            "user": "1000:1000",
+            "working-directory": "/data",
+            "entrypoint": "tool --flag",
+            "healthcheck": "--interval=3s curl localhost",
+            "volumes": "/data /x",
+            "stop-signal": "SIGINT",
+        }
+    ),
+    instructions=parse_instructions("RUN python -m compileall /srv\nCOPY a.txt /b/\n", "test"),
     conda_auth=True,
     source_version="1.0 it's $HOME",
 )
