@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.planned import planned_environment
 from pixi_container.environment.publish import publish
-from pixi_container.image.dockerfile import environment_check
+from pixi_container.environment.start_check import StartCheck
+from pixi_container.image.dockerfile import PREPARING_CHECK, environment_check
 from pixi_container.plan.commands import environment_labels
 from pixi_container.plan.plan import LAYOUT_FOLDER
 from pixi_container.progress_lines import ProgressLines
@@ -16,7 +17,7 @@ from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.request import credential_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pixi_container.docker.engine import Engine
@@ -75,16 +76,16 @@ def make_environment(request: Request, plan: Plan, engine: Engine | None, work: 
     return MadeEnvironment(published.digest, tuple(_notes_on(published)))
 
 
-def _check(plan: Plan, workdir: str, engine: Engine | None) -> Callable[[str], None] | None:
-    """Return a function that has the engine start the environment in the image with a digest."""
-    command = plan.commands.check_environment
-    if engine is None or command is None:
+def _check(plan: Plan, workdir: str, engine: Engine | None) -> StartCheck | None:
+    """Return how the engine starts an environment."""
+    command, preparing = plan.commands.check_environment, plan.commands.prepare_check
+    if engine is None or command is None or preparing is None:
         return None
 
     def check(digest: str) -> None:
         engine.check_environment(command.on_environment(digest), environment_check(workdir))
 
-    return check
+    return StartCheck(check, lambda: engine.preparing(preparing, PREPARING_CHECK))
 
 
 def _told(published: Published) -> Iterator[str]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.docker.build_warnings import NO_OWN_LINES, OwnLines
 from pixi_container.docker.failures import explain
 from pixi_container.errors import BuildFailedError, ImageTestFailedError
-from pixi_container.processes import capture, stream
+from pixi_container.processes import alongside, capture, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pixi_container.docker.command import Command
@@ -64,11 +65,15 @@ class Engine:
 
     def check_environment(self, command: Command, context: Mapping[str, str]) -> None:
         """Start an environment in a build whose context has these files. Raises what ``explain`` returns."""
-        folder = self._work / command.purpose
-        folder.mkdir(exist_ok=True)
-        for name, text in context.items():
-            (folder / name).write_text(text, "utf-8")
+        self._write_context(command, context)
         self._buildx(command, needs=())
+
+    @contextmanager
+    def preparing(self, command: Command, context: Mapping[str, str]) -> Iterator[None]:
+        """Have the builder do ahead of time, during the block, what ``check_environment`` will need."""
+        self._write_context(command, context)
+        with alongside(command.in_folder(str(self._work)), env=self._env, added=self._login):
+            yield
 
     def build(self, command: Command) -> str:
         """Build the image, and return the digest of its configuration; empty if the image is not kept.
@@ -130,6 +135,12 @@ class Engine:
             if "conflict" not in done.errors:
                 break
             time.sleep(_CLEAN_AGAIN_SECONDS)
+
+    def _write_context(self, command: Command, context: Mapping[str, str]) -> None:
+        folder = self._work / command.purpose
+        folder.mkdir(exist_ok=True)
+        for name, text in context.items():
+            (folder / name).write_text(text, "utf-8")
 
     def _remove_container(self) -> None:
         capture(["docker", "rm", "--force", self._build.test_container], env=self._env)

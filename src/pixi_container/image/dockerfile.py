@@ -170,6 +170,10 @@ def scripts() -> dict[str, str]:
     return {file.name: file.read_text("utf-8") for file in files}
 
 
+PREPARING_CHECK = {"Dockerfile": "FROM environment\nCOPY Dockerfile /\n"}
+"""A build context, text by file name, whose build unpacks the image that it is given, and does nothing else."""
+
+
 def environment_check(workdir: str) -> dict[str, str]:
     """Return a build context, text by file name, whose build starts an environment as the stage ``check`` does."""
     dockerfile = (

@@ -34,11 +34,13 @@ _SOURCE = "org.opencontainers.image.source"
 class BuildCommands:
     """The processes of one build in order; None for a step that is not needed.
 
-    ``check_environment`` starts an environment that was made straight from the lock. ``build`` makes the image,
+    ``check_environment`` starts an environment that was made straight from the lock; ``prepare_check`` has the
+    builder fetch the base that this needs, while the environment is made. ``build`` makes the image,
     and loads it into the engine if ``test`` runs it there. ``push_environment`` publishes an environment image
     that Docker builds, and ``push`` the image.
     """
 
+    prepare_check: Command | None = None
     check_environment: Command | None = None
     build: Command | None = None
     test: Command | None = None
@@ -48,7 +50,8 @@ class BuildCommands:
     @property
     def all(self) -> tuple[Command, ...]:
         """The commands that run, in order."""
-        steps = (self.check_environment, self.build, self.test, self.push_environment, self.push)
+        checks = (self.prepare_check, self.check_environment)
+        steps = (*checks, self.build, self.test, self.push_environment, self.push)
         return tuple(command for command in steps if command)
 
     def on_environment(self, digest: str) -> BuildCommands:
@@ -125,6 +128,7 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
             *_flags("--annotation", _for_one_manifest(options.annotations)),
         )
     return BuildCommands(
+        prepare_check=_preparing_command(inputs, options) if options.makes_environment else None,
         check_environment=_check_command(inputs, options) if options.makes_environment else None,
         build=local_build,
         test=None if tests_itself else _test_command(inputs, options),
@@ -160,6 +164,13 @@ def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, .
         *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
         *(_flags("--build-arg", _arguments(definition)) if inputs.dockerfile else ()),
     )
+
+
+def _preparing_command(inputs: Inputs, options: BuildOptions) -> Command:
+    """Return the command that has the builder fetch and unpack the base, as the one below needs it."""
+    base = replace(options, environment=f"docker-image://{options.definition.bases.runtime}")
+    purpose = "prepare-check"
+    return Command(purpose, (*_buildx(inputs, base, purpose), "--output", _NOWHERE, f"{WORK}/{purpose}"))
 
 
 def _check_command(inputs: Inputs, options: BuildOptions) -> Command:

@@ -144,7 +144,7 @@ def test_an_image_that_is_there_gets_the_tags_and_nothing_is_run(folder: Folder)
 def test_an_environment_straight_from_the_lock_is_published_before_the_build(folder: Folder) -> None:
     plan = plan_of(folder, PUSH, environment_builder="auto")
     assert (plan.way.kind, plan.makes_environment, plan.reuses_environment) == ("direct", True, False)
-    assert purposes(plan) == ["check-environment", "push"]
+    assert purposes(plan) == ["prepare-check", "check-environment", "push"]
     made = f"ghcr.io/lab/study:env-default-{plan.definition.environment_fingerprint.short}"
     assert str(plan.environment_image) == made
     assert [str(tag) for tag in plan.environment_tags] == [made, "ghcr.io/lab/study:env-default"]
@@ -165,7 +165,11 @@ def test_an_environment_that_is_not_published_lies_in_a_folder(folder: Folder, e
     plan = plan_of(folder, event, environment_builder="auto", reuse_environment=reuse)
     assert plan.makes_environment
     assert (plan.environment_image, plan.environment_tags) == (None, ())
-    for command in plan.commands.all:
+    preparing, *others = plan.commands.all
+    assert words_after("--build-context", preparing.argv) == [
+        f"environment=docker-image://{plan.definition.bases.runtime}"
+    ]
+    for command in others:
         context = "environment=oci-layout://$WORK/environment@$ENVIRONMENT"
         assert words_after("--build-context", command.argv) == [context]
 
@@ -409,7 +413,7 @@ def test_a_person_reads_the_plan_line_by_line(folder: Folder) -> None:
     ]
     text = plan.as_text().splitlines()
     assert text[: len(lines)] == lines
-    assert [line.split()[0] for line in text[len(lines) :]] == ["check-environment", "push"]
+    assert [line.split()[0] for line in text[len(lines) :]] == ["prepare-check", "check-environment", "push"]
 
 
 def test_the_summary_is_a_table_and_how_to_use_the_image(folder: Folder) -> None:

@@ -96,13 +96,16 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "test_container": f"pixi-container-test-gpu-{plan.local_image[-16:]}",
         "dockerfile": plan.definition.dockerfile,
         "commands": {
+            "prepare_check": None,
             "check_environment": None,
             "build": None,
             "test": None,
             "push_environment": as_lists(vars(environment_push)),
             "push": as_lists(vars(push)),
         },
-        "docker_commands": dict.fromkeys(("check_environment", "build", "test", "push_environment", "push")),
+        "docker_commands": dict.fromkeys(
+            ("prepare_check", "check_environment", "build", "test", "push_environment", "push")
+        ),
         "without_builder": False,
         "workspace": workspace_as_json(plan),
     }
