@@ -44,7 +44,7 @@ def make_environment(request: Request, plan: Plan, engine: Engine | None, work: 
     definition = plan.definition
     labels = environment_labels(definition, plan.labels)
     image = planned_environment(definition, request.inputs, labels, _auth_file(request, work))
-    check = _check(plan, request.inputs.workdir, engine)
+    check = _check(plan, definition.workspace.place(request.inputs.workdir), engine)
     show = ProgressLines(log).show
     with Registries(credential_source(request)) as registries:
         base = ImageRepository(registries, definition.bases.runtime)
@@ -75,14 +75,14 @@ def make_environment(request: Request, plan: Plan, engine: Engine | None, work: 
     return MadeEnvironment(published.digest, tuple(_notes_on(published)))
 
 
-def _check(plan: Plan, workdir: str, engine: Engine | None) -> Callable[[str], None] | None:
+def _check(plan: Plan, place: str, engine: Engine | None) -> Callable[[str], None] | None:
     """Return a function that has the engine start the environment in the image with a digest."""
     command = plan.commands.check_environment
     if engine is None or command is None:
         return None
 
     def check(digest: str) -> None:
-        engine.check_environment(command.on_environment(digest), environment_check(workdir))
+        engine.check_environment(command.on_environment(digest), environment_check(place))
 
     return check
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
+from pixi_container.workspace.folder import in_context
 from pixi_container.workspace.lock import LOCK_NAME
 from pixi_container.workspace.manifest import MANIFEST_NAMES
+from pixi_container.workspace.workspace import default_includes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,17 +57,15 @@ def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> t
     if inputs.dockerfile or inputs.template:
         return (".",)
     paths = {
-        *MANIFEST_NAMES,
-        LOCK_NAME,
+        *(in_context(name, workspace.folder) for name in (*MANIFEST_NAMES, LOCK_NAME, PIXI_CONFIG)),
         ".dockerignore",
-        PIXI_CONFIG,
         *workspace.install_files,
         *workspace.missing_files,
         *workspace.activation_scripts,
         *workspace.missing_scripts,
         *workspace.local_channels,
         *_own_packages(workspace, pixi_version),
-        *(workspace.include if inputs.include is not None else ("src",)),
+        *(workspace.include if inputs.include is not None else default_includes(workspace.folder)),
     }
     root = workspace.context.resolve()
     targets = {
