@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
-from pixi_container.workspace.folder import in_context
+from pixi_container.workspace.folder import default_includes, in_context
 from pixi_container.workspace.lock import LOCK_NAME
 from pixi_container.workspace.manifest import MANIFEST_NAMES
-from pixi_container.workspace.workspace import default_includes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

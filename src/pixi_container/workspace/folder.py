@@ -69,6 +69,26 @@ def covers(path: str, folder: str) -> bool:
     return path in {HERE, folder} or folder.startswith(f"{path}/")
 
 
+def default_includes(folder: str) -> tuple[str, ...]:
+    """Return the folders of which the first that exists is included by default: beside the manifest, or above."""
+    return tuple(dict.fromkeys((in_context("src", folder), "src")))
+
+
+def context_entries(context: Path, folder: str) -> tuple[str, ...]:
+    """Return the names in the context, with those in a folder in place of one that has the workspace in it.
+
+    What is never copied into an image is left out. Raises ``UserError`` for a folder that cannot be listed.
+    """
+    entries: list[str] = []
+    try:
+        for above in (PurePosixPath(folder), *PurePosixPath(folder).parents):
+            names = (entry.name for entry in (context / above).iterdir() if entry.name not in NEVER_COPIED)
+            entries += (path for name in names if not covers(path := str(above / name), folder))
+    except OSError as error:
+        raise UserError(f"the context '{context}' cannot be listed: {error.strerror or error}") from error
+    return tuple(sorted(entries))
+
+
 def how_to_be_inside(context: Path, outside: str, manifest: str = "") -> str:
     """Return a hint for a path outside of the context: the inputs with which it is inside.
 

@@ -60,7 +60,7 @@ class Manifest:
 
     @property
     def folder(self) -> str:
-        """The workspace's folder, relative to the context: ``.`` if that is the context itself."""
+        """The workspace's folder, relative to the context; ``.`` if that is the context itself."""
         return str(PurePosixPath(self.file).parent)
 
     @property
@@ -185,7 +185,7 @@ class Manifest:
         return (*self.features.values(), *inline)
 
     def activation_scripts(self, environment: str, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the scripts that activation sources, in that order, relative to the workspace folder.
+        """Return the scripts that activation sources, in that order, as written.
 
         ``names`` are the platform's, conda's last. Of each feature, only the most specific target with scripts
         counts (crates/pixi_manifest/src/feature.rs, ``activation_scripts``).

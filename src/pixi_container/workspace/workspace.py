@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import UserError
 from pixi_container.paths import (
-    NEVER_COPIED,
     check_possible,
     checked_path,
     exists,
@@ -25,7 +24,14 @@ from pixi_container.shortening import listed, shortened
 from pixi_container.suggestions import did_you_mean
 from pixi_container.versions import version_order
 from pixi_container.workspace import machine
-from pixi_container.workspace.folder import below, covers, how_to_be_inside, in_context
+from pixi_container.workspace.folder import (
+    below,
+    context_entries,
+    covers,
+    default_includes,
+    how_to_be_inside,
+    in_context,
+)
 from pixi_container.workspace.local_packages import (
     GitSource,
     OwnSource,
@@ -249,7 +255,7 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         git_source=git_source(locked, lock),
         find_links=tuple(place_of(local_path(path, context, folder), context) for path in find_links),
         source_places=source_places(lock, context, folder),
-        context_entries=_entries(context, folder),
+        context_entries=context_entries(context, folder),
         scm_versioned=_takes_version_from_git(context, own),
         unknown_environments=tuple(name for name in lock.environment_names if name not in known),
         install_files=tuple(
@@ -285,18 +291,6 @@ def _in_context(paths: Iterable[str], folder: str) -> tuple[str, ...]:
 
 def _how(context: Path, path: str, manifest: Manifest) -> str:
     return how_to_be_inside(context, path, manifest.file)
-
-
-def _entries(context: Path, folder: str) -> tuple[str, ...]:
-    """Return the names in the context, with those in a folder in place of one that has the workspace in it."""
-    entries: list[str] = []
-    try:
-        for above in (PurePosixPath(folder), *PurePosixPath(folder).parents):
-            names = (entry.name for entry in (context / above).iterdir() if entry.name not in NEVER_COPIED)
-            entries += (path for name in names if not covers(path := str(above / name), folder))
-    except OSError as error:
-        raise UserError(f"the context '{context}' cannot be listed: {error.strerror or error}") from error
-    return tuple(sorted(entries))
 
 
 def _takes_version_from_git(context: Path, own: Iterable[OwnSource]) -> bool:
@@ -370,11 +364,6 @@ def _not_locked(
         file=lock.file,
         hint=f"{todo} run `pixi lock` and commit {LOCK_NAME}.",
     )
-
-
-def default_includes(folder: str) -> tuple[str, ...]:
-    """Return the folders of which the first that exists is included by default: beside the manifest, or above."""
-    return tuple(dict.fromkeys((in_context("src", folder), "src")))
 
 
 def _included(inputs: Inputs, context: Path, folder: str) -> tuple[str, ...]:

@@ -132,6 +132,26 @@ def test_packages_of_siblings_and_of_folders_above(
     assert ("rm -rf /app/build /app/dist /app/*.egg-info" in line) == bool(swept)
 
 
+def test_sources_of_editable_packages_stay_with_an_old_pixi_and_leave_the_environment_visible(
+    workspace: Workspace,
+) -> None:
+    stage = workspace_stage(with_own(workspace, ".", "libs/b"), "0.61.0")
+    assert stage
+    assert stage.copies == (
+        *("container/pixi.lock", "container/pixi.toml", "container/run.py"),
+        *("libs", "libs/b", "pyproject.toml", "src", "up.sh"),
+    )
+
+
+def test_a_conda_package_beside_the_workspace_is_there_for_the_first_install(
+    folder: Folder, workspace: Workspace
+) -> None:
+    folder.write("channel/noarch/a-1-0.conda", "")
+    own = OwnSource(name="a", kind="conda-file", path="channel/noarch/a-1-0.conda", reason="test")
+    lines = instructions(rendered(replace(workspace, own_source=(own,))))
+    assert 'COPY ["channel/noarch/a-1-0.conda", "/app/channel/noarch/a-1-0.conda"]' in lines
+
+
 def test_a_uv_workspace_may_be_above(folder: Folder, inputs: Inputs) -> None:
     assert read_workspace(inputs).uv_workspaces == ()
     folder.write("pyproject.toml", '[tool.uv.workspace]\nmembers = ["libs/*"]\n')

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Move the entrypoint that finish.sh has written from the workspace's folder up to the folder in which containers start,
-# so that every image has it there. Arguments: WORKSPACE WORKDIR IMAGE, the last as for finish.sh
+# Move the entrypoint, which finish.sh has written into the workspace's folder, up to where containers start: every
+# image has it there. Arguments: WORKSPACE WORKDIR IMAGE, the last as for finish.sh
 set -euo pipefail
 here=${BASH_SOURCE[0]%/*}
 # shellcheck source=tidy.sh
