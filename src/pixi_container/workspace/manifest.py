@@ -254,7 +254,7 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
         if not exists(context, manifest_path) or is_folder(context, manifest_path):
             raise UserError(
                 f"there is no manifest '{shortened(manifest_path)}' in '{context}'",
-                hint="'manifest-path' is relative to 'context'.",
+                hint="'manifest-path' is relative to 'context'. It names a file, such as container/pixi.toml.",
             )
         folder = workspace_folder(context, manifest_path)
         if file.name not in MANIFEST_NAMES:
