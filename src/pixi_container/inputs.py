@@ -64,15 +64,16 @@ INPUTS = (
     Input(
         "context",
         ".",
-        "Workspace folder: the one that contains the manifest. It is also the build context: a build "
-        "cannot use files outside it.",
+        "Folder with everything that goes into the image: the build context, to which other paths are relative. "
+        "The workspace's folder, or one above it.",
         also_for=("render", "changes", "tags"),
     ),
     Input(
         "manifest-path",
         "",
-        "Manifest file, directly in `context`. When empty: the first that exists of `pixi.toml`, "
-        "`pyproject.toml` with `[tool.pixi]`, and `mojoproject.toml`.",
+        "Manifest file in `context` or below it, such as `container/pixi.toml`, with the lock beside it. When "
+        "empty: the first that exists in `context` of `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, and "
+        "`mojoproject.toml`.",
         also_for=("render", "changes", "tags"),
     ),
     Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags")),
@@ -136,11 +137,16 @@ INPUTS = (
         "include",
         "",
         "Paths and globs in `context` to copy into the image after the environment, one per line, with exceptions "
-        "(`!data/raw`) and destinations (`run.sh => /opt/run.sh`); see docs/content.md. When empty: `src`, if it "
-        "exists; `none` copies nothing.",
+        "(`!data/raw`) and destinations (`run.sh => /opt/run.sh`); see docs/content.md. When empty: `src` beside "
+        "the manifest, else `src` in `context`, if it exists; `none` copies nothing.",
         also_for=("render", "changes"),
     ),
-    Input("workdir", "/app", "Workspace folder in the image.", also_for=("render",)),
+    Input(
+        "workdir",
+        "/app",
+        "Folder in the image that has the files of `context`, and in which containers start.",
+        also_for=("render",),
+    ),
     Input(
         "working-directory",
         "",

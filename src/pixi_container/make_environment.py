@@ -45,7 +45,7 @@ def make_environment(request: Request, plan: Plan, engine: Engine | None, work: 
     definition = plan.definition
     labels = environment_labels(definition, plan.labels)
     image = planned_environment(definition, request.inputs, labels, _auth_file(request, work))
-    check = _check(plan, request.inputs.workdir, engine)
+    check = _check(plan, definition.workspace.place(request.inputs.workdir), engine)
     show = ProgressLines(log).show
     with Registries(credential_source(request)) as registries:
         base = ImageRepository(registries, definition.bases.runtime)
@@ -76,14 +76,14 @@ def make_environment(request: Request, plan: Plan, engine: Engine | None, work: 
     return MadeEnvironment(published.digest, tuple(_notes_on(published)))
 
 
-def _check(plan: Plan, workdir: str, engine: Engine | None) -> StartCheck | None:
-    """Return how the engine starts an environment."""
+def _check(plan: Plan, place: str, engine: Engine | None) -> StartCheck | None:
+    """Return how the engine starts an environment; ``place`` is the workspace's folder in the image."""
     command, preparing = plan.commands.check_environment, plan.commands.prepare_check
     if engine is None or command is None or preparing is None:
         return None
 
     def check(digest: str) -> None:
-        engine.check_environment(command.on_environment(digest), environment_check(workdir))
+        engine.check_environment(command.on_environment(digest), environment_check(place))
 
     return StartCheck(check, lambda: engine.preparing(preparing, PREPARING_CHECK))
 

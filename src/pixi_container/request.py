@@ -38,7 +38,7 @@ class Request:
 
     @property
     def context(self) -> Path:
-        """The workspace folder."""
+        """The build context, which contains the workspace."""
         return Path(self.inputs.context)
 
     @property

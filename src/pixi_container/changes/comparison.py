@@ -148,8 +148,8 @@ class Relevance:
     """Which files are relevant to the image.
 
     ``paths`` are files, and folders with everything in them; ``patterns`` are globs, of which the last match
-    decides and a leading ``!`` excludes. Both are relative to the workspace folder. ``workflow`` is the running
-    workflow's file and ``prefix`` the workspace folder, empty or with a trailing slash, relative to the
+    decides and a leading ``!`` excludes. Both are relative to the build context. ``workflow`` is the running
+    workflow's file and ``prefix`` the build context, empty or with a trailing slash, relative to the
     repository's root.
     """
 
@@ -159,7 +159,7 @@ class Relevance:
     workflow: str = ""
 
     def of(self, files: Iterable[str]) -> tuple[str, ...]:
-        """Return the relevant ones of ``files``, relative to the workspace folder, sorted."""
+        """Return the relevant ones of ``files``, relative to the build context, sorted."""
         relevant = set()
         for file in files:
             path = posixpath.relpath(file, self.prefix or ".")

@@ -136,7 +136,7 @@ _CAUSES = (
         _GIT,
         r"could not read (?:Username|Password)|Authentication failed|Permission denied|Repository not found",
         "A build has no credentials for Git. Publish the package to a channel or an index, or move its source "
-        "into the workspace folder.",
+        "into 'context'.",
     ),
     _Cause(
         _INSTALL,

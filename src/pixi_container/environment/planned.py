@@ -30,7 +30,7 @@ def planned_environment(
     """
     workspace, pixi_version = definition.workspace, definition.bases.pixi_version
     runtime = definition.bases.runtime
-    environment = locked_environment(read_lock(workspace.context), workspace)
+    environment = locked_environment(read_lock(workspace.context, workspace.folder), workspace)
     activation = workspace_activation(workspace, inputs.workdir)
     noted = installation(environment, workspace, inputs.workdir, pixi_version)
     return EnvironmentImage(
@@ -43,6 +43,7 @@ def planned_environment(
         settings=Settings(
             prefix=activation.prefix,
             workdir=inputs.workdir,
+            folder=workspace.folder,
             variables=tuple(environment_variables(workspace, list(activation.variables))),
             labels=labels,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from pixi_container.image.metadata import compute_metadata
 from pixi_container.image.production_stage import ProductionStage, production_stage
 from pixi_container.image.stages import context_copies, environment_stages, read_stages
 from pixi_container.image.workspace_stage import workspace_stage
+from pixi_container.workspace.folder import HERE
 from pixi_container.workspace.package_ways import direct_packages
 
 if TYPE_CHECKING:
@@ -97,7 +99,21 @@ class ImageDefinition:
 
     @property
     def _name(self) -> str:
-        return self.workspace.environment[:_LONGEST_NAME]
+        return environment_name(self.workspace.environment, self.workspace.folder)
+
+
+def environment_name(environment: str, folder: str) -> str:
+    """Return what names an environment in tags: its name, after the workspace's folder below the context.
+
+    Names of environments have no dot, so that the workspaces of one repository have different ones.
+    """
+    if folder == HERE:
+        return environment[:_LONGEST_NAME]
+    name = f"{folder.replace('/', '.')}.{environment}"
+    if len(name) <= _LONGEST_NAME and "." not in folder:
+        return name
+    digest = hashlib.sha256(f"{folder}\n{environment}".encode()).hexdigest()[:8]
+    return f"{name[: _LONGEST_NAME - len(digest) - 1]}.{digest}"
 
 
 def define_image(

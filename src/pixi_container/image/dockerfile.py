@@ -20,6 +20,7 @@ from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.inputs import Inputs
 from pixi_container.paths import checked_path, exists
 from pixi_container.shortening import shortened
+from pixi_container.workspace.folder import from_folder
 from pixi_container.workspace.lock import LOCK_NAME
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def render_dockerfile(
     stage = workspace_stage(workspace, pixi_version)
     check = None if stage else lock_check_without_source(workspace, pixi_version)
     workdir = settings.inputs.workdir
-    prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
+    place = workspace.place(workdir)
+    prefix = f"{place}/.pixi/envs/{workspace.environment}"
     activation = activation_variables(workspace, workdir, prefix)
     installed_from = (*workspace.install_files, *workspace.config_files, *workspace.activation_scripts)
     production = production_stage(workspace, settings.inputs, settings.instructions)
@@ -103,6 +105,7 @@ def render_dockerfile(
         "builder_image": str(builder_image),
         "runtime_image": str(runtime_image),
         "workdir": workdir,
+        "workspace": place,
         "prefix": prefix,
         "cuda": _cuda(workspace),
         "activation_check": activation_check(),
@@ -126,7 +129,7 @@ def render_dockerfile(
             *(copy.words for copy in copies_by_folder(installed_from, workdir)),
             *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),
         ],
-        "activation_scripts": workspace.activation_scripts,
+        "activation_scripts": [from_folder(path, workspace.folder) for path in workspace.activation_scripts],
         "include_copies": [{"flags": copy.flags, "paths": copy.words} for copy in production.include_copies],
         "activation": activation,
         "kept_variables": kept_variables(workspace),
@@ -174,14 +177,17 @@ PREPARING_CHECK = {"Dockerfile": "FROM environment\nCOPY Dockerfile /\n"}
 """A build context, text by file name, whose build unpacks the image that it is given, and does nothing else."""
 
 
-def environment_check(workdir: str) -> dict[str, str]:
-    """Return a build context, text by file name, whose build starts an environment as the stage ``check`` does."""
+def environment_check(place: str) -> dict[str, str]:
+    """Return a build context, text by file name, whose build starts an environment as the stage ``check`` does.
+
+    ``place`` is the workspace's folder in the image.
+    """
     dockerfile = (
         "FROM environment\n"
         "ENV BASH_ENV=\n"
         "COPY --chmod=755 *.sh /pixi-container/\n"
         "USER 54321:54321\n"
-        f"RUN /bin/bash /pixi-container/check.sh {workdir}\n"
+        f"RUN /bin/bash /pixi-container/check.sh {place}\n"
     )
     return {"Dockerfile": dockerfile, **{name: scripts()[name] for name in ("check.sh", "active.sh")}}
 
@@ -239,7 +245,7 @@ def activation_variables(workspace: Workspace, workdir: str, prefix: str) -> lis
         "PIXI_IN_SHELL": "1",
         "PIXI_PROJECT_MANIFEST": f"{workdir}/{workspace.manifest.file}",
         "PIXI_PROJECT_NAME": name,
-        "PIXI_PROJECT_ROOT": workdir,
+        "PIXI_PROJECT_ROOT": workspace.place(workdir),
     }
     return [(key, value) for key, value in variables.items() if value]
 

@@ -9,6 +9,7 @@ from pixi_container.image.instructions import NO_INSTRUCTIONS
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
+from pixi_container.workspace.folder import default_includes, in_context
 from pixi_container.workspace.lock import LOCK_NAME
 from pixi_container.workspace.manifest import MANIFEST_NAMES
 
@@ -62,10 +63,8 @@ def relevant_paths(
     if inputs.dockerfile or inputs.template:
         return (".",)
     paths = {
-        *MANIFEST_NAMES,
-        LOCK_NAME,
+        *(in_context(name, workspace.folder) for name in (*MANIFEST_NAMES, LOCK_NAME, PIXI_CONFIG)),
         ".dockerignore",
-        PIXI_CONFIG,
         *workspace.install_files,
         *workspace.missing_files,
         *workspace.activation_scripts,
@@ -75,7 +74,7 @@ def relevant_paths(
         *instructions.context_paths,
         *((instructions.file,) if instructions.file else ()),
         *(rule.top for rule in workspace.include_rules if not rule.is_exception),
-        *(("src",) if inputs.include is None else ()),
+        *(default_includes(workspace.folder) if inputs.include is None else ()),
         *workspace.include,
     }
     root = workspace.context.resolve()

@@ -160,7 +160,7 @@ def _common_values(
         "runtime": str(bases.runtime),
         "pixi": bases.pixi_version,
         "cuda": workspace.cuda,
-        "prefix": f"{inputs.workdir}/.pixi/envs/{workspace.environment}",
+        "prefix": f"{workspace.place(inputs.workdir)}/.pixi/envs/{workspace.environment}",
         "activation": [
             workspace.manifest.name,
             workspace.manifest.file,
@@ -216,7 +216,7 @@ def _without_image_names(text: str, bases: BaseImages) -> str:
 def _relevant(manifest: Manifest) -> dict[str, Any]:
     """Return the manifest's tables without the values that affect no environment."""
     document = dict(manifest.document.values)
-    if manifest.file == "pyproject.toml":
+    if manifest.is_pyproject:
         tool = document.get("tool", {})
         return {
             "project": _without(document.get("project", {}), _DESCRIPTION),

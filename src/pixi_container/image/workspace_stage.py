@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from pixi_container.image.lock_check import LockCheck, lock_check_with_source
 from pixi_container.paths import can_be_mounted
 from pixi_container.versions import version_order
+from pixi_container.workspace.folder import covers
 from pixi_container.workspace.local_packages import is_inside
 
 if TYPE_CHECKING:
-    from pixi_container.workspace.local_packages import OwnSource
     from pixi_container.workspace.workspace import Workspace
 
 EDITABLE_FROM_MANIFEST = "0.62.0"
@@ -26,9 +26,10 @@ class WorkspaceStage:
 
     ``skip`` are the packages that the first stage leaves out; ``skipped_records`` of them are conda packages.
     ``mounts`` and empty ``folders`` exist only while the packages are built; ``copies`` stay in the image for
-    editable packages. ``locked`` tells whether Pixi can check the lock against the manifest with these files. With
-    ``release_manifest``, editable packages are installed like regular ones. ``distributions`` are the Python
-    packages that must be installed afterwards.
+    editable packages. ``swept`` are folders above the workspace in which builds leave files. ``locked`` tells
+    whether Pixi can check the lock against the manifest with these files. With ``release_manifest``, editable
+    packages are installed like regular ones. ``distributions`` are the Python packages that must be installed
+    afterwards.
     """
 
     skip: tuple[str, ...]
@@ -36,6 +37,7 @@ class WorkspaceStage:
     mounts: tuple[str, ...]
     folders: tuple[str, ...]
     copies: tuple[str, ...]
+    swept: tuple[str, ...]
     locked: bool
     release_manifest: bool
     distributions: tuple[str, ...]
@@ -61,16 +63,19 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     needed |= {path for path in workspace.find_links if is_inside(path)}
     check = lock_check_with_source(needed, workspace)
     checked = check or LockCheck()
-    whole = "." in needed
-    mounts = workspace.context_entries if whole else sorted({*needed, *checked.files})
-    mounts = (*mounts, *workspace.config_files)
+    paths = (".",) if "." in needed else {*needed, *checked.files}
+    mounts = sorted({part for path in paths for part in workspace.parts_of(path)})
+    mounts += workspace.config_files
     taken = set(workspace.install_files)
     return WorkspaceStage(
         skip=tuple(package.name for package in own),
         skipped_records=sum(package.kind == "conda-source" for package in own),
         mounts=tuple(path for path in mounts if path not in taken and can_be_mounted(path)),
         folders=checked.folders,
-        copies=tuple(sorted({path for package in stay for path in _copied(package, workspace)})),
+        copies=tuple(sorted({path for package in stay for path in workspace.parts_of(package.path)})),
+        swept=tuple(
+            sorted(path for path in needed if covers(path, workspace.folder) and path != workspace.folder)
+        ),
         locked=check is not None,
         release_manifest=release and any(package.kind == "pypi-editable" for package in own),
         distributions=tuple(package.name for package in own if package.kind in _FROM_FILES),
@@ -80,7 +85,3 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
 def is_name(name: str) -> bool:
     """Tell whether a package's name is valid; only valid names appear on a command line."""
     return bool(_NAME.fullmatch(name))
-
-
-def _copied(package: OwnSource, workspace: Workspace) -> tuple[str, ...]:
-    return workspace.context_entries if package.path == "." else (package.path,)

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
-from pixi_container.paths import checked_path, is_folder
+from pixi_container.paths import NEVER_COPIED, checked_path, is_folder
 from pixi_container.shortening import shortened
 from pixi_container.workspace.build_context import read_docker_ignore, sent_paths
 from pixi_container.workspace.dockerignore import DockerIgnore
@@ -146,7 +146,9 @@ def _copies_of(
     if rule.top != ".":
         checked_path(context, rule.top, source=_SOURCE)
     sent = sent_paths(context, rule.top, ignore)
-    every = {path for path in sent if path != "."}
+    # Also where the workspace is below the context.
+    every = {path for path in sent if path != "." and not NEVER_COPIED & set(path.split("/"))}
+    hidden = {str(parent) for path in sent.keys() - every for parent in PurePosixPath(path).parents}
     folders = {str(parent) for path in every for parent in PurePosixPath(path).parents} - {"."}
     # An empty folder counts as a file: it is copied for its own sake.
     files = every - folders
@@ -160,7 +162,7 @@ def _copies_of(
     if not chosen:
         raise UserError(f"{_SOURCE}: '{shortened(rule.pattern)}' names no file in '{context}'")
     by_folder: dict[str, list[str]] = {}
-    for path in sorted(_tops(chosen, files)):
+    for path in sorted(_tops(chosen, files, hidden)):
         checked_path(context, path, source=_SOURCE)
         if is_folder(context, path):
             yield _copy(rule, (path,), _below_destination(rule, path))
@@ -184,9 +186,9 @@ def _matches(path: str, pattern: str) -> bool:
     return glob.globmatch(path, [pattern, f"{pattern}/**"], flags=glob.GLOBSTAR | glob.DOTGLOB)
 
 
-def _tops(chosen: set[str], files: set[str]) -> set[str]:
-    """Return folders of which every file is chosen in place of these files."""
-    not_chosen = {str(parent) for path in files - chosen for parent in PurePosixPath(path).parents}
+def _tops(chosen: set[str], files: set[str], hidden: set[str]) -> set[str]:
+    """Return folders of which every file is chosen in place of these files; ``hidden`` are no such folders."""
+    not_chosen = hidden | {str(parent) for path in files - chosen for parent in PurePosixPath(path).parents}
     tops = set()
     for path in chosen:
         top = path

@@ -12,7 +12,6 @@ from pixi_container.image.dockerfile import ImageSettings, render_dockerfile, sc
 from pixi_container.image.stages import environment_stages, read_stages, text_of
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.inputs import Inputs
-from pixi_container.paths import checked_path
 from pixi_container.plan.problems import problems_of
 from pixi_container.registry.reference import parse_reference
 from pixi_container.workspace.local_packages import OwnSource, SourcePlace
@@ -205,19 +204,17 @@ def test_a_script_that_bash_cannot_read_is_never_shipped(folder: Folder, script:
     assert all(problem.hint and problem.file.endswith("set up.sh") for problem in problems)
 
 
-def test_all_say_the_same_of_what_lies_outside(workspace: Workspace) -> None:
-    packages = problems_of(with_own(workspace, ("tools", "pypi-path", "../../libs/tools")))
+def test_all_say_with_which_inputs_the_context_has_what_lies_outside(folder: Folder, workspace: Workspace) -> None:
+    packages = problems_of(with_own(workspace, ("tools", "pypi-path", "../libs/tools")))
     wheels = problems_of(replace(workspace, find_links=("../wheels",)))
+    folder.replace("pixi.toml", "[activation.env]", '[activation]\nscripts = ["../up.sh"]\n[activation.env]')
+    (folder.path.parent / "up.sh").write_text("")
     with pytest.raises(UserError) as script:
-        checked_path(workspace.context, "../activate.sh", source="activation script")
-    hints = {
-        error.hint.removeprefix("Paths are relative to 'context'. ")
-        for error in (*packages, *wheels, script.value)
-    }
-    assert len(hints) == 1
-    (hint,) = hints
-    assert "outside 'context', which is the manifest's folder" in hint
-    assert "the manifest and the lock up to a folder that contains everything" in hint
+        read_workspace(Inputs(context=str(folder.path)))
+    errors = (*packages, *wheels, script.value)
+    hints = {error.hint.removeprefix("Paths are relative to 'context'. ") for error in errors}
+    place = f"Set 'context' to '{folder.path.parent}' and 'manifest-path' to 'a workspace/pixi.toml'"
+    assert hints == {f"{place}: a build can only use files in 'context'."}
 
 
 def test_an_old_lock_cannot_leave_out_what_conda_builds(workspace: Workspace) -> None:

@@ -148,12 +148,12 @@ def test_an_environment_straight_from_the_lock_is_published_before_the_build(fol
     made = f"ghcr.io/lab/study:env-default-{plan.definition.environment_fingerprint.short}"
     assert str(plan.environment_image) == made
     assert [str(tag) for tag in plan.environment_tags] == [made, "ghcr.io/lab/study:env-default"]
-    for command in plan.commands.all:
-        assert words_after("--build-context", command.argv) == [
-            "environment=docker-image://ghcr.io/lab/study@$ENVIRONMENT"
-        ]
+    assert [words_after("--build-context", command.argv) for command in plan.commands.all] == [
+        [f"environment=docker-image://{plan.definition.bases.runtime}"],
+        *[["environment=docker-image://ghcr.io/lab/study@$ENVIRONMENT"]] * 2,
+    ]
     digest = f"sha256:{'e' * 64}"
-    (_, push) = plan.commands.on_environment(digest).all
+    (*_, push) = plan.commands.on_environment(digest).all
     assert words_after("--build-context", push.argv) == [f"environment=docker-image://ghcr.io/lab/study@{digest}"]
     assert [command.purpose for command in plan.docker_commands.all] == ["push-environment", "push"]
     assert not any(words_after("--build-context", command.argv) for command in plan.docker_commands.all)

@@ -57,6 +57,17 @@ def with_own_source(folder: Folder) -> Workspace:
     )
 
 
+def below_the_context(folder: Folder) -> Workspace:
+    for name in ("pixi.toml", "pixi.lock"):
+        folder.write(f"container/{name}", (folder.path / name).read_text())
+    folder.replace(
+        "container/pixi.toml", "[activation.env]", '[activation]\nscripts = ["../up.sh"]\n[activation.env]'
+    )
+    folder.write("up.sh", "")
+    inputs = Inputs(context=str(folder.path), manifest_path="container/pixi.toml")
+    return with_own(read_workspace(inputs, "linux/amd64"), ("study", "pypi-editable", "."))
+
+
 def with_locked_git_versions(folder: Folder) -> Workspace:
     folder.write("packages/tools/pyproject.toml", "")
     own = with_own(workspace_of(folder, "gpu"), ("tools", "pypi-path", "packages/tools"))
@@ -90,6 +101,7 @@ SHAPES: dict[str, tuple[Callable[[Folder], Workspace], ImageSettings]] = {
     "activation scripts": (with_scripts, PLAIN),
     "hostile values": (with_hostile_values, PLAIN),
     "own source": (with_own_source, PLAIN),
+    "below the context": (below_the_context, PLAIN),
     "own source with every setting": (with_locked_git_versions, FULL),
 }
 
