@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.image_config import BaseImage, Document
     from pixi_container.environment.layer_keys import KeyedLayer
     from pixi_container.environment.package_set import PackageSet
-    from pixi_container.registry.repository import ImageRepository
+    from pixi_container.registry.repository import ImageRepository, ImageSource
 
 _UPLOADS = 6
 
@@ -41,7 +41,7 @@ _UPLOADS = 6
 def publish(
     image: EnvironmentImage,
     target: ImageStore,
-    base: ImageRepository,
+    base: ImageSource,
     *,
     env: Mapping[str, str],
     before: ImageRepository | None = None,

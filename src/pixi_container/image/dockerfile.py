@@ -24,6 +24,7 @@ from pixi_container.workspace.lock import LOCK_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.workspace_stage import WorkspaceStage
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
@@ -63,9 +64,9 @@ _EXPANDED_BY_SHELL = re.compile(r"[$`]")
 class ImageSettings:
     """The user's settings for the image.
 
-    ``layers`` is the maximum number of environment layers. ``template`` is the text of a user-supplied template.
-    ``source_version`` is the version for packages that take theirs from Git. ``cache`` names the builder's package
-    cache.
+    ``layers`` is the maximum number of environment layers. ``base`` is what is added to the runtime image.
+    ``template`` is the text of a user-supplied template. ``source_version`` is the version for packages that take
+    theirs from Git. ``cache`` names the builder's package cache.
     """
 
     workdir: str = "/app"
@@ -76,6 +77,7 @@ class ImageSettings:
     conda_auth: bool = False
     source_version: str = ""
     cache: str = TRUSTED_CACHE
+    base: BaseDefinition | None = None
 
 
 def render_dockerfile(
@@ -102,6 +104,7 @@ def render_dockerfile(
         "manifest": workspace.manifest.file,
         "builder_image": str(builder_image),
         "runtime_image": str(runtime_image),
+        "base": settings.base.template_values if settings.base else None,
         "workdir": workdir,
         "prefix": prefix,
         "cuda": _cuda(workspace),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.image.sources import read_base_instructions
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
@@ -40,6 +41,7 @@ def read_image_files(workspace: Workspace, inputs: Inputs, pixi_version: str) ->
             "manifest and lock": digest_of(context, (*workspace.install_files, *workspace.config_files), ignore),
             "own packages": digest_of(context, _own_packages(workspace, pixi_version), ignore),
             "included files": whole or digest_of(context, workspace.include, ignore),
+            "base": digest_of(context, _base_files(workspace, inputs), ignore),
             "context": whole,
             ".dockerignore": ignore_text,
         },
@@ -65,6 +67,8 @@ def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> t
         *workspace.missing_scripts,
         *workspace.local_channels,
         *_own_packages(workspace, pixi_version),
+        *_base_files(workspace, inputs),
+        *((inputs.base_instructions,) if len(inputs.base_instructions.split()) == 1 else ()),
         *(workspace.include if inputs.include is not None else ("src",)),
     }
     root = workspace.context.resolve()
@@ -79,3 +83,8 @@ def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> t
 def _own_packages(workspace: Workspace, pixi_version: str) -> tuple[str, ...]:
     stage = workspace_stage(workspace, pixi_version)
     return tuple(sorted({*stage.mounts, *stage.copies})) if stage else ()
+
+
+def _base_files(workspace: Workspace, inputs: Inputs) -> tuple[str, ...]:
+    instructions = read_base_instructions(inputs, workspace)
+    return instructions.reads if instructions else ()
