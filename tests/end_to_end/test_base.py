@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,7 +44,8 @@ def runtime_image(rig: Rig, step: Step, archive: AptArchive, tmp_path: Path) -> 
     name = f"{rig.registry}/lab/debian-{uuid4().hex[:8]}:1"
     (tmp_path / "runtime").mkdir()
     (tmp_path / "runtime/Dockerfile").write_text(
-        f"FROM {rig.slim_image}\nRUN rm -rf /etc/apt/sources.list* && echo '{archive.sources}' > /etc/apt/sources.list\n"
+        f"FROM {rig.slim_image}\nRUN rm -rf /etc/apt/sources.list* && "
+        f"echo '{archive.sources}' > /etc/apt/sources.list\n"
     )
     step.docker("build", "--quiet", "--tag", name, str(tmp_path / "runtime"))
     step.docker("push", "--quiet", name)
@@ -83,78 +85,85 @@ def run_in(step: Step, outcome: Outcome, *command: str) -> str:
     return step.docker("run", "--rm", outcome.outputs["image"], *command)
 
 
-def test_a_base_is_made_once_and_changes_alone(step: Step, archive: AptArchive, runtime_image: str) -> None:
-    study = step.repository.study
-    (study / "settings").mkdir()
-    (study / "settings/motd").write_text("welcome\n")
+@pytest.fixture
+def based(step: Step, runtime_image: str) -> Step:
+    """The step with packages and instructions, and files for them."""
+    (step.repository.study / "settings").mkdir()
+    (step.repository.study / "settings/motd").write_text("welcome\n")
     step.repository.commit()
-    given = {
+    inputs = {
         "runtime_image": runtime_image,
         "apt_packages": "hello-lab # says hello",
         "base_instructions": INSTRUCTIONS,
     }
+    return replace(step, inputs=inputs)
 
-    first = step.run(**given)
+
+def test_a_base_is_made_once_and_changes_alone(based: Step, archive: AptArchive) -> None:
+    first = based.run()
     assert first.code == 0, first.log
     assert archive.requests
     assert base_of(first)["apt_packages"] == {"hello-lab": "1.0-1"}
     assert "hello-lab 1.0-1" in first.summary
     assert "input 'base-instructions': line 3: LegacyKeyValueFormat" in first.log
-    made = run_in(step, first, "bash", "-c", "hello-lab; cat /etc/motd /home/worker/who; echo $GREETING; id -un")
+    made = run_in(based, first, "bash", "-c", "hello-lab; cat /etc/motd /home/worker/who; echo $GREETING; id -un")
     assert made.split("\n") == ["hello-lab 1.0-1", "welcome", "worker", "hello", "root"]
-    [(base, first_base)] = bases(step).items()
-    first_layers = layers(step, environment(step))
+    first_bases, first_layers = bases(based), layers(based, environment(based))
 
     # A source change: neither apt nor a build of the base.
     archive.requests.clear()
-    (study / "src/more.py").write_text("print('more')\n")
-    step.repository.commit()
-    changed = step.run(**given)
+    (based.repository.study / "src/more.py").write_text("print('more')\n")
+    based.repository.commit()
+    changed = based.run()
     assert changed.code == 0, changed.log
-    assert not archive.requests
+    assert archive.requests == []
     assert BASE not in changed.log
     assert ENVIRONMENT not in changed.log
     assert base_of(changed)["apt_packages"] == {"hello-lab": "1.0-1"}
 
-    # Another package: a new base, and of the environment only what is below the packages and above them.
-    other = step.run(**{**given, "apt_packages": "hello-lab, other-lab"})
+    # Another package: a new base, and of the environment's layers only the shells' start-up files, which know it.
+    other = based.run(apt_packages="hello-lab, other-lab")
     assert other.code == 0, other.log
-    assert archive.requests
-    assert run_in(step, other, "other-lab") == "other-lab 3:2.1~rc1"
-    other_base = layers(
-        step, f"{step.rig.registry}/{step.image}@{(bases(step).items() - {(base, first_base)}).pop()[1]}"
-    )
-    other_layers = layers(step, environment(step))
-    assert other_layers[: len(other_base)] == other_base
-    shells, *packages = other_layers[len(other_base) :]
-    assert shells not in first_layers or shells in first_layers[-len(packages) - 1 :]
+    assert run_in(based, other, "other-lab") == "other-lab 3:2.1~rc1"
+    [(_, digest)] = bases(based).items() - first_bases.items()
+    below = layers(based, f"{based.rig.registry}/{based.image}@{digest}")
+    other_layers = layers(based, environment(based))
+    assert other_layers[: len(below)] == below
+    packages = other_layers[len(below) + 1 :]
     assert packages == first_layers[-len(packages) :]
+    assert len(packages) > 5
     assert "0.0 MB downloaded, 0.0 MB uploaded" in other.log
 
-    # A newer package comes when it is asked for, and its image is the one that later runs find.
-    archive.add("hello-lab", "2.0-1")
-    archive.requests.clear()
-    again = step.run(**given)
-    assert (again.code, archive.requests) == (0, []), again.log
-    fresh = step.run("schedule", **given, refresh="true")
-    assert fresh.code == 0, fresh.log
-    assert base_of(fresh)["apt_packages"] == {"hello-lab": "2.0-1"}
-    assert bases(step)[base] != first_base
-    assert fresh.outputs["digest"] != again.outputs["digest"]
-    assert layers(step, environment(step))[-len(packages) :] == packages
-    archive.requests.clear()
-    after = step.run(**given)
-    assert (after.outputs["decision"], after.outputs["digest"]) == ("skip", fresh.outputs["digest"]), after.log
-    assert run_in(step, after, "hello-lab") == "hello-lab 2.0-1"
-
     # Without a builder: on a base that is there, and on no other.
-    without = step.run(**given, builder="none", workdir="/work")
+    archive.requests.clear()
+    without = based.run(builder="none", workdir="/work")
     assert without.code == 0, without.log
-    assert run_in(step, without, "hello-lab") == "hello-lab 2.0-1"
-    assert archive.requests == []
-    refused = step.run(**{**given, "apt_packages": "other-lab"}, builder="none")
+    assert run_in(based, without, "hello-lab") == "hello-lab 1.0-1"
+    refused = based.run(apt_packages="other-lab", builder="none")
     assert refused.code == 3
     assert "the registry has no base 'base-" in refused.errors[0]
+    assert archive.requests == []
+
+
+def test_a_refreshed_base_is_the_one_of_later_runs(based: Step, archive: AptArchive) -> None:
+    first = based.run()
+    assert first.code == 0, first.log
+    before, packages = bases(based), layers(based, environment(based))[-5:]
+    archive.add("hello-lab", "2.0-1")
+    archive.requests.clear()
+    again = based.run()
+    assert (again.outputs["decision"], archive.requests) == ("skip", []), again.log
+    fresh = based.run("schedule", refresh="true")
+    assert fresh.code == 0, fresh.log
+    assert base_of(fresh)["apt_packages"] == {"hello-lab": "2.0-1"}
+    assert bases(based).keys() == before.keys()
+    assert bases(based) != before
+    assert fresh.outputs["digest"] != first.outputs["digest"]
+    assert layers(based, environment(based))[-5:] == packages
+    archive.requests.clear()
+    after = based.run()
+    assert (after.outputs["decision"], after.outputs["digest"]) == ("skip", fresh.outputs["digest"]), after.log
+    assert (run_in(based, after, "hello-lab"), archive.requests) == ("hello-lab 2.0-1", [])
 
 
 def test_nothing_of_a_pull_request_is_published(step: Step, archive: AptArchive, runtime_image: str) -> None:
