@@ -6,6 +6,7 @@ import json
 import re
 import time
 from base64 import b64decode
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -207,11 +208,10 @@ def _warnings_in(metadata: Mapping[str, Any]) -> tuple[BuildWarning, ...]:
 
     The texts are in base64, as they are bytes in BuildKit.
     """
-    warnings = []
+    warnings: list[BuildWarning] = []
     for warning in metadata.get("buildx.build.warnings") or ():
-        place = (object_in(warning).get("range") or [{}])[0]
-        line = object_under(object_in(place), "start").get("line")
-        text = b64decode(text_under(object_in(warning), "short")).decode("utf-8", "replace")
-        if isinstance(line, int) and text:
-            warnings.append(BuildWarning(line, text))
+        with suppress(ValueError, LookupError, TypeError):
+            line = object_under(object_in(object_in(warning)["range"][0]), "start")["line"]
+            text = b64decode(text_under(object_in(warning), "short")).decode("utf-8", "replace")
+            warnings += [BuildWarning(line, text)] if isinstance(line, int) else []
     return tuple(dict.fromkeys(warnings))
