@@ -77,7 +77,7 @@ def environment(step: Step) -> str:
 
 def bases(step: Step) -> dict[str, str]:
     """Return the tags of bases with their digests."""
-    tags = registry_tags(step.rig.registry, step.image)
+    tags = registry_tags(step.rig.registry, step.image, ours=True)
     return {tag: digest for tag, digest in tags.items() if tag.startswith("base-")}
 
 
@@ -180,7 +180,7 @@ def test_nothing_of_a_pull_request_is_published(step: Step, archive: AptArchive,
     assert "hello-lab 1.0-1" in done.log
     assert ENVIRONMENT in done.log
     assert base_of(done)["apt_packages"] == {"hello-lab": "1.0-1"}
-    assert registry_tags(step.rig.registry, step.image) == {}
+    assert registry_tags(step.rig.registry, step.image) == bases(step) == {}
     assert done.left_in_temp == []
 
 

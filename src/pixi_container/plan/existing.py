@@ -140,15 +140,11 @@ def find_base(
     platform: str,
     say: Callable[[str], None],
 ) -> ExistingBase | None:
-    """Return the base image, looked for like ``find_environment``."""
-    try:
-        image = _same_under(registry, names, base.tag)
-        labels = (registry.get_labels(image, platform) if image else None) or {}
-    except UserError as error:
-        say(f"could not look for the base image: {error.message}")
-        return None
+    """Return the base image, of the first name if all have the same. Raises what ``Registry`` raises."""
+    image = _same_under(registry, names, base.tag)
     if image is None:
         return None
+    labels = registry.get_labels(image, platform) or {}
     if labels.get(fingerprint_labels.BASE) != base.fingerprint.digest:
         say(f"{names[0].tagged(base.tag)} is ignored: its fingerprint does not match its tag")
         return None

@@ -188,7 +188,9 @@ def _define_image(
     sources = read_sources(inputs, workspace, request.env)
     files = read_image_files(workspace, inputs, bases.pixi_version)
     base = define_base(inputs, workspace, bases, sources.base_instructions, files.digests["base"])
-    existing = _find_base(request, workspace, bases, base, registry, log) if registry and base else None
+    existing, refreshed = None, ""
+    if registry and base and bases.runtime.digest:
+        existing, refreshed = _find_base(request, base, workspace.platform.docker, registry, log)
     definition = define_image(
         request.event,
         inputs,
@@ -197,24 +199,26 @@ def _define_image(
         facts_for(request.event, workspace.context, expressions, request.env),
         files,
         _version_tags(request, registry),
-        refreshed=_now() if inputs.refresh and registry else existing.refreshed if existing else "",
+        refreshed=refreshed,
     )
     return definition, existing
 
 
 def _find_base(
-    request: Request,
-    workspace: Workspace,
-    bases: BaseImages,
-    base: BaseDefinition,
-    registry: Registry,
-    log: Log,
-) -> ExistingBase | None:
-    """Return the base that the registry has, unless it is to be built anew or its fingerprint says too little."""
-    inputs = request.inputs
-    if inputs.refresh or not inputs.reuse_environment or not request.names or not bases.runtime.digest:
-        return None
-    return find_base(registry, request.names, base, workspace.platform.docker, log.say)
+    request: Request, base: BaseDefinition, platform: str, registry: Registry, log: Log
+) -> tuple[ExistingBase | None, str]:
+    """Return the base that may be used, and when it was last built anew, which may be now."""
+    if request.inputs.refresh:
+        return None, _now()
+    if not request.inputs.reuse_environment or not request.names:
+        return None, ""
+    try:
+        existing = find_base(registry, request.names, base, platform, log.say)
+    except UserError as error:
+        # What is on the registry may have been refreshed since any image that would match without this.
+        log.say(f"could not look for the base image: {error.message}")
+        return None, _now()
+    return existing, existing.refreshed if existing else ""
 
 
 def _now() -> str:
