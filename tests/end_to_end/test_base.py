@@ -184,6 +184,20 @@ def test_nothing_of_a_pull_request_is_published(step: Step, archive: AptArchive,
     assert done.left_in_temp == []
 
 
+def test_a_builder_apart_from_the_engine_makes_and_uses_bases(
+    step: Step, archive: AptArchive, runtime_image: str, buildkit_builder: str
+) -> None:
+    given = {"runtime_image": runtime_image, "builder": buildkit_builder}
+    pushed = replace(step, inputs={**given, "apt_packages": "hello-lab"}).run()
+    assert pushed.code == 0, pushed.log
+    assert base_of(pushed)["apt_packages"] == {"hello-lab": "1.0-1"}
+    other = {**given, "apt_packages": "other-lab", "test_command": "other-lab"}
+    tried = replace(step, inputs=other).run("pull_request", "refs/pull/7/merge", {"number": 7})
+    assert tried.code == 0, tried.log
+    assert base_of(tried)["kind"] == "folder"
+    assert len(bases(step)) == 1
+
+
 def test_an_environment_that_pixi_installs_is_on_the_base_too(
     step: Step, archive: AptArchive, runtime_image: str
 ) -> None:
