@@ -11,7 +11,7 @@ import pytest
 
 from pixi_container.build_base import build_base, existing_base
 from pixi_container.docker.engine import Build, Engine
-from pixi_container.errors import UserError
+from pixi_container.errors import BuildFailedError, UserError
 from pixi_container.image.fingerprint_labels import APT_PACKAGES
 from pixi_container.log import TerminalLog
 from pixi_container.plan.plan import Plan
@@ -57,6 +57,13 @@ def test_a_list_that_is_no_small_file_is_not_read(
     with pytest.raises(UserError, match="the list of packages"):
         build_base(plan, engine_for(plan, docker, work), work)
     assert docker.purposes == ["list-packages"]
+
+
+def test_a_step_that_fails_is_one_of_the_base(folder: Folder, docker: DockerProgram, work: Path) -> None:
+    plan = plan_of(folder, PULL_REQUEST, apt_packages="git")
+    docker.behave(**{"list-packages": {"prints": "#7 1.0 oh no\n#7 ERROR: exit code: 1\n", "code": 1}})
+    with pytest.raises(BuildFailedError, match="a step of the base failed: oh no"):
+        build_base(plan, engine_for(plan, docker, work), work)
 
 
 def test_warnings_about_the_users_lines_name_them(folder: Folder, docker: DockerProgram, work: Path) -> None:

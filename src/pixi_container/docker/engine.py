@@ -81,7 +81,7 @@ class Engine:
 
     def list_packages(self, command: Command) -> None:
         """Run the steps of a base, and have the versions of packages written. Raises what ``explain`` returns."""
-        self._buildx(command, needs=())
+        self._buildx(command, needs=(), of="base")
 
     def build_base(self, command: Command) -> tuple[Pushed, tuple[BuildWarning, ...]]:
         """Return the base as the builder reports it, and its warnings. Raises what ``explain`` returns."""
@@ -156,9 +156,16 @@ class Engine:
         return Pushed(metadata["containerimage.digest"], metadata["containerimage.config.digest"])
 
     def _buildx(
-        self, command: Command, needs: tuple[str, ...], added: Mapping[str, str] | None = None
+        self,
+        command: Command,
+        needs: tuple[str, ...],
+        added: Mapping[str, str] | None = None,
+        of: str = "",
     ) -> dict[str, str]:
-        """Run one build, and return the string values of its metadata, in which ``needs`` must exist."""
+        """Run one build, and return the string values of its metadata, in which ``needs`` must exist.
+
+        ``added`` are variables for buildx, and ``of`` is what the build makes, if its purpose does not say it.
+        """
         self._prepare()
         with self._log.untrusted_output() as show:
 
@@ -175,7 +182,7 @@ class Engine:
                 group_file=self._work / "build-process-group",
             )
         if done.code != 0:
-            raise explain(done.output, purpose=command.purpose, code=done.code)
+            raise explain(done.output, purpose=of or command.purpose, code=done.code)
         metadata = self._metadata(command)
         missing = set(needs) - metadata.keys()
         if missing:
