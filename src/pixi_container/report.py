@@ -164,13 +164,12 @@ class Report:
         assert base  # noqa: S101 - it is asked for where there is one
         shown = markdown_code(str(base.image or base.tag))
         versions = ", ".join(markdown_code(f"{name} {version}") for name, version in self._installed)
-        how = (
-            "published"
-            if base.kind == "publish" and base.is_built
-            else "reused"
-            if base.image
-            else "not published"
-        )
+        if base.kind == "reuse":
+            how = "reused"
+        elif not base.is_needed:
+            how = "not needed"
+        else:
+            how = "published" if base.tags else "not published"
         return f"{shown}, {how}" + (f", with {versions}" if versions else "")
 
     def _size(self) -> str:

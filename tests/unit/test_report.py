@@ -147,6 +147,9 @@ def test_a_base_is_told_of_with_the_versions_in_it(folder: Folder) -> None:
     row = f"| Base image | <code>{image}</code>, reused, with <code>git 1:2.30</code> |"
     assert row in reused.summary().splitlines()
     assert json.loads(reused.outputs()["metadata"])["base"]["apt_packages"] == {"git": "1:2.30"}
+    unneeded = plan_of(folder, PUSH, existing=ExistingImages(environment=image), apt_packages="git")
+    row = f"| Base image | <code>{STUDY}:{plan.base.tag}</code>, not needed |"
+    assert row in Report(plan=unneeded).summary().splitlines()
     alone = Report(plan=plan_of(folder, PULL_REQUEST, base_instructions="RUN id"))
     assert alone.plan.base
     assert f"| Base image | <code>{alone.plan.base.tag}</code>, not published |" in alone.summary().splitlines()
