@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.debian_packages import parse_packages
 from pixi_container.errors import UserError
 from pixi_container.input_values import (
     Healthcheck,
@@ -126,6 +127,26 @@ INPUTS = (
         "",
         "Base of the final image; must contain Bash. When empty: the builder image.",
         also_for=("render",),
+    ),
+    Input(
+        "apt-packages",
+        "",
+        "Debian or Ubuntu packages to install in the runtime image with `apt-get`, before the environment: "
+        "`name`, `name=version`, `name/release` or `name:architecture`, on one line or several.",
+        also_for=("render",),
+    ),
+    Input(
+        "base-instructions",
+        "",
+        "Dockerfile instructions to run on the runtime image, before the environment and after `apt-packages`; or "
+        "the path of a file with them in `context`, which is one word.",
+        also_for=("render", "changes"),
+    ),
+    Input(
+        "refresh",
+        "false",
+        "`true` builds the base of `apt-packages` and `base-instructions` anew although it exists, for newer "
+        "versions of what they install.",
     ),
     Input(
         "cuda-version",
@@ -312,6 +333,9 @@ class Inputs:
     pixi_version: str = ""
     pixi_image: str = ""
     runtime_image: str = ""
+    apt_packages: tuple[str, ...] = ()
+    base_instructions: str = ""
+    refresh: bool = False
     cuda_version: str = ""
     include: tuple[str, ...] | None = None
     workdir: str = "/app"
@@ -398,6 +422,9 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         ).removeprefix("v"),
         pixi_image=text["pixi-image"],
         runtime_image=text["runtime-image"],
+        apt_packages=parse_packages(text["apt-packages"]),
+        base_instructions=_base_instructions(text),
+        refresh=_refresh(text),
         cuda_version=_optional(
             "cuda-version", text["cuda-version"], r"\d{1,3}(\.\d{1,3}){0,2}", "a version such as 12 or 12.9"
         ),
@@ -510,8 +537,9 @@ def _own_dockerfile(text: Mapping[str, str]) -> str:
     if not text["dockerfile"]:
         return ""
     shaping = (
-        *("template", "runtime-image", "include", "working-directory", "env", "user", "expose", "command"),
-        *("entrypoint", "healthcheck", "volumes", "stop-signal", "instructions"),
+        *("template", "runtime-image", "apt-packages", "base-instructions", "include", "working-directory"),
+        *("env", "user", "expose", "command", "entrypoint", "healthcheck", "volumes", "stop-signal"),
+        "instructions",
     )
     without_effect = [name for name in shaping if text[name]]
     without_effect += [
@@ -523,6 +551,30 @@ def _own_dockerfile(text: Mapping[str, str]) -> str:
             hint="Your own Dockerfile is built as is. Remove one of the two inputs.",
         )
     return _path("dockerfile", text["dockerfile"])
+
+
+def _base_instructions(text: Mapping[str, str]) -> str:
+    """Return the instructions, or a path, which has no white space, as every instruction has.
+
+    Raises ``UserError`` if the user's own template would leave out what is added to the runtime image.
+    """
+    for name in ("apt-packages", "base-instructions"):
+        if text[name] and text["template"]:
+            raise UserError(
+                f"input '{name}' has no effect together with 'template'",
+                hint="Put the instructions into the template. Remove one of the two inputs.",
+            )
+    return text["base-instructions"]
+
+
+def _refresh(text: Mapping[str, str]) -> bool:
+    refresh = _flag("refresh", text["refresh"])
+    if refresh and not text["apt-packages"] and not text["base-instructions"]:
+        raise UserError(
+            "input 'refresh' has no effect without 'apt-packages' or 'base-instructions'",
+            hint="It builds anew what these add to the runtime image. Remove it, or set one of them.",
+        )
+    return refresh
 
 
 def _conda_auth(value: str) -> str:

@@ -10,6 +10,7 @@ from pixi_container.environment.planned import planned_environment
 from pixi_container.environment.publish import publish
 from pixi_container.environment.start_check import StartCheck
 from pixi_container.image.dockerfile import PREPARING_CHECK, environment_check
+from pixi_container.plan.base_plan import BASE_FOLDER
 from pixi_container.plan.commands import environment_labels
 from pixi_container.plan.plan import LAYOUT_FOLDER
 from pixi_container.progress_lines import ProgressLines
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.image_store import ImageStore
     from pixi_container.log import Log
     from pixi_container.plan.plan import Plan
+    from pixi_container.registry.repository import ImageSource
     from pixi_container.request import Request
 
 
@@ -36,19 +38,26 @@ class MadeEnvironment:
     notes: tuple[str, ...] = ()
 
 
-def make_environment(request: Request, plan: Plan, engine: Engine | None, work: Path, log: Log) -> MadeEnvironment:
+def make_environment(
+    request: Request, plan: Plan, engine: Engine | None, work: Path, log: Log, base_digest: str = ""
+) -> MadeEnvironment:
     """Return the image, which is published under every name or left in a folder below ``work``.
 
-    Without an ``engine`` nothing starts the environment. Raises ``NotDirectError`` if only Pixi can install it,
-    and ``UserError`` for a lock, a download, a registry or a check that fails. Then no tag has changed.
+    ``base_digest`` is that of the base; empty if nothing is added to the runtime image. Without an ``engine``
+    nothing starts the environment. Raises ``NotDirectError`` if only Pixi can install it, and ``UserError`` for a
+    lock, a download, a registry or a check that fails. Then no tag has changed.
     """
     definition = plan.definition
     labels = environment_labels(definition, plan.labels)
-    image = planned_environment(definition, request.inputs, labels, _auth_file(request, work))
+    runtime = definition.bases.runtime
+    below = base_digest or runtime.digest or runtime.tag
+    image = planned_environment(definition, request.inputs, labels, _auth_file(request, work), below)
     check = _check(plan, definition.workspace.place(request.inputs.workdir), engine)
     show = ProgressLines(log).show
     with Registries(credential_source(request)) as registries:
-        base = ImageRepository(registries, definition.bases.runtime)
+        base: ImageSource = ImageRepository(registries, (plan.base and plan.base.image) or runtime)
+        if plan.base and plan.base.kind == "folder":
+            base = OciLayout(work / BASE_FOLDER)
         cache = ImageRepository(registries, request.layer_cache) if request.layer_cache else None
 
         def made_in(store: ImageStore, before: ImageRepository | None = None) -> Published:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pixi_container.build_base import build_base, existing_base
 from pixi_container.docker.build_warnings import OwnLines
 from pixi_container.docker.engine import Build, Engine
 from pixi_container.errors import RegistryError, UserError
@@ -72,11 +73,20 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
 def _built_by_docker(
     request: Request, plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log
 ) -> Report:
-    commands, tested = plan.commands, ""
+    commands, docker_commands, tested, base = plan.commands, plan.docker_commands, "", existing_base(plan)
+    if commands.base:
+        with log.step("Build the base"):
+            base = build_base(plan, engine, work)
+            for tag in plan.base.tags if plan.base else ():
+                _read_tag(registry, tag, lambda image: image.digest == base.digest)
+            for line in base.told:
+                log.say(line)
+        engine.notes += base.notes
+        commands, docker_commands = commands.on_base(base.digest), docker_commands.on_base(base.digest)
     if plan.makes_environment:
         with log.step("Make the environment"):
-            environment = _environment(request, plan, registry, engine, work, log)
-        commands = commands.on_environment(environment.digest) if environment else plan.docker_commands
+            environment = _environment(request, plan, registry, engine, work, log, base.digest)
+        commands = commands.on_environment(environment.digest) if environment else docker_commands
         engine.notes += environment.notes if environment else ()
     if commands.build:
         with log.step("Build"):
@@ -88,12 +98,14 @@ def _built_by_docker(
         with log.step("Push the environment"):
             _read_back_environment(registry, plan, engine.push(commands.push_environment).config)
     if not commands.push:
-        return Report(plan=plan, image_size=engine.image_size(), notes=tuple(engine.notes))
+        return Report(
+            plan=plan, image_size=engine.image_size(), notes=tuple(engine.notes), base_packages=base.packages
+        )
     with log.step("Push"):
         pushed = engine.push(commands.push, tested=tested)
         published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
         log.say(f"verified: all {len(plan.published_tags)} tags point to the built image")
-    return Report(plan=plan, published=published, notes=tuple(engine.notes))
+    return Report(plan=plan, published=published, notes=tuple(engine.notes), base_packages=base.packages)
 
 
 def _built_without_builder(request: Request, plan: Plan, registry: Registry, work: Path, log: Log) -> Report:
@@ -102,7 +114,7 @@ def _built_without_builder(request: Request, plan: Plan, registry: Registry, wor
     digest, notes = plan.environment_image.digest if plan.environment_image else "", tuple[str, ...]()
     if plan.makes_environment:
         with log.step("Make the environment"):
-            environment = _environment(request, plan, registry, None, work, log)
+            environment = _environment(request, plan, registry, None, work, log, existing_base(plan).digest)
         assert environment  # noqa: S101 - without an engine there is no other way
         digest, notes = environment.digest, environment.notes
         for note in notes:
@@ -117,7 +129,13 @@ def _built_without_builder(request: Request, plan: Plan, registry: Registry, wor
 
 
 def _environment(
-    request: Request, plan: Plan, registry: Registry, engine: Engine | None, work: Path, log: Log
+    request: Request,
+    plan: Plan,
+    registry: Registry,
+    engine: Engine | None,
+    work: Path,
+    log: Log,
+    base_digest: str,
 ) -> MadeEnvironment | None:
     """Return the environment's image, made straight from the lock; None if only Pixi can install the environment.
 
@@ -127,7 +145,7 @@ def _environment(
     from pixi_container.make_environment import make_environment
 
     try:
-        made = make_environment(request, plan, engine, work, log)
+        made = make_environment(request, plan, engine, work, log, base_digest)
     except NotDirectError as error:
         if request.inputs.environment_builder == "direct" or engine is None:
             raise UserError(

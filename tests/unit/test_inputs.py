@@ -33,6 +33,9 @@ TABLE = {
     "pixi-version": ("", False, SHOWN),
     "pixi-image": ("", False, SHOWN),
     "runtime-image": ("", False, RENDERED),
+    "apt-packages": ("", False, RENDERED),
+    "base-instructions": ("", False, ("render", "changes")),
+    "refresh": ("false", False, ()),
     "cuda-version": ("", False, SHOWN),
     "include": ("", False, ("render", "changes")),
     "workdir": ("/app", False, RENDERED),
@@ -161,6 +164,10 @@ def test_every_input_is_parsed_into_its_field() -> None:
     )
     assert inputs.secrets == ("p", "g", texts["conda-auth"], "t0ken", "w")
     assert parse_inputs({"dockerfile": "Dockerfile"}) == Inputs(dockerfile="Dockerfile")
+    based = {"apt-packages": "git, tini", "base-instructions": "docker/base", "refresh": "true"}
+    assert parse_inputs(based) == Inputs(
+        apt_packages=("git", "tini"), base_instructions="docker/base", refresh=True
+    )
     assert repr(inputs) == "Inputs(context='sub', environment='gpu', …)"
 
 
@@ -169,6 +176,8 @@ def test_every_input_is_parsed_into_its_field() -> None:
     [
         ("template", "a"),
         ("runtime-image", "a"),
+        ("apt-packages", "git"),
+        ("base-instructions", "RUN id"),
         ("include", "a"),
         ("expose", "80"),
         ("command", "a"),
@@ -189,6 +198,19 @@ def test_what_shapes_a_rendered_dockerfile_has_no_effect_on_ones_own(name: str, 
         parse_inputs({"dockerfile": "Dockerfile", name: text})
     assert caught.value.message == f"input '{name}' has no effect together with 'dockerfile'"
     assert parse_inputs({"dockerfile": "Dockerfile", "workdir": "/app", "layers": "auto"}).dockerfile
+
+
+@pytest.mark.parametrize(("name", "text"), [("apt-packages", "git"), ("base-instructions", "RUN id")])
+def test_a_template_of_ones_own_has_no_base(name: str, text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_inputs({"template": "Dockerfile.j2", name: text})
+    assert caught.value.message == f"input '{name}' has no effect together with 'template'"
+
+
+def test_nothing_is_refreshed_where_nothing_is_added() -> None:
+    with pytest.raises(UserError, match="input 'refresh' has no effect without 'apt-packages'"):
+        parse_inputs({"refresh": "true"})
+    assert parse_inputs({"refresh": "false"}) == Inputs()
 
 
 def test_an_unknown_input_is_answered_with_all() -> None:
@@ -226,6 +248,8 @@ def test_blank_means_default() -> None:
         ("expose", "8000, 53/udp\n6000-6010/tcp", ("8000", "53/udp", "6000-6010/tcp")),
         ("command", "python -m 'my app'", ("python", "-m", "my app")),
         ("command", '["python", "-c", "print(1)"]', ("python", "-c", "print(1)")),
+        ("apt_packages", "git  # why\n# c\ntini=0.19.0*", ("git", "tini=0.19.0*")),
+        ("base_instructions", "RUN a\nRUN b", "RUN a\nRUN b"),
         ("builder", "auto", ""),
         ("builder", "remote-1", "remote-1"),
         ("environment", "a", "a"),
@@ -261,6 +285,8 @@ def test_accepted(name: str, text: str, value: object) -> None:
         ("layers", "66"),
         ("layers", "0003"),
         ("layers", "-1"),
+        ("apt-packages", "git; id"),
+        ("refresh", "yes"),
         ("skip-unchanged", "yes"),
         ("reuse-environment", "True"),
         ("promote", "1"),

@@ -91,6 +91,9 @@ _IMAGES = "Check 'pixi-version', 'pixi-image' and 'runtime-image'."
 _BASH = "Choose a 'runtime-image' that contains Bash, such as debian:bookworm-slim."
 _NEWER_PIXI = "Set 'pixi-version' to the version that wrote the lock file, or newer."
 _VIRTUAL_PACKAGES = "For CUDA, set 'cuda-version' to at least that version; for glibc, use a newer builder image."
+_APT = (
+    "Check 'apt-packages' against the distribution of 'runtime-image': packages.debian.org or packages.ubuntu.com."
+)
 _CREDENTIALS = "Check 'username' and 'password' or 'registry-auth'"
 
 _CAUSES = (
@@ -181,6 +184,36 @@ _CAUSES = (
         r'^\S+ run failed: .*exec: "(?P<what>[^"]+)": stat \S+ no such file or directory$',
         _BASH,
         "a base image has no {what}",
+    ),
+    _Cause(
+        _SHELL,
+        r"apt-get: (?:command )?not found$",
+        "Choose a 'runtime-image' of Debian or Ubuntu, or install packages with 'base-instructions'.",
+        "the runtime image has no apt-get, which 'apt-packages' needs",
+    ),
+    _Cause(
+        _SHELL,
+        r"^E: (?:Unable to locate package|Couldn't find any package by \w+) '?(?P<what>[^\s']+)'?$",
+        _APT,
+        "apt-get knows no package '{what}'",
+    ),
+    _Cause(
+        _SHELL,
+        r"^E: (?:Version|Release) '(?P<version>[^']+)' for '(?P<what>[^']+)' was not found$",
+        f"{_APT} Archives keep only the newest version of a package.",
+        "apt-get has no version or release '{version}' of the package '{what}'",
+    ),
+    _Cause(
+        _SHELL,
+        r"^E: Package '(?P<what>[^']+)' has no installation candidate$",
+        _APT,
+        "apt-get knows the package '{what}' and cannot install it",
+    ),
+    _Cause(
+        _SHELL,
+        r"^E: (?:Failed to fetch|Some index files failed to download|The repository ).*",
+        f"{_AGAIN} The builder may not reach the archive, or the archive may no longer have this release.",
+        "apt-get could not download: {match}",
     ),
     _Cause(
         _SHELL,

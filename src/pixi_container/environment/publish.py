@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.layer_keys import KeyedLayer
     from pixi_container.environment.package_set import PackageSet
     from pixi_container.environment.start_check import StartCheck
-    from pixi_container.registry.repository import ImageRepository
+    from pixi_container.registry.repository import ImageRepository, ImageSource
 
 _UPLOADS = 6
 
@@ -43,7 +43,7 @@ _UPLOADS = 6
 def publish(
     image: EnvironmentImage,
     target: ImageStore,
-    base: ImageRepository,
+    base: ImageSource,
     *,
     env: Mapping[str, str],
     before: ImageRepository | None = None,

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pixi_container.image.base_definition import define_base
 from pixi_container.image.dockerfile import (
     TRUSTED_CACHE,
     UNTRUSTED_CACHE,
@@ -31,6 +32,7 @@ from pixi_container.workspace.package_ways import direct_packages
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.base_images import BaseImages
     from pixi_container.image.files import ImageFiles
     from pixi_container.image.sources import Sources
@@ -46,11 +48,11 @@ _LONGEST_NAME = 80
 class ImageDefinition:
     """The definition of an image, which may already exist.
 
-    ``way`` is how its environment is made. ``stages`` are the names of the Dockerfile's stages; empty for a
-    user-supplied Dockerfile, whose stages may mean anything. ``layers`` is the number of layers of an environment
-    that is made straight from the lock, at most ``most_layers``; 0 for another one.
-    ``production`` is the last stage. ``epoch`` is the commit's time in seconds. ``lfs_pointers`` are the included
-    files that Git LFS has not fetched.
+    ``base`` is what is added to the runtime image; None for nothing. ``way`` is how its environment is made.
+    ``stages`` are the names of the Dockerfile's stages; empty for a user-supplied Dockerfile, whose stages may
+    mean anything. ``layers`` is the number of layers of an environment that is made straight from the lock, at
+    most ``most_layers``; 0 for another one. ``production`` is the last stage. ``epoch`` is the commit's time in
+    seconds. ``lfs_pointers`` are the included files that Git LFS has not fetched.
     """
 
     workspace: Workspace
@@ -66,6 +68,7 @@ class ImageDefinition:
     metadata: Metadata
     epoch: int
     lfs_pointers: tuple[str, ...] = ()
+    base: BaseDefinition | None = None
 
     @property
     def is_pinned(self) -> bool:
@@ -124,13 +127,17 @@ def define_image(
     facts: Facts,
     files: ImageFiles,
     published_tags: Collection[str] | None = None,
+    *,
+    refreshed: str = "",
 ) -> ImageDefinition:
     """Return the definition: render the Dockerfile, and compute fingerprints, tags and labels.
 
-    ``published_tags`` are the tags in the registry, None if it was not asked. Raises ``UserError`` for values,
+    ``published_tags`` are the tags in the registry, None if it was not asked. ``refreshed`` is when the base was
+    last built anew. Raises ``UserError`` for values,
     tags or names that cannot be used.
     """
     workspace = sources.workspace
+    base = define_base(inputs, workspace, bases, sources.base_instructions, files.digests["base"], refreshed)
     settings = ImageSettings(
         inputs=inputs,
         instructions=sources.instructions,
@@ -138,6 +145,7 @@ def define_image(
         conda_auth=bool(inputs.conda_auth),
         source_version=sources.source_version,
         cache=TRUSTED_CACHE if event.may_push else UNTRUSTED_CACHE,
+        base=base,
     )
 
     def rendered(changed: ImageSettings) -> str:
@@ -163,9 +171,9 @@ def define_image(
     way = environment_way(inputs, workspace, bases.pixi_version)
     most_layers = most_environment_layers(workspace, settings, workspace_stage(workspace, bases.pixi_version))
     environment = (
-        direct_fingerprint(workspace, bases, inputs, most_layers, digests["activation scripts"])
+        direct_fingerprint(workspace, bases, inputs, most_layers, digests["activation scripts"], base)
         if way.is_direct
-        else environment_fingerprint(workspace, bases, inputs, named, digests)
+        else environment_fingerprint(workspace, bases, inputs, named, digests, base)
     )
     expressions = {**facts.expressions, "fingerprint": environment.short}
     direct = direct_packages(workspace.platform.packages)
@@ -183,4 +191,5 @@ def define_image(
         metadata=compute_metadata(event, inputs, replace(facts, expressions=expressions), published_tags),
         epoch=int(facts.commit_date.timestamp()),
         lfs_pointers=files.lfs_pointers,
+        base=base,
     )

@@ -26,6 +26,7 @@ from pixi_container.workspace.lock import LOCK_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.workspace_stage import WorkspaceStage
     from pixi_container.input_values import Healthcheck
     from pixi_container.registry.reference import ImageReference
@@ -66,9 +67,9 @@ _EXPANDED_BY_SHELL = re.compile(r"[$`]")
 class ImageSettings:
     """The user's settings for the image.
 
-    ``instructions`` are those that the user adds. ``template`` is the text of a user-supplied template.
-    ``source_version`` is the version for packages that take theirs from Git. ``cache`` names the builder's package
-    cache.
+    ``instructions`` are those that the user adds at the end, and ``base`` what is added to the runtime image.
+    ``template`` is the text of a user-supplied template. ``source_version`` is the version for packages that take
+    theirs from Git. ``cache`` names the builder's package cache.
     """
 
     inputs: Inputs = field(default_factory=Inputs)
@@ -77,6 +78,7 @@ class ImageSettings:
     conda_auth: bool = False
     source_version: str = ""
     cache: str = TRUSTED_CACHE
+    base: BaseDefinition | None = None
 
 
 def render_dockerfile(
@@ -104,6 +106,7 @@ def render_dockerfile(
         "manifest": workspace.manifest.file,
         "builder_image": str(builder_image),
         "runtime_image": str(runtime_image),
+        "base": settings.base.template_values if settings.base else None,
         "workdir": workdir,
         "workspace": place,
         "prefix": prefix,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.image.instructions import NO_INSTRUCTIONS
+from pixi_container.image.sources import read_base_instructions
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
@@ -46,6 +47,7 @@ def read_image_files(
             "own packages": digest_of(context, _own_packages(workspace, pixi_version), ignore),
             "included files": whole
             or digest_of(context, (*workspace.include, *instructions.context_paths), ignore),
+            "base": digest_of(context, _base_files(workspace, inputs), ignore),
             "context": whole,
             ".dockerignore": ignore_text,
         },
@@ -71,6 +73,8 @@ def relevant_paths(
         *workspace.missing_scripts,
         *workspace.local_channels,
         *_own_packages(workspace, pixi_version),
+        *_base_files(workspace, inputs),
+        *((inputs.base_instructions,) if len(inputs.base_instructions.split()) == 1 else ()),
         *instructions.context_paths,
         *((instructions.file,) if instructions.file else ()),
         *(rule.top for rule in workspace.include_rules if not rule.is_exception),
@@ -89,3 +93,8 @@ def relevant_paths(
 def _own_packages(workspace: Workspace, pixi_version: str) -> tuple[str, ...]:
     stage = workspace_stage(workspace, pixi_version)
     return tuple(sorted({*stage.mounts, *stage.copies})) if stage else ()
+
+
+def _base_files(workspace: Workspace, inputs: Inputs) -> tuple[str, ...]:
+    instructions = read_base_instructions(inputs, workspace)
+    return instructions.reads if instructions else ()

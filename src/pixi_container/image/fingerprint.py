@@ -18,6 +18,7 @@ from pixi_container.workspace.package_ways import direct_packages
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.base_images import BaseImages
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.lock import LockedPackage
@@ -30,7 +31,8 @@ ENVIRONMENT_PARTS = {
     "packages": "every locked package with its digests, except packages from the workspace's own source",
     "manifest": "the manifest's tables, except tasks and descriptions (Docker builds only)",
     "builder": "the builder image, by digest (Docker builds only)",
-    "runtime": "the base of the final image, by digest",
+    "runtime": "the base of the final image, by digest; with `apt-packages` or `base-instructions`, what they add "
+    "and when that was last refreshed",
     "pixi": "the version of Pixi",
     "cuda": "the CUDA version",
     "prefix": "the environment's path in the image",
@@ -53,7 +55,7 @@ IMAGE_PARTS = {
 """The parts of each fingerprint and their meanings; the image's has the environment's as a part."""
 
 _MORE_PRECISE = {
-    "template": {"prefix", "cuda", "pixi", "activation", "platform"},
+    "template": {"prefix", "cuda", "pixi", "activation", "platform", "runtime"},
     "settings": {"environment"},
 }
 _DESCRIPTION = {
@@ -107,7 +109,12 @@ def fingerprint_of(parts: Mapping[str, object]) -> Fingerprint:
 
 
 def direct_fingerprint(
-    workspace: Workspace, bases: BaseImages, inputs: Inputs, layers: int, scripts_digest: str
+    workspace: Workspace,
+    bases: BaseImages,
+    inputs: Inputs,
+    layers: int,
+    scripts_digest: str,
+    base: BaseDefinition | None = None,
 ) -> Fingerprint:
     """Return the fingerprint of everything that the environment's image depends on if it comes from the lock.
 
@@ -117,7 +124,7 @@ def direct_fingerprint(
     activating = ("activate.sh", "entrypoint.sh", "shells.sh", "hook.awk")
     values = {
         **dict.fromkeys(ENVIRONMENT_PARTS, ""),
-        **_common_values(workspace, bases, inputs, scripts_digest),
+        **_common_values(workspace, bases, inputs, scripts_digest, base),
         "way": [
             LAYOUT_VERSION,
             layers,
@@ -130,7 +137,12 @@ def direct_fingerprint(
 
 
 def environment_fingerprint(
-    workspace: Workspace, bases: BaseImages, inputs: Inputs, dockerfile: str, files: Mapping[str, str]
+    workspace: Workspace,
+    bases: BaseImages,
+    inputs: Inputs,
+    dockerfile: str,
+    files: Mapping[str, str],
+    base: BaseDefinition | None = None,
 ) -> Fingerprint:
     """Return the fingerprint of everything that the stage ``environment`` depends on.
 
@@ -140,7 +152,7 @@ def environment_fingerprint(
     own = {package.name for package in workspace.own_source if package.kind != "conda-file"}
     values = {
         **dict.fromkeys(ENVIRONMENT_PARTS, ""),
-        **_common_values(workspace, bases, inputs, files["activation scripts"]),
+        **_common_values(workspace, bases, inputs, files["activation scripts"], base),
         "way": "docker",
         "packages": _packages(package for package in workspace.platform.packages if package.name not in own),
         "manifest": _relevant(workspace.manifest),
@@ -153,11 +165,11 @@ def environment_fingerprint(
 
 
 def _common_values(
-    workspace: Workspace, bases: BaseImages, inputs: Inputs, scripts_digest: str
+    workspace: Workspace, bases: BaseImages, inputs: Inputs, scripts_digest: str, base: BaseDefinition | None
 ) -> dict[str, object]:
     return {
         "platform": [workspace.platform.docker, workspace.declared.name, workspace.platform.name],
-        "runtime": str(bases.runtime),
+        "runtime": base.identity if base else str(bases.runtime),
         "pixi": bases.pixi_version,
         "cuda": workspace.cuda,
         "prefix": f"{workspace.place(inputs.workdir)}/.pixi/envs/{workspace.environment}",

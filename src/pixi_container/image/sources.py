@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.image.base_instructions import parse_base_instructions
 from pixi_container.image.instructions import NO_INSTRUCTIONS, Instructions, read_instructions
 from pixi_container.paths import checked_path, read_text
 from pixi_container.runner.checkout import source_version
@@ -13,6 +14,7 @@ from pixi_container.runner.checkout import source_version
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixi_container.image.base_instructions import BaseInstructions
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.workspace import Workspace
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 class Sources:
     """The workspace, and the texts of a user-supplied Dockerfile and template; empty without one.
 
-    ``instructions`` are the user's own for the end of the image.
+    ``instructions`` are the user's own for the end of the image, and ``base_instructions`` those for the base.
     ``source_version`` is the checkout's version, for packages that take their version from Git.
     """
 
@@ -29,16 +31,18 @@ class Sources:
     dockerfile: str = ""
     template: str = ""
     instructions: Instructions = NO_INSTRUCTIONS
+    base_instructions: BaseInstructions | None = None
     source_version: str = ""
 
 
 def read_sources(inputs: Inputs, workspace: Workspace, env: Mapping[str, str]) -> Sources:
-    """Read a user-supplied Dockerfile or template. Raises ``UserError`` if it is missing or empty."""
+    """Read a user-supplied Dockerfile, template or instructions. Raises ``UserError`` for what cannot be used."""
     return Sources(
         workspace=workspace,
         dockerfile=_own_file(workspace, inputs.dockerfile, "dockerfile"),
         template=_own_file(workspace, inputs.template, "template"),
         instructions=read_instructions(workspace.context, inputs.instructions, "instructions"),
+        base_instructions=read_base_instructions(inputs, workspace),
         source_version=source_version(workspace.context, env) if workspace.scm_versioned else "",
     )
 
@@ -52,3 +56,15 @@ def _own_file(workspace: Workspace, path: str, name: str) -> str:
     if not text.strip():
         raise UserError(f"{source}: '{path}' is empty", file=str(workspace.context / file))
     return text
+
+
+def read_base_instructions(inputs: Inputs, workspace: Workspace) -> BaseInstructions | None:
+    """Return the instructions for the base; None without any. Raises ``UserError`` for what cannot be used."""
+    given = inputs.base_instructions
+    if not given:
+        return None
+    if any(map(str.isspace, given)):
+        return parse_base_instructions(given)
+    return parse_base_instructions(
+        _own_file(workspace, given, "base-instructions"), str(workspace.context / given)
+    )

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pixi_container.docker.command import WORK, Command
+from pixi_container.docker.command import BASE, PACKAGES, WORK, Command
 from pixi_container.environment.entries import EARLIEST
 from pixi_container.image.dockerfile import activation_check
-from pixi_container.image.fingerprint_labels import fingerprint_labels
+from pixi_container.image.fingerprint_labels import APT_PACKAGES, base_labels, fingerprint_labels
+from pixi_container.plan.base_plan import BASE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pixi_container.docker.builder import BuilderKind
     from pixi_container.image.definition import ImageDefinition
     from pixi_container.inputs import Inputs
+    from pixi_container.plan.base_plan import BasePlan
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
 
@@ -34,12 +36,15 @@ _SOURCE = "org.opencontainers.image.source"
 class BuildCommands:
     """The processes of one build in order; None for a step that is not needed.
 
-    ``check_environment`` starts an environment that was made straight from the lock; ``prepare_check`` has the
-    builder fetch the base that this needs, while the environment is made. ``build`` makes the image,
-    and loads it into the engine if ``test`` runs it there. ``push_environment`` publishes an environment image
-    that Docker builds, and ``push`` the image.
+    ``list_packages`` runs what is added to the runtime image and tells the versions of packages, and ``base``
+    makes the base of it. ``check_environment`` starts an environment that was made straight from the lock;
+    ``prepare_check`` has the builder fetch the base that this needs, while the environment is made. ``build``
+    makes the image, and loads it into the engine if ``test`` runs it there. ``push_environment`` publishes an
+    environment image that Docker builds, and ``push`` the image.
     """
 
+    list_packages: Command | None = None
+    base: Command | None = None
     prepare_check: Command | None = None
     check_environment: Command | None = None
     build: Command | None = None
@@ -50,8 +55,10 @@ class BuildCommands:
     @property
     def all(self) -> tuple[Command, ...]:
         """The commands that run, in order."""
-        checks = (self.prepare_check, self.check_environment)
-        steps = (*checks, self.build, self.test, self.push_environment, self.push)
+        steps = (
+            *(self.list_packages, self.base, self.prepare_check, self.check_environment),
+            *(self.build, self.test, self.push_environment, self.push),
+        )
         return tuple(command for command in steps if command)
 
     def on_environment(self, digest: str) -> BuildCommands:
@@ -62,14 +69,28 @@ class BuildCommands:
 
         return replace(self, build=filled(self.build), push=filled(self.push))
 
+    def on_base(self, digest: str) -> BuildCommands:
+        """Return the commands that build on the base with this digest."""
+
+        def filled(command: Command | None) -> Command | None:
+            return command.filled(BASE, digest) if command else None
+
+        return replace(
+            self,
+            build=filled(self.build),
+            push_environment=filled(self.push_environment),
+            push=filled(self.push),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
     """What to build, and where to put it.
 
     ``environment`` is the build context that replaces the environment's stages; empty if Docker builds them.
-    ``makes_environment`` tells that it is made straight from the lock first. ``environment_tags`` are the tags of
-    an environment image that Docker builds; empty if it is not published. ``tags`` are the tags to push.
+    ``base`` is how the base is had, on which Docker builds them. ``makes_environment`` tells that it is made
+    straight from the lock first. ``environment_tags`` are the tags of an environment image that Docker builds;
+    empty if it is not published. ``tags`` are the tags to push.
     """
 
     definition: ImageDefinition
@@ -84,6 +105,7 @@ class BuildOptions:
     environment: str = ""
     makes_environment: bool = False
     environment_tags: tuple[ImageReference, ...] = ()
+    base: BasePlan | None = None
 
 
 def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
@@ -127,7 +149,10 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
             *_flags("--tag", options.tags),
             *_flags("--annotation", _for_one_manifest(options.annotations)),
         )
+    list_packages, base = _base_commands(inputs, options)
     return BuildCommands(
+        list_packages=list_packages,
+        base=base,
         prepare_check=_preparing_command(inputs, options) if options.makes_environment else None,
         check_environment=_check_command(inputs, options) if options.makes_environment else None,
         build=local_build,
@@ -173,6 +198,39 @@ def _preparing_command(inputs: Inputs, options: BuildOptions) -> Command:
     return Command(purpose, (*_buildx(inputs, base, purpose), "--output", _NOWHERE, f"{WORK}/{purpose}"))
 
 
+def _base_commands(inputs: Inputs, options: BuildOptions) -> tuple[Command | None, Command | None]:
+    """Return the commands that make the base; None where it is not built, or was asked for no packages."""
+    definition, plan = options.definition, options.base
+    if plan is None or definition.base is None or not plan.is_built:
+        return None, None
+
+    def build(purpose: str, *more: str) -> Command:
+        argv = (
+            *_buildx(inputs, options, purpose, on_others=False),
+            *("--file", f"{WORK}/Dockerfile"),
+            # What is copied from other images may have another tag's content by now.
+            *(("--pull",) if inputs.refresh else ()),
+        )
+        return Command(purpose, (*argv, *more, _context(definition.workspace.context)))
+
+    packages = definition.base.packages
+    source = {name: value for name, value in options.labels if name == _SOURCE and value}
+    labels = {**base_labels(definition.base), **({APT_PACKAGES: PACKAGES} if packages else {}), **source}
+    output = f"type=oci,tar=false,dest={WORK}/{BASE_FOLDER}"
+    if plan.tags:
+        output = f"{_PUSH},compression={inputs.compression}"
+    list_packages = build(
+        "list-packages", "--target", "base-packages", "--output", f"type=local,dest={WORK}/base-packages"
+    )
+    return list_packages if packages else None, build(
+        "base",
+        *("--target", "runtime"),
+        *_flags("--label", map("=".join, labels.items())),
+        *("--output", output),
+        *_flags("--tag", plan.tags),
+    )
+
+
 def _check_command(inputs: Inputs, options: BuildOptions) -> Command:
     """Return the command that starts an environment as a user that it does not know, in an image with little else.
 
@@ -182,16 +240,23 @@ def _check_command(inputs: Inputs, options: BuildOptions) -> Command:
     return Command(purpose, (*_buildx(inputs, options, purpose), "--output", _NOWHERE, f"{WORK}/{purpose}"))
 
 
-def _buildx(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, ...]:
-    """Return the start of every build: its builder, the environment below, and where it tells of its result."""
+def _buildx(inputs: Inputs, options: BuildOptions, purpose: str, *, on_others: bool = True) -> tuple[str, ...]:
+    """Return the start of every build: its builder, its result, and the images below if it is ``on_others``."""
     return (
         *("docker", "buildx", "build"),
         *(("--builder", inputs.builder) if inputs.builder else ()),
         *("--progress", "plain"),
         *("--metadata-file", f"{WORK}/{purpose}.json"),
         *("--provenance", "false"),
-        *(("--build-context", f"environment={options.environment}") if options.environment else ()),
+        *(_flags("--build-context", _contexts(options)) if on_others else ()),
     )
+
+
+def _contexts(options: BuildOptions) -> tuple[str, ...]:
+    """Return the build context in the place of stages: the environment, or its base if Docker builds it."""
+    if options.environment:
+        return (f"environment={options.environment}",)
+    return (f"runtime={options.base.context}",) if options.base and options.base.context else ()
 
 
 def _arguments(definition: ImageDefinition) -> tuple[str, ...]:

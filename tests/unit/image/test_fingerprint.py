@@ -14,7 +14,7 @@ from pixi_container.image.definition import ImageDefinition, define_image
 from pixi_container.image.files import read_image_files
 from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, _relevant, differing
 from pixi_container.image.fingerprint_labels import fingerprint_labels, parts_in
-from pixi_container.image.sources import Sources
+from pixi_container.image.sources import Sources, read_base_instructions
 from pixi_container.inputs import parse_inputs
 from pixi_container.runner.event import Event
 from pixi_container.tags import facts_from
@@ -39,7 +39,9 @@ def defined(folder: Folder, platform: str = "linux/amd64", base: str = "b", **te
     files = read_image_files(workspace, inputs, bases.pixi_version)
     template = (folder.path / inputs.template).read_text() if inputs.template else ""
     facts = facts_from(EVENT, commit_date=DATE, now=DATE, expressions={})
-    return define_image(EVENT, inputs, Sources(workspace=workspace, template=template), bases, facts, files)
+    instructions = read_base_instructions(inputs, workspace)
+    sources = Sources(workspace=workspace, template=template, base_instructions=instructions)
+    return define_image(EVENT, inputs, sources, bases, facts, files)
 
 
 def fingerprint(folder: Folder, platform: str = "linux/amd64", **texts: str) -> str:
@@ -93,8 +95,10 @@ def test_each_choice_of_the_user_counts_that_the_environment_depends_on(folder: 
         fingerprint(folder, workdir="/opt/work"),
         fingerprint(folder, pixi_version="0.76.0"),
         fingerprint(folder, runtime_image="debian:bookworm-slim"),
+        fingerprint(folder, apt_packages="git"),
+        fingerprint(folder, base_instructions="RUN id"),
     ]
-    assert len({base, *others}) == 6
+    assert len({base, *others}) == 8
     assert fingerprint(folder, expose="8000", command="python", include="none") == base
 
 
@@ -154,6 +158,8 @@ def test_an_explanation_names_what_differs(
         ({"workdir": "/work"}, "prefix"),
         ({"compression": "zstd"}, "compression"),
         ({"cuda_version": "12.9"}, "cuda"),
+        ({"apt_packages": "git"}, "runtime"),
+        ({"base_instructions": "RUN id"}, "runtime"),
     ],
 )
 def test_a_choice_of_the_user_is_explained(folder: Folder, texts: dict[str, str], name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def with_own(workspace: Workspace, *paths: str) -> Workspace:
     return replace(workspace, own_source=own, source_places=places, lock_version=7)
 
 
-def rendered(workspace: Workspace, **settings: str) -> str:
+def rendered(workspace: Workspace, **settings: Any) -> str:  # noqa: ANN401
     return render_dockerfile(
         workspace,
         builder_image=BASE,

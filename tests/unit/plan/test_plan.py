@@ -17,7 +17,7 @@ from pixi_container.image.definition import define_image
 from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.files import read_image_files
 from pixi_container.image.metadata import workspace_expressions
-from pixi_container.image.sources import Sources
+from pixi_container.image.sources import Sources, read_base_instructions
 from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.plan.decision import decide
 from pixi_container.plan.existing import ExistingImages
@@ -64,9 +64,11 @@ def plan_of(
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
     facts = facts_from(event, commit_date=DATE, now=DATE, expressions=expressions)
     files = read_image_files(workspace, inputs, bases.pixi_version)
-    definition = define_image(event, inputs, Sources(workspace=workspace), bases, facts, files)
-    changes = not_consulted("a test asks for it")
+    sources = Sources(workspace=workspace, base_instructions=read_base_instructions(inputs, workspace))
     existing = existing or ExistingImages()
+    refreshed = existing.base.refreshed if existing.base else ""
+    definition = define_image(event, inputs, sources, bases, facts, files, refreshed=refreshed)
+    changes = not_consulted("a test asks for it")
     decision = decide(event, inputs, changes, existing)
     request = request_for(event, inputs, {}, keep=keep)
     return make_plan(request, definition, changes, existing, decision, builder or BuilderKind())

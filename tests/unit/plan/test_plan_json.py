@@ -61,6 +61,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "pixi_reason": "the default, which fits lock version 6",
         "builder_image": PINNED,
         "runtime_image": PINNED,
+        "base": None,
         "conda_packages": 2,
         "pypi_packages": 0,
         "fingerprint": environment.digest,
@@ -96,6 +97,8 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "test_container": f"pixi-container-test-gpu-{plan.local_image[-16:]}",
         "dockerfile": plan.definition.dockerfile,
         "commands": {
+            "list_packages": None,
+            "base": None,
             "prepare_check": None,
             "check_environment": None,
             "build": None,
@@ -104,7 +107,10 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
             "push": as_lists(vars(push)),
         },
         "docker_commands": dict.fromkeys(
-            ("prepare_check", "check_environment", "build", "test", "push_environment", "push")
+            (
+                *("list_packages", "base", "prepare_check", "check_environment"),
+                *("build", "test", "push_environment", "push"),
+            )
         ),
         "without_builder": False,
         "workspace": workspace_as_json(plan),
