@@ -76,8 +76,9 @@ def builder_with_git(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> str:
     cache = Folders.from_environment(os.environ).cache / "debs"
     for deb in debian.fetch(GIT_DEBS, suite=SUITE, into=cache).values():
         debian.unpack(deb, context / "unpacked")
-    for folder in ("bin", "lib/git-core", "lib/x86_64-linux-gnu", "share/git-core"):
-        shutil.copytree(context / "unpacked/usr" / folder, context / "usr" / folder, symlinks=True)
+    for folder in ("usr/bin", "usr/lib/git-core", "usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"):
+        into = context / "usr" / folder.removeprefix("usr/")
+        shutil.copytree(context / "unpacked" / folder, into, symlinks=True, dirs_exist_ok=True)
     (context / "Dockerfile").write_text(f"FROM {rig.pixi_image}\nCOPY usr/ /usr/\n")
     (context / ".dockerignore").write_text("unpacked\n")
     image = f"{rig.registry}/corporate/pixi:git"
@@ -232,18 +233,16 @@ def test_post_link_scripts_run_where_the_workspace_allows_it(fetching: Step, for
         name="linked", version="1.0", build="h0_0", subdir="linux-64", license="MIT", summary="has a script"
     )
     archive = write(package, tree, forge.folder / "channel")
-    depend(fetching)
+    manifest, lock = (fetching.repository.study / name for name in ("pixi.toml", "pixi.lock"))
+    channel = f'["conda-forge", "{forge.url("channel")}"]'
+    manifest.write_text(MANIFEST.replace('["conda-forge"]', channel))
+    solve.lock(manifest, channel=fetching.rig.channel)
+    manifest.write_text(manifest.read_text().replace("[dependencies]\n", '[dependencies]\nlinked = "*"\n'))
     url = forge.url(f"channel/linux-64/{archive.name}")
-    lock = fetching.repository.study / "pixi.lock"
-    marker = "      linux-64:\n"
-    text = lock.read_text().replace(marker, f"{marker}      - conda: {url}\n")
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    text = lock.read_text().replace("      linux-64:\n", f"      linux-64:\n      - conda: {url}\n")
     entry = f"- conda: {url}\n  sha256: {digest}\n  size: {archive.stat().st_size}\n"
     lock.write_text(text.replace("\npackages:\n", f"\npackages:\n{entry}", 1))
-    manifest = fetching.repository.study / "pixi.toml"
-    manifest.write_text(
-        manifest.read_text().replace('python = "3.11.*"', f'python = "3.11.*"\nlinked = {{ url = "{url}" }}')
-    )
     config = fetching.repository.study / ".pixi/config.toml"
     config.parent.mkdir()
     config.write_text('run-post-link-scripts = "insecure"\n')

@@ -25,7 +25,8 @@ for program in "$programs"/git* "$(command -v git)"; do
   fi
 done
 
-echo "export PATH=$folder:\$PATH GIT_EXEC_PATH=$folder GIT_TEMPLATE_DIR= GIT_CONFIG_SYSTEM=$mount/etc/gitconfig"
+there=$mount$folder
+echo "export PATH=$there:\$PATH GIT_EXEC_PATH=$there GIT_TEMPLATE_DIR= GIT_CONFIG_SYSTEM=$mount/etc/gitconfig"
 # Git's own libraries look for certificates at their place in this image.
 if [ -z "${GIT_SSL_CAINFO:-}" ] && [ -e /etc/ssl/certs/ca-certificates.crt ]; then
   echo "export GIT_SSL_CAINFO=$mount/etc/ssl/certs/ca-certificates.crt"

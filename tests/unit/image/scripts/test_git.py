@@ -95,7 +95,7 @@ env
     )
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "clone/pyproject.toml").exists()
-    assert str(lent) in ran.stdout.splitlines()
+    assert f"{mount}{lent}" in ran.stdout.splitlines()
     assert "Failed to connect to 127.0.0.1" in ran.stderr
     assert "LD_LIBRARY_PATH" not in ran.stdout
     for program in lent.iterdir():
