@@ -62,15 +62,16 @@ class Forge:
         return sha
 
 
-@contextmanager
-def serving_forge(rig: Rig, folder: Path) -> Iterator[Forge]:
-    """Serve a folder at the address at which this machine's engine reaches it from its containers."""
+def containers_see(rig: Rig) -> str:
+    """Return the address at which the engine reaches this machine from its containers."""
     gateway = "{{(index .IPAM.Config 0).Gateway}}"
-    address = subprocess.check_output(
-        ["docker", "network", "inspect", "bridge", "--format", gateway],
-        env={**os.environ, **rig.environment()},
-        text=True,
-    ).strip()
+    argv = ["docker", "network", "inspect", "bridge", "--format", gateway]
+    return subprocess.check_output(argv, env={**os.environ, **rig.environment()}, text=True).strip()
+
+
+@contextmanager
+def serving_forge(address: str, folder: Path) -> Iterator[Forge]:
+    """Serve a folder at an address of this machine."""
     server = ThreadingHTTPServer((address, 0), lambda *args: _Handler(*args, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

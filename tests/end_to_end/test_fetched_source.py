@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import Step
-from tests.end_to_end.forge import PASSWORD, USER, Forge, serving_forge
+from tests.end_to_end.forge import PASSWORD, USER, Forge, containers_see, serving_forge
 from tests.rig import debian, solve
 from tests.rig.base.rootfs import SUITE
 from tests.rig.conda_archive import Package, write
@@ -92,7 +92,7 @@ def forge(rig: Rig, tmp_path: Path) -> Iterator[Forge]:
     """An empty forge."""
     folder = tmp_path / "forge"
     folder.mkdir()
-    with serving_forge(rig, folder) as made:
+    with serving_forge(containers_see(rig), folder) as made:
         yield made
 
 
