@@ -10,7 +10,8 @@ mkdir -p "$folder"
 
 # The dynamic loader, and the folders of the libraries.
 needed=$(ldd "$(command -v git)" "$programs/git-remote-http")
-loader=$mount$(awk '$1 ~ /^\/.*[^:]$/ { print $1; exit }' <<< "$needed")
+# Some images name the loader by an absolute link, which leads elsewhere in another one.
+loader=$mount$(realpath "$(awk '$1 ~ /^\/.*[^:]$/ { print $1; exit }' <<< "$needed")")
 libraries=$(awk -v mount="$mount" '$3 ~ /^\// { sub("/[^/]*$", "", $3); print mount $3 }' <<< "$needed" \
   | sort -u | paste -sd :)
 for program in "$programs"/git* "$(command -v git)"; do

@@ -25,7 +25,13 @@ def from_git(location: str, into: Path) -> Path:
         raise PixiError(
             "Git operation failed", "Git executable not found. Ensure that Git is installed and available."
         )
-    for arguments in (["init", "--quiet", "."], ["fetch", "--force", url, commit], ["reset", "--hard", commit]):
+    commands = (
+        ["init", "--quiet", "."],
+        ["fetch", "--force", url, commit],
+        ["reset", "--hard", commit],
+        ["submodule", "update", "--recursive", "--init"],
+    )
+    for arguments in commands:
         done = subprocess.run(
             [git, *arguments],
             cwd=into,

@@ -101,4 +101,5 @@ env
     for program in lent.iterdir():
         text = program.read_text()
         assert program.is_symlink() or (text.startswith("#!/bin/sh\nexec ") and f" {mount}/" in text)
-    assert (lent / "git-remote-http").exists()
+    loader = (lent / "git-remote-http").read_text().split()[2]
+    assert Path(loader.removeprefix(str(mount))).resolve() == Path(loader.removeprefix(str(mount)))
