@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.debian_packages import parse_packages
 from pixi_container.errors import UserError
+from pixi_container.git_credentials import parse_git_auth, secrets_in
 from pixi_container.input_values import (
     Healthcheck,
     Variable,
@@ -265,6 +266,15 @@ INPUTS = (
         also_for=("render",),
     ),
     Input(
+        "git-auth",
+        "",
+        "Credentials for packages from private Git repositories, a URL for each host, one per line, such as "
+        "`https://x-access-token:TOKEN@github.com`. It is a BuildKit secret, `git-auth`, of the step that fetches "
+        "them. It is withheld on events that would expose it to untrusted code.",
+        is_secret=True,
+        also_for=("render",),
+    ),
+    Input(
         "paths",
         "",
         "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. "
@@ -355,6 +365,7 @@ class Inputs:
     dockerfile: str = ""
     template: str = ""
     conda_auth: str = ""
+    git_auth: str = ""
     paths: tuple[str, ...] = ()
     skip_unchanged: bool = True
     reuse_environment: bool = True
@@ -373,6 +384,7 @@ class Inputs:
             self.conda_auth,
             *_texts_in(self.conda_auth),
             *(credential.password for credential in self.credentials),
+            *secrets_in(self.git_auth),
         )
         return tuple(dict.fromkeys(secret for secret in secrets if secret))
 
@@ -453,6 +465,7 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         dockerfile=_own_dockerfile(text),
         template=_path("template", text["template"]) if text["template"] else "",
         conda_auth=_conda_auth(text["conda-auth"]),
+        git_auth=parse_git_auth(lines_of(text["git-auth"])),
         paths=tuple(_glob(line) for line in lines_of(text["paths"])),
         skip_unchanged=_flag("skip-unchanged", text["skip-unchanged"]),
         reuse_environment=_flag("reuse-environment", text["reuse-environment"]),

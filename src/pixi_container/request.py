@@ -66,11 +66,11 @@ class Request:
 
 def request_for(event: Event, inputs: Inputs, env: Mapping[str, str], *, keep: bool = False) -> Request:
     """Return the request, without build credentials if the event's code may be untrusted."""
-    if event.may_use_credentials or not inputs.conda_auth:
-        return Request(event=event, inputs=inputs, env=env, keep=keep)
-    return Request(
-        event=event, inputs=replace(inputs, conda_auth=""), env=env, keep=keep, withheld=("conda-auth",)
-    )
+    given = {"conda-auth": inputs.conda_auth, "git-auth": inputs.git_auth}
+    withheld = () if event.may_use_credentials else tuple(name for name, secret in given.items() if secret)
+    if withheld:
+        inputs = replace(inputs, conda_auth="", git_auth="")
+    return Request(event=event, inputs=inputs, env=env, keep=keep, withheld=withheld)
 
 
 def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:

@@ -48,6 +48,8 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
     with temporary_folder(request.env) as work:
         if request.inputs.conda_auth:
             write_secret(work / "conda-auth", request.inputs.conda_auth)
+        if request.inputs.git_auth:
+            write_secret(work / "git-auth", request.inputs.git_auth)
         if plan.push:
             with log.step("Check the registries"):
                 _check_push(registry, plan.published_tags, log)

@@ -55,6 +55,7 @@ TABLE = {
     "dockerfile": ("", False, SHOWN),
     "template": ("", False, ("render", "changes")),
     "conda-auth": ("", True, RENDERED),
+    "git-auth": ("", True, RENDERED),
     "paths": ("", False, ("changes",)),
     "skip-unchanged": ("true", False, ()),
     "reuse-environment": ("true", False, ()),
@@ -113,6 +114,7 @@ def test_every_input_is_parsed_into_its_field() -> None:
         "test-command": "true",
         "template": "template.j2",
         "conda-auth": '{"a": {"BearerToken": "t0ken", "n": 1, "abc": "abc"}}',
+        "git-auth": "# GitHub\nhttps://x-access-token:g1t%2Bhub@github.com/\n",
         "paths": "data/**\n!data/a",
         "skip-unchanged": "false",
         "reuse-environment": "false",
@@ -155,6 +157,7 @@ def test_every_input_is_parsed_into_its_field() -> None:
         test_command="true",
         template="template.j2",
         conda_auth=texts["conda-auth"],
+        git_auth="https://x-access-token:g1t%2Bhub@github.com\n",
         paths=("data/**", "!data/a"),
         skip_unchanged=False,
         reuse_environment=False,
@@ -162,7 +165,8 @@ def test_every_input_is_parsed_into_its_field() -> None:
         builder="mine",
         github_token="g",
     )
-    assert inputs.secrets == ("p", "g", texts["conda-auth"], "t0ken", "w")
+    of_git = ("https://x-access-token:g1t%2Bhub@github.com", "g1t%2Bhub", "g1t+hub")
+    assert inputs.secrets == ("p", "g", texts["conda-auth"], "t0ken", "w", *of_git)
     assert parse_inputs({"dockerfile": "Dockerfile"}) == Inputs(dockerfile="Dockerfile")
     based = {"apt-packages": "git, tini", "base-instructions": "docker/base", "refresh": "true"}
     assert parse_inputs(based) == Inputs(

@@ -138,8 +138,8 @@ _CAUSES = (
     _Cause(
         _GIT,
         r"could not read (?:Username|Password)|Authentication failed|Permission denied|Repository not found",
-        "A build has no credentials for Git. Publish the package to a channel or an index, or move its source "
-        "into 'context'.",
+        "Put credentials for the repository's host into 'git-auth'. It is withheld on events that may run "
+        "untrusted code.",
     ),
     _Cause(
         _INSTALL,

@@ -143,6 +143,7 @@ def define_image(
         instructions=sources.instructions,
         template=sources.template,
         conda_auth=bool(inputs.conda_auth),
+        git_auth=bool(inputs.git_auth),
         source_version=sources.source_version,
         cache=TRUSTED_CACHE if event.may_push else UNTRUSTED_CACHE,
         base=base,
@@ -159,7 +160,7 @@ def define_image(
 
     dockerfile = rendered(settings)
     # A pull request has no credentials and a separate cache, but gets the same packages and fingerprint.
-    common = replace(settings, conda_auth=False, cache=TRUSTED_CACHE)
+    common = replace(settings, conda_auth=False, git_auth=False, cache=TRUSTED_CACHE)
     named = rendered(common) if common != settings else dockerfile
     stages = read_stages(named)
     # If a user-supplied template copies more than the default one, the environment depends on the whole context.

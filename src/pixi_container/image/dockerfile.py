@@ -76,6 +76,7 @@ class ImageSettings:
     instructions: Instructions = NO_INSTRUCTIONS
     template: str = ""
     conda_auth: bool = False
+    git_auth: bool = False
     source_version: str = ""
     cache: str = TRUSTED_CACHE
     base: BaseDefinition | None = None
@@ -121,8 +122,9 @@ def render_dockerfile(
         ],
         "stage": asdict(stage) if stage else None,
         "lock_check": asdict(check) if check else None,
-        "git": bool(workspace.git_source),
+        "git": any(source.name not in (stage.skip if stage else ()) for source in workspace.git_source),
         "conda_auth": settings.conda_auth,
+        "git_auth": settings.git_auth,
         "cache": settings.cache,
         "build_variables": _build_variables(workspace, settings),
         "passed_variables": PASSED_VARIABLES,

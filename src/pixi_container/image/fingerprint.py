@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.image.dockerfile import scripts
 from pixi_container.image.environment_way import LAYOUT_VERSION
+from pixi_container.image.fetched_source import added_later
 from pixi_container.image.stages import environment_stages, read_stages, text_of
 from pixi_container.workspace.package_ways import direct_packages
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_PARTS = {
     "way": "how the image is made: straight from the lock, with what layers and scripts, or in a Docker build",
     "platform": "the Docker platform and Pixi's name for it",
-    "packages": "every locked package with its digests, except packages from the workspace's own source",
+    "packages": "every locked package with its digests, except those that a later stage builds from source",
     "manifest": "the manifest's tables, except tasks and descriptions (Docker builds only)",
     "builder": "the builder image, by digest (Docker builds only)",
     "runtime": "the base of the final image, by digest; with `apt-packages` or `base-instructions`, what they add "
@@ -149,12 +150,13 @@ def environment_fingerprint(
     ``dockerfile`` is the text rendered without credentials, and ``files`` contains the digests of
     ``activation scripts``, ``local packages`` and ``context``.
     """
-    own = {package.name for package in workspace.own_source if package.kind != "conda-file"}
+    added = {package.name for package in workspace.own_source if package.kind != "conda-file"}
+    added |= {package.name for package in added_later(workspace)}
     values = {
         **dict.fromkeys(ENVIRONMENT_PARTS, ""),
         **_common_values(workspace, bases, inputs, files["activation scripts"], base),
         "way": "docker",
-        "packages": _packages(package for package in workspace.platform.packages if package.name not in own),
+        "packages": _packages(package for package in workspace.platform.packages if package.name not in added),
         "manifest": _relevant(workspace.manifest),
         "builder": str(bases.builder),
         "local packages": files["local packages"],

@@ -1,4 +1,4 @@
-"""The stage that adds packages built from the workspace's own source to the environment image."""
+"""The stage that adds packages built from source to the environment image."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.image.fetched_source import added_later
 from pixi_container.image.lock_check import LockCheck, lock_check_with_source
 from pixi_container.paths import can_be_mounted
 from pixi_container.versions import version_order
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 EDITABLE_FROM_MANIFEST = "0.62.0"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_FROM_FILES = {"wheel", "sdist", "pypi-path", "pypi-editable"}
+_PYTHON_KINDS = {"wheel", "sdist", "pypi-path", "pypi-editable", "pypi"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class WorkspaceStage:
     editable packages. ``swept`` are folders above the workspace in which builds leave files. ``locked`` tells
     whether Pixi can check the lock against the manifest with these files. With ``release_manifest``, editable
     packages are installed like regular ones. ``distributions`` are the Python packages that must be installed
-    afterwards.
+    afterwards. ``git`` tells whether Pixi fetches source with Git.
     """
 
     skip: tuple[str, ...]
@@ -41,10 +42,11 @@ class WorkspaceStage:
     locked: bool
     release_manifest: bool
     distributions: tuple[str, ...]
+    git: bool = False
 
 
 def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage | None:
-    """Return what the stage does; None if no package comes from the workspace's own source.
+    """Return what the stage does; None if no package has to be built from source.
 
     The split follows the needs of `pixi install --frozen --skip` and `--locked`: only packages from source may be
     skipped, and the lock check reads the metadata of every local package of every environment. Packages that
@@ -55,7 +57,8 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
         for package in workspace.own_source
         if package.kind != "conda-file" and is_name(package.name) and package.is_inside
     ]
-    if not own:
+    fetched = [package for package in added_later(workspace) if is_name(package.name)]
+    if not own and not fetched:
         return None
     release = version_order(pixi_version) >= version_order(EDITABLE_FROM_MANIFEST)
     stay = [package for package in own if package.kind == "pypi-editable" and not release]
@@ -67,9 +70,11 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
     mounts = sorted({part for path in paths for part in workspace.parts_of(path)})
     mounts += workspace.config_files
     taken = set(workspace.install_files)
+    kinds = [*((package.name, package.kind) for package in own), *((each.name, each.kind) for each in fetched)]
+    skip = tuple(name for name, _ in kinds)
     return WorkspaceStage(
-        skip=tuple(package.name for package in own),
-        skipped_records=sum(package.kind == "conda-source" for package in own),
+        skip=skip,
+        skipped_records=sum(kind in {"conda", "conda-source"} for _, kind in kinds),
         mounts=tuple(path for path in mounts if path not in taken and can_be_mounted(path)),
         folders=checked.folders,
         copies=tuple(sorted({path for package in stay for path in workspace.parts_of(package.path)})),
@@ -78,7 +83,8 @@ def workspace_stage(workspace: Workspace, pixi_version: str) -> WorkspaceStage |
         ),
         locked=check is not None,
         release_manifest=release and any(package.kind == "pypi-editable" for package in own),
-        distributions=tuple(package.name for package in own if package.kind in _FROM_FILES),
+        distributions=tuple(name for name, kind in kinds if kind in _PYTHON_KINDS),
+        git=any(source.name in skip for source in workspace.git_source),
     )
 
 

@@ -187,6 +187,7 @@ def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, .
         *("--file", own or f"{WORK}/Dockerfile"),
         *(("--no-cache-filter", "notes") if "notes" in definition.stages else ()),
         *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
+        *(("--secret", f"id=git-auth,src={WORK}/git-auth") if inputs.git_auth else ()),
         *(_flags("--build-arg", _arguments(definition)) if inputs.dockerfile else ()),
     )
 

@@ -27,12 +27,15 @@ _WITHOUT_EFFECT = {
     "default-channels",
     "detached-environments",
     "experimental",
+    "index-config",
     "max-concurrent-solves",
     "pinning-strategy",
     "repodata-config",
     "shell",
+    "tool-platform",
 }
 _WITHOUT_EFFECT_FOR_PYPI = {"index-url", "extra-index-urls"}
+_DEFAULTS = {"run-post-link-scripts": "false", "tls-no-verify": False, "offline": False}
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,6 @@ def _only_pixi(values: Mapping[str, Any]) -> str:
     for name, value in values.items():
         if name == "pypi-config" and isinstance(value, dict) and value.keys() <= _WITHOUT_EFFECT_FOR_PYPI:
             continue
-        if name not in _WITHOUT_EFFECT | {"mirrors"}:
+        if name not in _WITHOUT_EFFECT | {"mirrors"} and _DEFAULTS.get(name) != value:
             return name
     return ""

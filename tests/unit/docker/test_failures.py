@@ -202,7 +202,7 @@ UNREACHABLE = (
     "(https://conda.example.org/noarch/r.zst)\n"
     "  ├─▶ client error (Connect)\n  ╰─▶ {}"
 )
-HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/login-action", "credentials for Git"}
+HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/login-action", "'git-auth'"}
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/lo
         (
             GIT.format("could not read Username for 'https://github.com': terminal prompts disabled"),
             "could not read Username",
-            "credentials for Git",
+            "'git-auth'",
         ),
         (
             GIT.format("unable to access 'https://x/': Could not resolve host: x"),

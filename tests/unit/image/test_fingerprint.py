@@ -200,6 +200,39 @@ def test_credentials_of_a_channel_change_nothing(folder: Folder) -> None:
     assert "conda-auth" in with_them.dockerfile
 
 
+def test_credentials_of_git_hosts_change_nothing(folder: Folder) -> None:
+    before = defined(folder)
+    lock_git_package(folder)
+    without = defined(folder)
+    with_them = defined(folder, git_auth="https://me:hunter2@git.example")
+    assert with_them.fingerprint == without.fingerprint
+    assert "id=git-auth" in with_them.dockerfile
+    assert "id=git-auth" not in without.dockerfile
+    assert without.fingerprint != before.fingerprint
+
+
+@pytest.mark.parametrize("builder", ["docker", "auto"])
+def test_a_package_that_pixi_adds_later_changes_the_image_and_not_the_environment(
+    folder: Folder, builder: str
+) -> None:
+    lock_git_package(folder)
+    before = defined(folder, environment_builder=builder)
+    folder.replace("pixi.lock", "#0a0a", "#0b0b")
+    after = defined(folder, environment_builder=builder)
+    assert before.way.kind == ("docker" if builder == "docker" else "direct")
+    assert after.environment_fingerprint == before.environment_fingerprint
+    assert after.fingerprint != before.fingerprint
+
+
+def lock_git_package(folder: Folder) -> None:
+    """Add a package from Git to the default environment."""
+    place = f"git+https://git.example/tool.git?rev=main#{'0a' * 20}"
+    python = "- conda: https://conda.anaconda.org/conda-forge/linux-64/python-3.11.9-h1_0.conda\n"
+    folder.replace("pixi.lock", f"      {python}", f"      {python}      - pypi: {place}\n")
+    text = (folder.path / "pixi.lock").read_text()
+    folder.write("pixi.lock", f"{text}- pypi: {place}\n  name: tool\n  version: '1.0'\n")
+
+
 @pytest.mark.parametrize(
     "table",
     [

@@ -20,7 +20,7 @@ from pixi_container.workspace.local_packages import GitSource
 from pixi_container.workspace.workspace import Workspace, read_workspace
 from tests.unit.conftest import Folder
 from tests.unit.image.scripts.conftest import SCRIPTS, shellcheck
-from tests.unit.image.test_workspace_stage import with_own
+from tests.unit.image.test_workspace_stage import GIT, with_fetched, with_own
 
 # `make check` runs them.
 pytestmark = pytest.mark.slow
@@ -68,6 +68,10 @@ def below_the_context(folder: Folder) -> Workspace:
     return with_own(read_workspace(inputs, "linux/amd64"), ("study", "pypi-editable", "."))
 
 
+def with_fetched_source(folder: Folder) -> Workspace:
+    return with_fetched(workspace_of(folder), ("tool", "pypi", GIT), ("built", "conda", GIT))
+
+
 def with_locked_git_versions(folder: Folder) -> Workspace:
     folder.write("packages/tools/pyproject.toml", "")
     own = with_own(workspace_of(folder, "gpu"), ("tools", "pypi-path", "packages/tools"))
@@ -93,6 +97,7 @@ FULL = ImageSettings(
     ),
     instructions=parse_instructions("RUN python -m compileall /srv\nCOPY a.txt /b/\n", "test"),
     conda_auth=True,
+    git_auth=True,
     source_version="1.0 it's $HOME",
 )
 SHAPES: dict[str, tuple[Callable[[Folder], Workspace], ImageSettings]] = {
@@ -102,6 +107,9 @@ SHAPES: dict[str, tuple[Callable[[Folder], Workspace], ImageSettings]] = {
     "hostile values": (with_hostile_values, PLAIN),
     "own source": (with_own_source, PLAIN),
     "below the context": (below_the_context, PLAIN),
+    "own source and Git for everything": (with_own_source, FULL),
+    "fetched source": (with_fetched_source, PLAIN),
+    "fetched source with every setting": (with_fetched_source, FULL),
     "own source with every setting": (with_locked_git_versions, FULL),
 }
 
