@@ -16,13 +16,27 @@ from pixi_container.build_inputs import (
     ssh_agents,
     stage_names,
 )
+from pixi_container.debian_packages import parse_packages
 from pixi_container.errors import UserError
+from pixi_container.git_credentials import parse_git_auth, secrets_in
+from pixi_container.input_values import (
+    Healthcheck,
+    Variable,
+    healthcheck,
+    malformed,
+    stop_signal,
+    user,
+    variables,
+    volumes,
+    words,
+    working_directory,
+)
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import is_image_name
 from pixi_container.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 
 MOST_LAYERS = 65
@@ -62,15 +76,16 @@ INPUTS = (
     Input(
         "context",
         ".",
-        "Workspace folder: the one that contains the manifest. It is also the build context: a build "
-        "cannot use files outside it.",
+        "Folder with everything that goes into the image: the build context, to which other paths are relative. "
+        "The workspace's folder, or one above it.",
         also_for=("render", "changes", "tags"),
     ),
     Input(
         "manifest-path",
         "",
-        "Manifest file, directly in `context`. When empty: the first that exists of `pixi.toml`, "
-        "`pyproject.toml` with `[tool.pixi]`, and `mojoproject.toml`.",
+        "Manifest file in `context` or below it, such as `container/pixi.toml`, with the lock beside it. When "
+        "empty: the first that exists in `context` of `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, and "
+        "`mojoproject.toml`.",
         also_for=("render", "changes", "tags"),
     ),
     Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags")),
@@ -125,6 +140,26 @@ INPUTS = (
         also_for=("render",),
     ),
     Input(
+        "apt-packages",
+        "",
+        "Debian or Ubuntu packages to install in the runtime image with `apt-get`, before the environment: "
+        "`name`, `name=version`, `name/release` or `name:architecture`, on one line or several.",
+        also_for=("render",),
+    ),
+    Input(
+        "base-instructions",
+        "",
+        "Dockerfile instructions to run on the runtime image, before the environment and after `apt-packages`; or "
+        "the path of a file with them in `context`, which is one word.",
+        also_for=("render", "changes"),
+    ),
+    Input(
+        "refresh",
+        "false",
+        "`true` builds the base of `apt-packages` and `base-instructions` anew although it exists, for newer "
+        "versions of what they install.",
+    ),
+    Input(
         "cuda-version",
         "",
         "Value of `CONDA_OVERRIDE_CUDA` in the build and in the image. When empty: from the lock or the manifest.",
@@ -133,17 +168,71 @@ INPUTS = (
     Input(
         "include",
         "",
-        "Paths in `context` to copy into the image after the environment, one per line. When empty: "
-        "`src`, if it exists; `none` copies nothing.",
+        "Paths and globs in `context` to copy into the image after the environment, one per line, with exceptions "
+        "(`!data/raw`) and destinations (`run.sh => /opt/run.sh`); see docs/content.md. When empty: `src` beside "
+        "the manifest, else `src` in `context`, if it exists; `none` copies nothing.",
         also_for=("render", "changes"),
     ),
-    Input("workdir", "/app", "Workspace folder in the image.", also_for=("render",)),
+    Input(
+        "workdir",
+        "/app",
+        "Folder in the image that has the files of `context`, and in which containers start.",
+        also_for=("render",),
+    ),
+    Input(
+        "working-directory",
+        "",
+        "Folder in which a container starts, absolute or relative to `workdir`. When empty: `workdir`.",
+        also_for=("render",),
+    ),
+    Input(
+        "env",
+        "",
+        "Variables of the image, one `NAME=value` per line. `$PATH` and `${PATH}` stand for the image's own "
+        "value, and `\\$` for a dollar sign.",
+        also_for=("render",),
+    ),
+    Input(
+        "user",
+        "",
+        "User as whom a container starts, such as `1000`, `1000:100` or a name that the base has. When empty: the "
+        "base's.",
+        also_for=("render",),
+    ),
     Input("expose", "", "Ports to expose, such as `8000` or `53/udp`.", also_for=("render",)),
     Input(
         "command",
         "",
         "Default command of the image, as words or as a JSON list. When empty: `bash`.",
         also_for=("render",),
+    ),
+    Input(
+        "entrypoint",
+        "",
+        "Program that every command is given to, as words or as a JSON list; the environment is active for it. "
+        "When empty: commands start as they are.",
+        also_for=("render",),
+    ),
+    Input(
+        "healthcheck",
+        "",
+        "Command that tells whether a container works, in the syntax of a Dockerfile's HEALTHCHECK: "
+        "`--interval=30s --timeout=3s CMD curl --fail http://localhost:8000/`. `NONE` switches off the base's.",
+        also_for=("render",),
+    ),
+    Input("volumes", "", "Folders of the image to declare as volumes.", also_for=("render",)),
+    Input(
+        "stop-signal",
+        "",
+        "Signal that stops a container. When empty: the base's, or SIGTERM.",
+        also_for=("render",),
+    ),
+    Input(
+        "instructions",
+        "",
+        "Dockerfile instructions for the end of the image, or the path of a file with them in `context`. The "
+        "environment is active for them; see docs/content.md.",
+        also_for=("render", "changes"),
     ),
     Input(
         "layers",
@@ -227,6 +316,15 @@ INPUTS = (
         also_for=("render",),
     ),
     Input(
+        "git-auth",
+        "",
+        "Credentials for packages from private Git repositories, a URL for each host, one per line, such as "
+        "`https://x-access-token:TOKEN@github.com`. It is a BuildKit secret, `git-auth`, of the step that fetches "
+        "them, and of your own Dockerfile. It is withheld on events that would expose it to untrusted code.",
+        is_secret=True,
+        also_for=("render",),
+    ),
+    Input(
         "paths",
         "",
         "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. "
@@ -295,11 +393,22 @@ class Inputs:
     pixi_version: str = ""
     pixi_image: str = ""
     runtime_image: str = ""
+    apt_packages: tuple[str, ...] = ()
+    base_instructions: str = ""
+    refresh: bool = False
     cuda_version: str = ""
     include: tuple[str, ...] | None = None
     workdir: str = "/app"
+    working_directory: str = ""
+    env: tuple[Variable, ...] = ()
+    user: str = ""
     expose: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    healthcheck: Healthcheck | None = None
+    volumes: tuple[str, ...] = ()
+    stop_signal: str = ""
+    instructions: str = ""
     layers: int = MOST_LAYERS
     compression: str = "gzip"
     test_command: str = ""
@@ -313,6 +422,7 @@ class Inputs:
     ssh: Pairs = ()
     template: str = ""
     conda_auth: str = ""
+    git_auth: str = ""
     paths: tuple[str, ...] = ()
     skip_unchanged: bool = True
     reuse_environment: bool = True
@@ -331,6 +441,7 @@ class Inputs:
             self.conda_auth,
             *_texts_in(self.conda_auth),
             *(credential.password for credential in self.credentials),
+            *secrets_in(self.git_auth),
             *(value for _, value in self.build_secrets),
         )
         return tuple(dict.fromkeys(secret for secret in secrets if secret))
@@ -381,6 +492,9 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         ).removeprefix("v"),
         pixi_image=text["pixi-image"],
         runtime_image=text["runtime-image"],
+        apt_packages=parse_packages(text["apt-packages"]),
+        base_instructions=_base_instructions(text),
+        refresh=_refresh(text),
         cuda_version=_optional(
             "cuda-version", text["cuda-version"], r"\d{1,3}(\.\d{1,3}){0,2}", "a version such as 12 or 12.9"
         ),
@@ -392,7 +506,17 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
             "an absolute path of letters, digits and . _ -, other than the root",
         ),
         expose=tuple(_port(port) for port in text["expose"].replace(",", " ").split()),
-        command=_command(text["command"]),
+        working_directory=working_directory(text["working-directory"], text["workdir"])
+        if text["working-directory"]
+        else "",
+        env=variables(lines_of(text["env"])),
+        user=user(text["user"]) if text["user"] else "",
+        command=words("command", text["command"]),
+        entrypoint=words("entrypoint", text["entrypoint"]),
+        healthcheck=healthcheck(text["healthcheck"]) if text["healthcheck"] else None,
+        volumes=volumes(text["volumes"]),
+        stop_signal=stop_signal(text["stop-signal"]) if text["stop-signal"] else "",
+        instructions=text["instructions"],
         layers=_layers(text["layers"]),
         compression=_matching("compression", text["compression"], "gzip|zstd", "gzip or zstd"),
         test_command=text["test-command"],
@@ -406,6 +530,7 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         ssh=ssh_agents(text["ssh"]),
         template=_path("template", text["template"]) if text["template"] else "",
         conda_auth=_conda_auth(text["conda-auth"]),
+        git_auth=parse_git_auth(lines_of(text["git-auth"])),
         paths=tuple(_glob(line) for line in lines_of(text["paths"])),
         skip_unchanged=_flag("skip-unchanged", text["skip-unchanged"]),
         reuse_environment=_flag("reuse-environment", text["reuse-environment"]),
@@ -429,14 +554,10 @@ def lines_of(text: str) -> tuple[str, ...]:
     return tuple(line for line in stripped if line and not line.startswith("#"))
 
 
-def _malformed(name: str, value: str, accepted: str) -> UserError:
-    return UserError(f"input '{name}' has an invalid value: {value!r}", hint=f"Accepted: {accepted}.")
-
-
 def _matching(name: str, value: str, pattern: str, accepted: str) -> str:
     if re.fullmatch(pattern, value):
         return value
-    raise _malformed(name, value, accepted)
+    raise malformed(name, value, accepted)
 
 
 def _optional(name: str, value: str, pattern: str, accepted: str) -> str:
@@ -449,40 +570,40 @@ def _path(name: str, value: str) -> str:
 
 def _image_name(name: str, value: str) -> str:
     if not is_image_name(value):
-        raise _malformed(name, value, "an image name without a tag, such as ghcr.io/lab/layers")
+        raise malformed(name, value, "an image name without a tag, such as ghcr.io/lab/layers")
     return value
 
 
 def _push(value: str) -> bool:
     if value not in {"auto", "false"}:
-        raise _malformed("push", value, "auto (push if the event may push) or false")
+        raise malformed("push", value, "auto (push if the event may push) or false")
     return value == "auto"
 
 
 def _flag(name: str, value: str) -> bool:
     if value not in {"true", "false"}:
-        raise _malformed(name, value, "true or false")
+        raise malformed(name, value, "true or false")
     return value == "true"
 
 
 def _glob(value: str) -> str:
     pattern = value.removeprefix("!")
     if not pattern or pattern.startswith("/"):
-        raise _malformed("paths", value, "globs relative to 'context', such as data/**/*.csv or ../shared/**")
+        raise malformed("paths", value, "globs relative to 'context', such as data/**/*.csv or ../shared/**")
     return value
 
 
 def _port(value: str) -> str:
     port = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", value)
     if not port or not all(0 < int(end) < 65536 for end in port.groups()[:2] if end):
-        raise _malformed("expose", value, "ports from 1 to 65535, such as 8000, 53/udp or 6000-6010")
+        raise malformed("expose", value, "ports from 1 to 65535, such as 8000, 53/udp or 6000-6010")
     return value
 
 
 def _layers(value: str) -> int:
     most = MOST_LAYERS if value == "auto" else int(value) if re.fullmatch(r"[0-9]{1,3}", value) else 0
     if not 1 <= most <= MOST_LAYERS:
-        raise _malformed("layers", value, f"auto, or a number from 1 to {MOST_LAYERS}")
+        raise malformed("layers", value, f"auto, or a number from 1 to {MOST_LAYERS}")
     return most
 
 
@@ -495,7 +616,11 @@ def _own_dockerfile(text: Mapping[str, str]) -> str:
         _check_that_something_uses(text, ("target", "test-target"), ("dockerfile",))
         _check_that_something_uses(text, _FOR_OWN_INSTRUCTIONS, ("dockerfile", "template"))
         return ""
-    without_effect = [name for name in ("template", "include", "expose", "command") if text[name]]
+    shaping = (
+        *("template", "include", "working-directory", "env", "user", "expose", "command", "entrypoint"),
+        *("healthcheck", "volumes", "stop-signal", "instructions"),
+    )
+    without_effect = [name for name in shaping if text[name]]
     if without_effect:
         raise UserError(
             f"input '{without_effect[0]}' has no effect together with 'dockerfile'",
@@ -521,7 +646,7 @@ def _check_that_something_uses(text: Mapping[str, str], names: tuple[str, ...], 
 def _target(value: str) -> str:
     names = stage_names("target", value)
     if len(names) > 1:
-        raise _malformed("target", value, "the name of one stage")
+        raise malformed("target", value, "the name of one stage")
     return names[0] if names else ""
 
 
@@ -539,14 +664,38 @@ def _build_secrets(text: Mapping[str, str]) -> Pairs:
     secrets = build_secrets(text["secrets"])
     values, files = dict(secrets), dict(secret_files(text["secret-files"]))
     twice = values.keys() & files.keys()
-    if text["conda-auth"]:
-        twice |= {"conda-auth"} & (values.keys() | files.keys())
+    named = {name for name in ("conda-auth", "git-auth") if text[name]}
+    twice |= named & (values.keys() | files.keys())
     if twice:
         raise UserError(
             f"the secret '{min(twice)}' is set by two inputs",
-            hint="Of 'secrets', 'secret-files' and 'conda-auth', only one can set a secret.",
+            hint="Of 'secrets', 'secret-files', 'conda-auth' and 'git-auth', only one can set a secret.",
         )
     return secrets
+
+
+def _base_instructions(text: Mapping[str, str]) -> str:
+    """Return the instructions, or a path, which has no white space, as every instruction has.
+
+    Raises ``UserError`` if the user's own template would leave out what is added to the runtime image.
+    """
+    for name in ("apt-packages", "base-instructions"):
+        if text[name] and text["template"]:
+            raise UserError(
+                f"input '{name}' has no effect together with 'template'",
+                hint="Put the instructions into the template. Remove one of the two inputs.",
+            )
+    return text["base-instructions"]
+
+
+def _refresh(text: Mapping[str, str]) -> bool:
+    refresh = _flag("refresh", text["refresh"])
+    if refresh and not text["apt-packages"] and not text["base-instructions"]:
+        raise UserError(
+            "input 'refresh' has no effect without 'apt-packages' or 'base-instructions'",
+            hint="It builds anew what these add to the runtime image. Remove it, or set one of them.",
+        )
+    return refresh
 
 
 def _conda_auth(value: str) -> str:
@@ -583,23 +732,6 @@ def _include(value: str) -> tuple[str, ...] | None:
     if not value:
         return None
     return () if value == "none" else lines_of(value)
-
-
-def _command(value: str) -> tuple[str, ...]:
-    import json
-    import shlex
-
-    accepted = 'words such as `python -m app` or a JSON list such as ["python", "-m", "app"]'
-    split: Callable[[str], object] = json.loads if value.startswith("[") else shlex.split
-    try:
-        words = split(value)
-    except (ValueError, RecursionError) as error:
-        raise _malformed("command", value, f"{accepted} ({error})") from error
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise _malformed("command", value, accepted)
-    if any(ord(character) < 32 for word in words for character in word):
-        raise _malformed("command", value, f"{accepted}, without control characters")
-    return tuple(words)
 
 
 def _credentials(value: str) -> tuple[Credential, ...]:

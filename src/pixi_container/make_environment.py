@@ -9,14 +9,16 @@ from pixi_container.docker.command import LAYOUT_FOLDER
 from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.planned import planned_environment
 from pixi_container.environment.publish import publish
-from pixi_container.image.dockerfile import environment_check
+from pixi_container.environment.start_check import StartCheck
+from pixi_container.image.dockerfile import PREPARING_CHECK, environment_check
+from pixi_container.plan.base_plan import BASE_FOLDER
 from pixi_container.plan.commands import environment_labels
 from pixi_container.progress_lines import ProgressLines
 from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.request import credential_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pixi_container.docker.engine import Engine
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.image_store import ImageStore
     from pixi_container.log import Log
     from pixi_container.plan.plan import Plan
+    from pixi_container.registry.repository import ImageSource
     from pixi_container.request import Request
 
 
@@ -35,19 +38,26 @@ class MadeEnvironment:
     notes: tuple[str, ...] = ()
 
 
-def make_environment(request: Request, plan: Plan, engine: Engine | None, work: Path, log: Log) -> MadeEnvironment:
+def make_environment(
+    request: Request, plan: Plan, engine: Engine | None, work: Path, log: Log, base_digest: str = ""
+) -> MadeEnvironment:
     """Return the image, which is published under every name or left in a folder below ``work``.
 
-    Without an ``engine`` nothing starts the environment. Raises ``NotDirectError`` if only Pixi can install it,
-    and ``UserError`` for a lock, a download, a registry or a check that fails. Then no tag has changed.
+    ``base_digest`` is that of the base; empty if nothing is added to the runtime image. Without an ``engine``
+    nothing starts the environment. Raises ``NotDirectError`` if only Pixi can install it, and ``UserError`` for a
+    lock, a download, a registry or a check that fails. Then no tag has changed.
     """
     definition = plan.definition
     labels = environment_labels(definition, plan.labels)
-    image = planned_environment(definition, request.inputs, labels, _auth_file(request, work))
-    check = _check(plan, request.inputs.workdir, engine)
+    runtime = definition.bases.runtime
+    below = base_digest or runtime.digest or runtime.tag
+    image = planned_environment(definition, request.inputs, labels, _auth_file(request, work), below)
+    check = _check(plan, definition.workspace.place(request.inputs.workdir), engine)
     show = ProgressLines(log).show
     with Registries(credential_source(request)) as registries:
-        base = ImageRepository(registries, definition.bases.runtime)
+        base: ImageSource = ImageRepository(registries, (plan.base and plan.base.image) or runtime)
+        if plan.base and plan.base.kind == "folder":
+            base = OciLayout(work / BASE_FOLDER)
         cache = ImageRepository(registries, request.layer_cache) if request.layer_cache else None
 
         def made_in(store: ImageStore, before: ImageRepository | None = None) -> Published:
@@ -75,16 +85,16 @@ def make_environment(request: Request, plan: Plan, engine: Engine | None, work: 
     return MadeEnvironment(published.digest, tuple(_notes_on(published)))
 
 
-def _check(plan: Plan, workdir: str, engine: Engine | None) -> Callable[[str], None] | None:
-    """Return a function that has the engine start the environment in the image with a digest."""
-    command = plan.commands.check_environment
-    if engine is None or command is None:
+def _check(plan: Plan, place: str, engine: Engine | None) -> StartCheck | None:
+    """Return how the engine starts an environment; ``place`` is the workspace's folder in the image."""
+    command, preparing = plan.commands.check_environment, plan.commands.prepare_check
+    if engine is None or command is None or preparing is None:
         return None
 
     def check(digest: str) -> None:
-        engine.check_environment(command.on_environment(digest), environment_check(workdir))
+        engine.check_environment(command.on_environment(digest), environment_check(place))
 
-    return check
+    return StartCheck(check, lambda: engine.preparing(preparing, PREPARING_CHECK))
 
 
 def _told(published: Published) -> Iterator[str]:

@@ -25,13 +25,16 @@ NEVER_COPIED = frozenset({".git", ".pixi"})
 """Names at the top of the context that are never copied into an image."""
 
 PIXI_CONFIG = ".pixi/config.toml"
-"""The one file below them that a build may use: https://pixi.prefix.dev/latest/reference/pixi_configuration/."""
+"""The one file of Pixi's that a build may use, beside the manifest.
+
+Source: https://pixi.prefix.dev/latest/reference/pixi_configuration/
+"""
 
 HOW_TO_BE_INSIDE = (
-    "A build cannot use files outside 'context', which is the manifest's folder: move the files into that folder, "
-    "or move the manifest and the lock up to a folder that contains everything."
+    "A build can only use files in 'context': set it to a folder that contains everything, and 'manifest-path' to "
+    "the manifest below it."
 )
-"""The hint for files outside of the context, which is always the manifest's folder."""
+"""The hint for an input that names files outside of the context."""
 
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1"
 """The start of a Git LFS pointer file: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md."""
@@ -97,7 +100,8 @@ def leads_out(context: Path, path: str) -> bool:
         if not target.is_relative_to(top):
             return True
         inside = target.relative_to(top)
-        return bool(NEVER_COPIED & set(inside.parts)) and inside.as_posix() != PIXI_CONFIG
+        above = PurePosixPath(f"/{inside.as_posix()}".removesuffix(f"/{PIXI_CONFIG}"))
+        return bool(NEVER_COPIED & set(above.parts))
     except (OSError, RuntimeError, ValueError):
         # Such as a loop of links.
         return True
@@ -131,9 +135,10 @@ def check_possible(path: str, *, source: str, file: str = "") -> None:
         raise UserError(f"{source}: the path {shortened(path)!r} {problem}", file=file)
 
 
-def checked_path(context: Path, path: str, *, source: str) -> str:
+def checked_path(context: Path, path: str, *, source: str, how: str = HOW_TO_BE_INSIDE) -> str:
     """Return ``path`` in normal form if a Dockerfile can copy it from the context.
 
+    ``how`` is the hint for a path that leaves it with ``..``.
     Raises ``UserError`` for a path that does not exist, leaves the context (with ``..``, as an absolute path or
     through a symbolic link), or contains characters that are special in COPY.
     """
@@ -155,7 +160,7 @@ def checked_path(context: Path, path: str, *, source: str) -> str:
             else f"does not exist in '{context}'"
         )
     if problem:
-        hints = ("Paths are relative to 'context'.", *([HOW_TO_BE_INSIDE] if ".." in normal.parts else []))
+        hints = ("Paths are relative to 'context'.", *([how] if ".." in normal.parts else []))
         raise UserError(f"{source}: '{shortened(path)}' {problem}", hint=" ".join(hints))
     return str(normal)
 

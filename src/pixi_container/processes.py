@@ -11,17 +11,17 @@ import signal
 import subprocess
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pixi_container.child_environment import child_environment
 from pixi_container.errors import ToolUnavailableError
 from pixi_container.interrupts import interrupts_deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 # Enough for pixi's report of a failed C++ build, which quotes the compiler's whole output.
@@ -116,6 +116,31 @@ def stream(
     return Finished(code, "\n".join(last))
 
 
+@contextmanager
+def alongside(
+    argv: Sequence[str], *, env: Mapping[str, str], added: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Run a command during the block, without its output, and stop it at the end of the block if it still runs.
+
+    Whether it succeeds is not told: it is for work that only saves time. The variables are as for ``stream``.
+    """
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with interrupts_deferred(), suppress(OSError):
+            process = subprocess.Popen(
+                list(argv),
+                env=child_environment(argv[0], env) | dict(added or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        yield
+    finally:
+        if process and process.poll() is None:
+            _stop(process)
+
+
 def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
     try:
         process = subprocess.Popen(
@@ -146,7 +171,7 @@ def _stop_by(stop: Callable[[], object], process: subprocess.Popen[str]) -> None
             return
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def _stop(process: subprocess.Popen[Any]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)

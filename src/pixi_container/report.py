@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pixi_container.display import markdown_block, markdown_code, markdown_text
 
@@ -44,7 +44,8 @@ class Report:
     """The result of a plan.
 
     ``published`` is the image on the registry, None if nothing was pushed or tagged. ``labels`` are those of an
-    existing image, ``image_size`` is in bytes, and ``notes`` are messages from the build.
+    existing image, ``base_packages`` are names and versions of the packages that the base was asked for; those of
+    an existing base are in the plan. ``image_size`` is in bytes, and ``notes`` are messages from the build.
     """
 
     plan: Plan
@@ -52,6 +53,7 @@ class Report:
     labels: Mapping[str, str] | None = None
     image_size: int = 0
     notes: tuple[str, ...] = ()
+    base_packages: tuple[tuple[str, str], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -89,8 +91,19 @@ class Report:
             "fingerprint": definition.environment_fingerprint.short,
             "image-fingerprint": definition.fingerprint.short,
             "dockerfile": definition.dockerfile,
-            "metadata": json.dumps({k: v for k, v in plan.as_json().items() if k != "workspace"}, sort_keys=True),
+            "metadata": json.dumps(self._metadata(), sort_keys=True),
         }
+
+    @property
+    def _installed(self) -> tuple[tuple[str, str], ...]:
+        """Names and versions of the packages that the base was asked for, built now or before."""
+        return self.base_packages or (self.plan.base.packages if self.plan.base else ())
+
+    def _metadata(self) -> dict[str, Any]:
+        values = {name: value for name, value in self.plan.as_json().items() if name != "workspace"}
+        if self.plan.base:
+            values["base"] = {**self.plan.base.as_json(), "apt_packages": dict(self._installed)}
+        return values
 
     def text(self) -> str:
         """Return the result for a terminal."""
@@ -126,6 +139,7 @@ class Report:
                 "Environment image",
                 f"{markdown_code(str(plan.environment_image))}, {origin}" if plan.environment_image else "none",
             ),
+            *([("Base image", self._base())] if plan.base else []),
             ("Built with", markdown_text(built_with)),
             (
                 "Tags" if self.digest else "Tags (not pushed)",
@@ -144,6 +158,19 @@ class Report:
         dockerfile = markdown_block(plan.definition.dockerfile, "dockerfile")
         lines += ["", "<details><summary>Dockerfile</summary>", "", dockerfile, "</details>"]
         return "\n".join(lines) + "\n"
+
+    def _base(self) -> str:
+        base = self.plan.base
+        assert base  # noqa: S101 - it is asked for where there is one
+        shown = markdown_code(str(base.image or base.tag))
+        versions = ", ".join(markdown_code(f"{name} {version}") for name, version in self._installed)
+        if base.kind == "reuse":
+            how = "reused"
+        elif not base.is_needed:
+            how = "not needed"
+        else:
+            how = "published" if base.tags else "not published"
+        return f"{shown}, {how}" + (f", with {versions}" if versions else "")
 
     def _size(self) -> str:
         if self.published:

@@ -38,7 +38,7 @@ class Request:
 
     @property
     def context(self) -> Path:
-        """The workspace folder."""
+        """The build context, which contains the workspace."""
         return Path(self.inputs.context)
 
     @property
@@ -66,17 +66,17 @@ class Request:
 
 def request_for(event: Event, inputs: Inputs, env: Mapping[str, str], *, keep: bool = False) -> Request:
     """Return the request, without the credentials of the build if the event's code may be untrusted."""
-    credentials = {
+    given = {
         "conda-auth": inputs.conda_auth,
+        "git-auth": inputs.git_auth,
         "secrets": inputs.build_secrets,
         "secret-files": inputs.secret_files,
         "ssh": inputs.ssh,
     }
-    withheld = tuple(name for name, value in credentials.items() if value)
-    if event.may_use_credentials or not withheld:
-        return Request(event=event, inputs=inputs, env=env, keep=keep)
-    without = replace(inputs, conda_auth="", build_secrets=(), secret_files=(), ssh=())
-    return Request(event=event, inputs=without, env=env, keep=keep, withheld=withheld)
+    withheld = () if event.may_use_credentials else tuple(name for name, value in given.items() if value)
+    if withheld:
+        inputs = replace(inputs, conda_auth="", git_auth="", build_secrets=(), secret_files=(), ssh=())
+    return Request(event=event, inputs=inputs, env=env, keep=keep, withheld=withheld)
 
 
 def may_push(event: Event, inputs: Inputs) -> tuple[bool, str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pixi_container.build_base import BuiltBase, build_base, existing_base
+from pixi_container.docker.build_warnings import OwnLines
 from pixi_container.docker.engine import Build, Engine
 from pixi_container.docker.secrets import write_build_secrets
 from pixi_container.errors import RegistryError, UserError
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_for
+from pixi_container.plan.own_build import dockerfile_path
 from pixi_container.registry.docker_config import credential_helper_variables, private_docker_config, write_secret
 from pixi_container.report import Report
 from pixi_container.request import registry_client
@@ -47,6 +50,8 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
     with temporary_folder(request.env) as work:
         if request.inputs.conda_auth:
             write_secret(work / "conda-auth", request.inputs.conda_auth)
+        if request.inputs.git_auth:
+            write_secret(work / "git-auth", request.inputs.git_auth)
         write_build_secrets(work, request.inputs, request.env, log.mask)
         if plan.push:
             with log.step("Check the registries"):
@@ -55,6 +60,7 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
             return _built_without_builder(request, plan, registry, work, log)
         build = Build(
             dockerfile=plan.definition.environment_dockerfile or plan.definition.dockerfile,
+            own_lines=_own_lines(request, plan),
             local_image=plan.local_image,
             leftover_images=plan.leftover_images,
             test_container=plan.test_container if plan.commands.test else "",
@@ -69,14 +75,26 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
                 engine.clean()
 
 
+def _own_lines(request: Request, plan: Plan) -> OwnLines:
+    """Return the lines of the image's Dockerfile that the user wrote: all of a user-supplied one."""
+    inputs, definition = request.inputs, plan.definition
+    if not inputs.dockerfile:
+        return OwnLines(*definition.own_lines)
+    lines = definition.dockerfile.count("\n") + 1
+    return OwnLines(1, lines, inputs.dockerfile, dockerfile_path(inputs, definition.workspace))
+
+
 def _built_by_docker(
     request: Request, plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log
 ) -> Report:
-    commands, tested = plan.commands, ""
+    commands, docker_commands, tested, base = plan.commands, plan.docker_commands, "", existing_base(plan)
+    if commands.base:
+        base = _base(plan, registry, engine, work, log)
+        commands, docker_commands = commands.on_base(base.digest), docker_commands.on_base(base.digest)
     if plan.makes_environment:
         with log.step("Make the environment"):
-            environment = _environment(request, plan, registry, engine, work, log)
-        commands = commands.on_environment(environment.digest) if environment else plan.docker_commands
+            environment = _environment(request, plan, registry, engine, work, log, base.digest)
+        commands = commands.on_environment(environment.digest) if environment else docker_commands
         engine.notes += environment.notes if environment else ()
     if commands.make_environment:
         with log.step("Build the environment"):
@@ -97,12 +115,14 @@ def _built_by_docker(
         with log.step("Push the environment"):
             _read_back_environment(registry, plan, engine.push(commands.push_environment).config)
     if not commands.push:
-        return Report(plan=plan, image_size=engine.image_size(), notes=tuple(engine.notes))
+        return Report(
+            plan=plan, image_size=engine.image_size(), notes=tuple(engine.notes), base_packages=base.packages
+        )
     with log.step("Push"):
         pushed = engine.push(commands.push, tested=tested)
         published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
         log.say(f"verified: all {len(plan.published_tags)} tags point to the built image")
-    return Report(plan=plan, published=published, notes=tuple(engine.notes))
+    return Report(plan=plan, published=published, notes=tuple(engine.notes), base_packages=base.packages)
 
 
 def _built_without_builder(request: Request, plan: Plan, registry: Registry, work: Path, log: Log) -> Report:
@@ -111,7 +131,7 @@ def _built_without_builder(request: Request, plan: Plan, registry: Registry, wor
     digest, notes = plan.environment_image.digest if plan.environment_image else "", tuple[str, ...]()
     if plan.makes_environment:
         with log.step("Make the environment"):
-            environment = _environment(request, plan, registry, None, work, log)
+            environment = _environment(request, plan, registry, None, work, log, existing_base(plan).digest)
         assert environment  # noqa: S101 - without an engine there is no other way
         digest, notes = environment.digest, environment.notes
         for note in notes:
@@ -125,8 +145,25 @@ def _built_without_builder(request: Request, plan: Plan, registry: Registry, wor
     return Report(plan=plan, published=published, notes=notes)
 
 
+def _base(plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log) -> BuiltBase:
+    with log.step("Build the base"):
+        base = build_base(plan, engine, work)
+        for tag in plan.base.tags if plan.base else ():
+            _read_tag(registry, tag, lambda image: image.digest == base.digest)
+        for line in base.told:
+            log.say(line)
+    engine.notes += base.notes
+    return base
+
+
 def _environment(
-    request: Request, plan: Plan, registry: Registry, engine: Engine | None, work: Path, log: Log
+    request: Request,
+    plan: Plan,
+    registry: Registry,
+    engine: Engine | None,
+    work: Path,
+    log: Log,
+    base_digest: str,
 ) -> MadeEnvironment | None:
     """Return the environment's image, made straight from the lock; None if only Pixi can install the environment.
 
@@ -136,7 +173,7 @@ def _environment(
     from pixi_container.make_environment import make_environment
 
     try:
-        made = make_environment(request, plan, engine, work, log)
+        made = make_environment(request, plan, engine, work, log, base_digest)
     except NotDirectError as error:
         if request.inputs.environment_builder == "direct" or engine is None:
             raise UserError(

@@ -95,6 +95,23 @@ def test_buildx_finds_nothing(dockerfile: Path, solved_example: Path, docker: Do
     assert "Check complete, no warnings found." in done.stdout
 
 
+@pytest.mark.parametrize("instructions", ["RUN id", "ENV A b"])
+def test_only_what_the_user_writes_into_a_base_is_found(
+    rig: Rig,
+    solved_example: Path,
+    tmp_path: Path,
+    docker: Docker,
+    capsys: pytest.CaptureFixture[str],
+    instructions: str,
+) -> None:
+    arguments = ["--context", str(solved_example), "--pixi-image", rig.pixi_image, "--apt-packages", "git=1:2*"]
+    assert main(["render", *arguments, "--base-instructions", instructions], {}) == 0
+    (tmp_path / "Dockerfile").write_text(capsys.readouterr().out)
+    done = docker("buildx", "build", "--check", "--file", str(tmp_path / "Dockerfile"), str(solved_example))
+    warnings = [line for line in done.stdout.splitlines() if line.startswith("WARNING")]
+    assert [line.split(" ")[1] for line in warnings] == ["LegacyKeyValueFormat"] * instructions.startswith("ENV")
+
+
 def test_hadolint_finds_nothing(dockerfile: Path) -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([hadolint, dockerfile], capture_output=True, text=True, check=False)

@@ -40,6 +40,9 @@ pytestmark = pytest.mark.engine
 DATE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 EVENT = Event(name="push", ref="refs/heads/main", sha="0" * 40, repository="lab/study", actor="me", payload={})
 IGNORED = "src/old\n!src/old/deep\n**/*.secret\n"
+ABOVE_COPIES = {"app", "app/data", "srv", "opt", "opt/code"}
+"""Folders that no copy brings: BuildKit's have the time of the build."""
+
 Tree = dict[str, tuple[object, ...]]
 
 
@@ -81,9 +84,16 @@ def define(rig: Rig, study: Path) -> tuple[ImageDefinition, Inputs]:
             "context": str(study),
             "environment": "gpu",
             "pixi-image": rig.pixi_image,
-            "include": "src\nlinked\ndata/table.csv",
+            "include": "src\nlinked\ndata/table.csv\n--chown=1000:100 --chmod=750 src/old => /srv/old\n"
+            "src/*.py => /opt/code",
             "expose": "8000 6000-6002/udp",
             "command": 'python -c "print(1)"',
+            "env": 'PATH=/opt/code:$PATH\nGREETING=it\'s "$MEANS_COLUMNS" for \\$5',
+            "user": "1000:100",
+            "entrypoint": "python -X dev",
+            "healthcheck": "--interval=1m30s --timeout=1.5s --retries=2 test -e /tmp",
+            "volumes": "/scratch /srv/data",
+            "stop-signal": "SIGINT",
             "labels": 'a=b=c\nmaintainer=ä "quoted" $HOME',
         }
     )
@@ -128,7 +138,7 @@ def made(rig: Rig, solved_example: Path, tmp_path_factory: pytest.TempPathFactor
     subprocess.run(["cp", "-r", str(solved_example), str(study)], check=True)
     plant(study)
     # Else the builder may have the same files from another run, with the times that they had then.
-    for file in ("pixi.toml", "src/a.secret", "src/old/deep/kept", "data/table.csv"):
+    for file in ("pixi.toml", "src/means.py", "src/a.secret", "src/old/deep/kept", "data/table.csv"):
         with (study / file).open("a") as content:
             content.write(f"# {study}\n")
     remote = Remote(rig.registry, image_name("without builder"))
@@ -150,10 +160,7 @@ def made(rig: Rig, solved_example: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def layer_tree(remote: Remote, digest: str) -> Tree:
-    """Return kind, mode, time, owner and content of each path in a layer; a folder above a copy has no time.
-
-    BuildKit's has the time of the build.
-    """
+    """Return kind, mode, time, owner and content of each path in a layer; a folder above a copy has no time."""
     kinds = {tarfile.REGTYPE: "file", tarfile.SYMTYPE: "link", tarfile.DIRTYPE: "folder"}
     tree: Tree = {}
     for info, content in members(remote.get(f"blobs/{digest}")):
@@ -162,7 +169,7 @@ def layer_tree(remote: Remote, digest: str) -> Tree:
         if info.islnk():
             tree[path] = ("hard link", *tree[posixpath.normpath(info.linkname)])
             continue
-        time = None if info.isdir() and path in {"app", "app/data"} else int(info.mtime)
+        time = None if info.isdir() and path in ABOVE_COPIES else int(info.mtime)
         owner = (info.uid, info.gid, info.uname, info.gname)
         said = info.linkname if info.issym() else hashlib.sha256(content).hexdigest()
         tree[path] = (kinds[info.type], info.mode, time, owner, said)
@@ -174,7 +181,9 @@ def test_the_configuration_is_equal(made: Made) -> None:
     assert ours["config"] == theirs["config"]
     assert ours["config"]["ExposedPorts"].keys() == {"8000/tcp", "6000/udp", "6001/udp", "6002/udp"}
     assert ours["config"]["Labels"]["maintainer"] == 'ä "quoted" $HOME'
-    assert "PIXI_PROJECT_VERSION=0.1.0" in ours["config"]["Env"]
+    assert {"PIXI_PROJECT_VERSION=0.1.0", 'GREETING=it\'s "3" for $5'} <= {*ours["config"]["Env"]}
+    assert ours["config"]["Entrypoint"] == ["/app/entrypoint.sh", "python", "-X", "dev"]
+    assert (ours["config"]["User"], ours["config"]["StopSignal"]) == ("1000:100", "SIGINT")
     for name in ("architecture", "os", "created"):
         assert ours[name] == theirs[name]
     assert ours.keys() == theirs.keys()
@@ -189,7 +198,7 @@ def test_every_layer_has_the_same_files(made: Made) -> None:
     digests = [[layer["digest"] for layer in each["layers"]] for each in (ours, theirs)]
     assert digests[0][: made.first_layer] == digests[1][: made.first_layer]
     copies = list(zip(*(each[made.first_layer :] for each in digests), strict=True))
-    assert len(copies) == 4
+    assert len(copies) == 6
     for number, (our, their) in enumerate(copies):
         our_tree, their_tree = layer_tree(made.remote, our), layer_tree(made.remote, their)
         differing = {
@@ -197,6 +206,7 @@ def test_every_layer_has_the_same_files(made: Made) -> None:
         }
         assert differing == set(), {path: (our_tree.get(path), their_tree.get(path)) for path in sorted(differing)}
         expected = {1: "app/src/old/deep/kept", 2: "app/linked/table.csv", 3: "app/data/table.csv"}
+        expected |= {4: "srv/old/deep/kept", 5: "opt/code/means.py"}
         assert expected.get(number, "app/pixi.toml") in our_tree
         assert not {"app/src/a.secret", "app/src/old/dropped"} & our_tree.keys()
     assert made.pushed.config == ours["config"]["digest"]
@@ -207,7 +217,7 @@ def test_it_runs_in_an_engine(made: Made, rig: Rig) -> None:
     code = "import numpy, os; print(open('/app/linked/table.csv').readline().strip(), os.environ['CONDA_PREFIX'])"
     options = ("--rm", "--user", "54321:54321", "--read-only", "--cap-drop", "ALL")
     done = subprocess.run(
-        ["docker", "run", *options, name, "python", "-c", code],
+        ["docker", "run", *options, name, "-c", code],
         env={**os.environ, **rig.environment()},
         capture_output=True,
         text=True,

@@ -51,7 +51,7 @@ _CHANNELS = re.compile(r"^  (?P<environment>[a-z0-9-]+):\n    channels:\n(?:    
 
 @dataclass(frozen=True)
 class _PypiPackage:
-    """A package that pixi takes for one from PyPI: a folder of the workspace, or a wheel by its URL."""
+    """A package that pixi takes for one from PyPI: a folder of the workspace, an archive's URL, or a commit."""
 
     name: str
     place: str
@@ -147,12 +147,17 @@ def _pypi_packages(
             continue
         if isinstance(spec, dict) and spec.get("url", "").endswith(".whl"):
             packages[name] = _wheel(name, spec["url"], served)
+        elif isinstance(spec, dict) and "git" in spec and "rev" in spec:
+            packages[name] = _PypiPackage(name, f"git+{spec['git']}?rev={spec['rev']}#{spec['rev']}", Metadata())
+        elif isinstance(spec, dict) and spec.get("url", "").endswith(".tar.gz"):
+            version = spec["url"].removesuffix(".tar.gz").rpartition("-")[2]
+            packages[name] = _PypiPackage(name, f"direct+{spec['url']}", Metadata(), version)
         elif isinstance(spec, dict) and "path" in spec:
             packages[name] = _folder(root, name, posixpath.normpath(spec["path"]))
             todo |= {each: {"path": path} for each, path in packages[name].metadata.folders.items()}
         else:
             raise RigError(
-                f"{name} comes from PyPI, which the rig cannot resolve: use a wheel's URL or a conda package"
+                f"{name} comes from PyPI, which the rig cannot resolve: use a URL, a commit or a conda package"
             )
     return packages
 

@@ -15,6 +15,7 @@ SECRETS = {
     "password": "marker-password-9f2c",
     "registry-auth": "registry=other.example,username=me,password=marker-registry-77aa",
     "conda-auth": json.dumps({"*.example": {"BearerToken": "marker-conda-auth-51d0"}}, indent=2),
+    "git-auth": "https://me:marker-git-auth-e07b@git.example",
     "github-token": "marker-github-token-c3e8",
 }
 BUILD_SECRETS = {
@@ -29,6 +30,7 @@ MARKERS = (
     "marker-password-9f2c",
     "marker-registry-77aa",
     "marker-conda-auth-51d0",
+    "marker-git-auth-e07b",
     "marker-github-token-c3e8",
     "marker-of-the-job-0b1d",
 )

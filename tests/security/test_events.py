@@ -59,12 +59,13 @@ def test_what_an_event_may(name: str, ref: str, pushes: bool, has_secrets: bool)
         password=SECRETS["password"],
         github_token=SECRETS["github-token"],
         conda_auth=SECRETS["conda-auth"],
+        git_auth=SECRETS["git-auth"],
     )
     request = request_for(event, inputs, {})
     assert request.may_push is pushes
     assert bool(request.credentials) is pushes
-    assert bool(request.inputs.conda_auth) is has_secrets
-    assert request.withheld == (() if has_secrets else ("conda-auth",))
+    assert bool(request.inputs.conda_auth) is bool(request.inputs.git_auth) is has_secrets
+    assert request.withheld == (() if has_secrets else ("conda-auth", "git-auth"))
 
 
 @pytest.mark.parametrize(("event", "uses"), [("pull_request", True), ("pull_request_target", False)])

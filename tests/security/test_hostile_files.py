@@ -161,9 +161,14 @@ def test_a_path_or_file_is_one_clear_error_or_left_out(ended: Mapping[str, Outco
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("/etc/passwd", "not directly in"),
-        ("../pixi.toml", "not directly in"),
-        ("sub/pixi.toml", "not directly in"),
+        ("/etc/passwd", "is outside of the context"),
+        ("../pixi.toml", "is outside of the context"),
+        ("sub/../../pixi.toml", "is outside of the context"),
+        ("out/pixi.toml", "is outside of the context"),
+        ("out/workspace/pixi.toml", "there is no pixi.lock"),
+        ("sub/pixi.toml", "there is no pixi.lock"),
+        ("sub; touch x/pixi.toml", "cannot be a path in an image"),
+        ("sub/../.git/pixi.toml", "cannot be a path in an image"),
         ("pipe.toml", "is not the name of a Pixi manifest"),
         ("pyproject.toml", "not a regular file"),
         ("mojoproject.toml", "leads out of the context"),
@@ -181,6 +186,10 @@ def test_the_manifests_path_leads_nowhere_else(tmp_path: Path, path: str, messag
     os.mkfifo(folder / "pipe.toml")
     os.mkfifo(folder / "pyproject.toml")
     (folder / "mojoproject.toml").symlink_to("/dev/zero")
+    (folder / "out").symlink_to(tmp_path)
+    for name in ("sub; touch x", ".git"):
+        (folder / name).mkdir()
+        (folder / name / "pixi.toml").write_text(MANIFEST)
     with pytest.raises(UserError, match=message):
         read_workspace(Inputs(context=str(folder), manifest_path=path))
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pixi_container.build_inputs import BuildContext
 from pixi_container.errors import UserError
+from pixi_container.input_values import Healthcheck, Variable
 from pixi_container.inputs import INPUTS, Inputs, lines_of, parse_inputs, texts_in
 from pixi_container.registry.credentials import Credential
 
@@ -33,11 +34,22 @@ TABLE = {
     "pixi-version": ("", False, SHOWN),
     "pixi-image": ("", False, SHOWN),
     "runtime-image": ("", False, RENDERED),
+    "apt-packages": ("", False, RENDERED),
+    "base-instructions": ("", False, ("render", "changes")),
+    "refresh": ("false", False, ()),
     "cuda-version": ("", False, SHOWN),
     "include": ("", False, ("render", "changes")),
     "workdir": ("/app", False, RENDERED),
+    "working-directory": ("", False, RENDERED),
+    "env": ("", False, RENDERED),
+    "user": ("", False, RENDERED),
     "expose": ("", False, RENDERED),
     "command": ("", False, RENDERED),
+    "entrypoint": ("", False, RENDERED),
+    "healthcheck": ("", False, RENDERED),
+    "volumes": ("", False, RENDERED),
+    "stop-signal": ("", False, RENDERED),
+    "instructions": ("", False, ("render", "changes")),
     "layers": ("auto", False, ()),
     "compression": ("gzip", False, ()),
     "test-command": ("", False, ()),
@@ -51,6 +63,7 @@ TABLE = {
     "ssh": ("", False, ()),
     "template": ("", False, ("render", "changes")),
     "conda-auth": ("", True, RENDERED),
+    "git-auth": ("", True, RENDERED),
     "paths": ("", False, ("changes",)),
     "skip-unchanged": ("true", False, ()),
     "reuse-environment": ("true", False, ()),
@@ -95,7 +108,15 @@ def test_every_input_is_parsed_into_its_field() -> None:
         "include": "src",
         "workdir": "/work",
         "expose": "80",
+        "working-directory": "data",
+        "env": "A=b",
+        "user": "1000",
         "command": "bash",
+        "entrypoint": "tool --flag",
+        "healthcheck": "true",
+        "volumes": "/data",
+        "stop-signal": "SIGINT",
+        "instructions": "RUN true",
         "layers": "3",
         "compression": "zstd",
         "test-command": "true",
@@ -106,6 +127,7 @@ def test_every_input_is_parsed_into_its_field() -> None:
         "secret-files": "netrc=/home/me/.netrc",
         "ssh": "default",
         "conda-auth": '{"a": {"BearerToken": "t0ken", "n": 1, "abc": "abc"}}',
+        "git-auth": "# GitHub\nhttps://x-access-token:g1t%2Bhub@github.com/\n",
         "paths": "data/**\n!data/a",
         "skip-unchanged": "false",
         "reuse-environment": "false",
@@ -134,7 +156,15 @@ def test_every_input_is_parsed_into_its_field() -> None:
         include=("src",),
         workdir="/work",
         expose=("80",),
+        working_directory="/work/data",
+        env=(Variable("A", ("b",)),),
+        user="1000",
         command=("bash",),
+        entrypoint=("tool", "--flag"),
+        healthcheck=Healthcheck(("/bin/bash", "-c", "true")),
+        volumes=("/data",),
+        stop_signal="SIGINT",
+        instructions="RUN true",
         layers=3,
         compression="zstd",
         test_command="true",
@@ -145,6 +175,7 @@ def test_every_input_is_parsed_into_its_field() -> None:
         secret_files=(("netrc", "/home/me/.netrc"),),
         ssh=(("default", ""),),
         conda_auth=texts["conda-auth"],
+        git_auth="https://x-access-token:g1t%2Bhub@github.com\n",
         paths=("data/**", "!data/a"),
         skip_unchanged=False,
         reuse_environment=False,
@@ -152,9 +183,14 @@ def test_every_input_is_parsed_into_its_field() -> None:
         builder="mine",
         github_token="g",
     )
-    assert inputs.secrets == ("p", "g", texts["conda-auth"], "t0ken", "w", "s3cret")
+    of_git = ("https://x-access-token:g1t%2Bhub@github.com", "g1t%2Bhub", "g1t+hub")
+    assert inputs.secrets == ("p", "g", texts["conda-auth"], "t0ken", "w", *of_git, "s3cret")
     own = {"dockerfile": "Dockerfile", "target": "app", "test-target": "unit\nlint"}
     assert parse_inputs(own) == Inputs(dockerfile="Dockerfile", target="app", test_target=("unit", "lint"))
+    based = {"apt-packages": "git, tini", "base-instructions": "docker/base", "refresh": "true"}
+    assert parse_inputs(based) == Inputs(
+        apt_packages=("git", "tini"), base_instructions="docker/base", refresh=True
+    )
     assert repr(inputs) == "Inputs(context='sub', environment='gpu', …)"
 
 
@@ -165,6 +201,14 @@ def test_every_input_is_parsed_into_its_field() -> None:
         ("include", "a"),
         ("expose", "80"),
         ("command", "a"),
+        ("working-directory", "a"),
+        ("env", "A=b"),
+        ("user", "a"),
+        ("entrypoint", "a"),
+        ("healthcheck", "a"),
+        ("volumes", "/a"),
+        ("stop-signal", "9"),
+        ("instructions", "RUN a"),
     ],
 )
 def test_what_shapes_a_rendered_dockerfile_has_no_effect_on_ones_own(name: str, text: str) -> None:
@@ -203,6 +247,7 @@ def test_what_only_own_instructions_use_has_no_effect_without_them(name: str, te
         {"secrets": "a=1", "secret-files": "a=b"},
         {"secrets": "conda-auth=1", "conda-auth": "{}"},
         {"secret-files": "conda-auth=b", "conda-auth": "{}"},
+        {"secrets": "git-auth=1", "git-auth": "https://a:b@c"},
     ],
 )
 def test_a_secret_comes_from_one_input(texts: dict[str, str]) -> None:
@@ -214,6 +259,19 @@ def test_a_template_has_a_stage_of_the_environment_already() -> None:
     with pytest.raises(UserError, match="'environment' is a stage of the template"):
         parse_inputs({"template": "a", "build-contexts": "Environment=b"})
     assert parse_inputs({"dockerfile": "a", "build-contexts": "environment=b"}).build_contexts
+
+
+@pytest.mark.parametrize(("name", "text"), [("apt-packages", "git"), ("base-instructions", "RUN id")])
+def test_a_template_of_ones_own_has_no_base(name: str, text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_inputs({"template": "Dockerfile.j2", name: text})
+    assert caught.value.message == f"input '{name}' has no effect together with 'template'"
+
+
+def test_nothing_is_refreshed_where_nothing_is_added() -> None:
+    with pytest.raises(UserError, match="input 'refresh' has no effect without 'apt-packages'"):
+        parse_inputs({"refresh": "true"})
+    assert parse_inputs({"refresh": "false"}) == Inputs()
 
 
 def test_an_unknown_input_is_answered_with_all() -> None:
@@ -251,6 +309,8 @@ def test_blank_means_default() -> None:
         ("expose", "8000, 53/udp\n6000-6010/tcp", ("8000", "53/udp", "6000-6010/tcp")),
         ("command", "python -m 'my app'", ("python", "-m", "my app")),
         ("command", '["python", "-c", "print(1)"]', ("python", "-c", "print(1)")),
+        ("apt_packages", "git  # why\n# c\ntini=0.19.0*", ("git", "tini=0.19.0*")),
+        ("base_instructions", "RUN a\nRUN b", "RUN a\nRUN b"),
         ("builder", "auto", ""),
         ("builder", "remote-1", "remote-1"),
         ("environment", "a", "a"),
@@ -286,6 +346,8 @@ def test_accepted(name: str, text: str, value: object) -> None:
         ("layers", "66"),
         ("layers", "0003"),
         ("layers", "-1"),
+        ("apt-packages", "git; id"),
+        ("refresh", "yes"),
         ("skip-unchanged", "yes"),
         ("reuse-environment", "True"),
         ("promote", "1"),

@@ -226,7 +226,7 @@ def test_a_path_that_cannot_be_copied_is_refused(context: Path, path: str, says:
     assert caught.value.message.startswith(f"{SOURCE}: '")
     assert says in caught.value.message
     assert caught.value.hint.startswith("Paths are relative to 'context'.")
-    assert ("move the manifest" in caught.value.hint) == (".." in path)
+    assert ("'manifest-path' to the manifest below it" in caught.value.hint) == (".." in path)
 
 
 def test_a_file_is_read_up_to_its_limit(context: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pixi_container.docker.failures import explain
 from pixi_container.errors import ToolUnavailableError
-from pixi_container.processes import Finished, capture, stream
+from pixi_container.processes import Finished, alongside, capture, stream
 
 
 def streamed(program: str) -> tuple[Finished, list[str]]:
@@ -77,3 +77,26 @@ def test_a_short_command_gets_its_input_and_variables() -> None:
     assert done == Finished(3, "a\ufffdb", "/\n")
     exact = capture(["cat"], env=os.environ, given="\udcff", errors="surrogateescape")
     assert exact == Finished(0, "\udcff", "")
+
+
+def test_what_runs_alongside_is_stopped_at_the_end_of_the_block(tmp_path: Path) -> None:
+    pid, ended = tmp_path / "pid", tmp_path / "ended"
+    program = (
+        "import os, pathlib, signal, time\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path({str(ended)!r}).touch(), os._exit(0)))\n"
+        f"pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\n"
+        "time.sleep(60)\n"
+    )
+    with alongside([sys.executable, "-c", program], env=os.environ):
+        while not (pid.exists() and pid.read_text()):
+            assert not ended.exists()
+    assert ended.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_program_that_cannot_run_alongside_changes_nothing(tmp_path: Path) -> None:
+    with alongside([str(tmp_path / "none")], env=os.environ):
+        pass
+    with alongside([sys.executable, "-c", "raise SystemExit(1)"], env=os.environ):
+        pass

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pixi_container.changes.comparison import Changes
-from pixi_container.plan.existing import ExistingImages
+from pixi_container.plan.existing import ExistingBase, ExistingImages
 from pixi_container.plan.plan import Plan
 from pixi_container.registry.client import PublishedImage
 from pixi_container.registry.reference import parse_reference
@@ -132,3 +132,24 @@ def test_the_summary_of_an_image_that_was_not_pushed(folder: Folder) -> None:
     lines = Report(plan=bare).summary().splitlines()
     assert "| Tags (not pushed) | none |" in lines
     assert "| Environment image | none |" in lines
+
+
+def test_a_base_is_told_of_with_the_versions_in_it(folder: Folder) -> None:
+    plan = plan_of(folder, PUSH, apt_packages="git")
+    assert plan.base
+    built = Report(plan=plan, published=PUBLISHED, base_packages=(("git", "1:2.39"),))
+    row = f"| Base image | <code>{STUDY}:{plan.base.tag}</code>, published, with <code>git 1:2.39</code> |"
+    assert row in built.summary().splitlines()
+    assert json.loads(built.outputs()["metadata"])["base"]["apt_packages"] == {"git": "1:2.39"}
+    image = parse_reference(f"{STUDY}@sha256:{'a' * 64}", source="test")
+    there = ExistingImages(base=ExistingBase(image=image, packages=(("git", "1:2.30"),)))
+    reused = Report(plan=plan_of(folder, PULL_REQUEST, existing=there, apt_packages="git"))
+    row = f"| Base image | <code>{image}</code>, reused, with <code>git 1:2.30</code> |"
+    assert row in reused.summary().splitlines()
+    assert json.loads(reused.outputs()["metadata"])["base"]["apt_packages"] == {"git": "1:2.30"}
+    unneeded = plan_of(folder, PUSH, existing=ExistingImages(environment=image), apt_packages="git")
+    row = f"| Base image | <code>{STUDY}:{plan.base.tag}</code>, not needed |"
+    assert row in Report(plan=unneeded).summary().splitlines()
+    alone = Report(plan=plan_of(folder, PULL_REQUEST, base_instructions="RUN id"))
+    assert alone.plan.base
+    assert f"| Base image | <code>{alone.plan.base.tag}</code>, not published |" in alone.summary().splitlines()

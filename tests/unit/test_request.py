@@ -54,10 +54,12 @@ def test_a_request_has_names_and_credentials_of_its_images() -> None:
     ("event", "is_withheld"),
     [(PUSH, False), (PULL_REQUEST, False), (replace(PULL_REQUEST, name="pull_request_target"), True)],
 )
-def test_untrusted_code_gets_no_credentials_of_channels(event: Event, is_withheld: bool) -> None:
-    request = request_for(event, Inputs(conda_auth="{}"), {}, keep=True)
-    assert request.withheld == (("conda-auth",) if is_withheld else ())
+def test_untrusted_code_gets_no_credentials_of_the_build(event: Event, is_withheld: bool) -> None:
+    request = request_for(event, Inputs(conda_auth="{}", git_auth="https://a:b@c\n"), {}, keep=True)
+    assert request.withheld == (("conda-auth", "git-auth") if is_withheld else ())
     assert request.inputs.conda_auth == ("" if is_withheld else "{}")
+    assert request.inputs.git_auth == ("" if is_withheld else "https://a:b@c\n")
+    assert request_for(event, Inputs(git_auth="x"), {}).withheld == (("git-auth",) if is_withheld else ())
     assert request.keep
     assert request_for(event, Inputs(), {}).withheld == ()
 
@@ -66,13 +68,14 @@ def test_untrusted_code_gets_no_credentials_of_channels(event: Event, is_withhel
 def test_untrusted_code_gets_no_secret_of_the_build(name: str) -> None:
     secret = Inputs(
         dockerfile="a",
+        git_auth="https://a:b@c\n",
         build_args=(("A", "b"),),
         build_secrets=(("a", "1"),),
         secret_files=(("b", "/c"),),
         ssh=(("default", ""),),
     )
     request = request_for(replace(PUSH, name=name), secret, {})
-    assert request.withheld == ("secrets", "secret-files", "ssh")
+    assert request.withheld == ("git-auth", "secrets", "secret-files", "ssh")
     assert request.inputs == Inputs(dockerfile="a", build_args=(("A", "b"),))
     assert request_for(PULL_REQUEST, secret, {}).inputs == secret
 

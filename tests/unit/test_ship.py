@@ -171,10 +171,16 @@ def test_what_a_dockerfile_of_ones_own_builds_on_is_made_first(job: Job) -> None
     assert job.left == []
     job.docker.behave(**{"test-unit": {"code": 1, "prints": "ERROR: it is broken\n"}})
     job.folder.write("Dockerfile", "FROM environment AS app\nFROM app AS unit\nRUN false\n")
+    failed = f"Dockerfile:3\n{'-' * 20}\nERROR: it is broken\n"
+    job.docker.behave(**{"test-unit": {"code": 1, "prints": failed}})
     texts = {"tags": "type=raw,value=other", "secrets": "token=hunter2", "test_target": "unit"}
     error = job.fails(ImageTestFailedError, PUSH, dockerfile="Dockerfile", **texts)
+    assert "Dockerfile, line 3" in error.message
     assert error.message.endswith("the image was not pushed")
     assert "other" not in job.pushed
+    job.docker.behave(**{"make-environment": {"code": 1, "prints": failed}})
+    error = job.fails(BuildFailedError, PUSH, dockerfile="Dockerfile", **texts, reuse_environment="false")
+    assert "line 3" not in error.message
 
 
 @pytest.mark.parametrize(
@@ -296,21 +302,27 @@ def test_two_names_get_the_same_image(job: Job) -> None:
 
 
 @pytest.mark.slow
-def test_a_secret_for_channels_is_a_file_of_this_run(job: Job) -> None:
-    secret = json.dumps({"*.example": {"BearerToken": "hunter3"}})
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("conda-auth", json.dumps({"*.example": {"BearerToken": "hunter3"}})),
+        ("git-auth", "https://me:hunter3@git.example\n"),
+    ],
+)
+def test_a_secret_of_the_build_is_a_file_of_this_run(job: Job, name: str, secret: str) -> None:
     seen: list[tuple[str, int]] = []
 
     class SeeingLog(TerminalLog):
         def say(self, text: str) -> None:
-            files = (job.temporary / "runner").glob("*/conda-auth")
+            files = (job.temporary / "runner").glob(f"*/{name}")
             seen.extend((file.read_text(), file.stat().st_mode & 0o777) for file in files)
             super().say(text)
 
     job.log = SeeingLog()
-    job.ship(conda_auth=secret)
+    job.ship(PUSH, **{name.replace("-", "_"): secret})
     assert set(seen) == {(secret, 0o600)}
     (push,) = [start for start in job.docker.starts if start.purpose == "push"]
-    assert push.after("--secret")[0].startswith("id=conda-auth,src=")
+    assert push.after("--secret")[0].startswith(f"id={name},src=")
     assert "hunter3" not in " ".join(push.words)
     assert job.left == []
 

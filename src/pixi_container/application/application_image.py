@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.environment.image_config import CONFIG, MANIFEST, document, oci_descriptor
 from pixi_container.errors import UserError
-from pixi_container.image.production_stage import production_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pixi_container.environment.image_config import BaseImage, Document
@@ -64,7 +63,7 @@ def application_image(
     return ApplicationImage(
         environment=environment,
         context=workspace.context,
-        stage=production_stage(workspace, workdir=inputs.workdir, expose=inputs.expose, command=inputs.command),
+        stage=definition.production,
         labels=labels,
         annotations=tuple((key, value) for key, _, value in pairs),
         epoch=definition.epoch,
@@ -114,14 +113,27 @@ def _started_with(settings: Mapping[str, Any], image: ApplicationImage) -> dict[
     env = dict(entry.partition("=")[::2] for entry in settings.get("Env") or ())
     labels = {**(settings.get("Labels") or {}), **dict(image.labels)}
     ports = {**(settings.get("ExposedPorts") or {}), **{port: {} for port in exposed_ports(stage.expose)}}
+    env |= dict(stage.variables)
+    for variable in stage.env:
+        env[variable.name] = variable.value(env)
+    volumes = {**(settings.get("Volumes") or {}), **{path: {} for path in stage.volumes}}
+    changed: dict[str, Any] = {
+        "ExposedPorts": ports,
+        "Volumes": volumes,
+        "WorkingDir": stage.working_directory,
+        "Healthcheck": stage.healthcheck.as_configuration() if stage.healthcheck else None,
+        "StopSignal": stage.stop_signal,
+        "Entrypoint": list(stage.entrypoint),
+        "User": stage.user,
+        "Labels": labels,
+    }
     return {
         **settings,
-        "Env": [f"{name}={value}" for name, value in {**env, **dict(stage.variables)}.items()],
-        "Cmd": list(stage.command),
+        "Env": [f"{name}={value}" for name, value in env.items()],
+        "Cmd": list(stage.command or ()),
         # BuildKit sets it for each CMD in the form of a list.
         "ArgsEscaped": True,
-        **({"ExposedPorts": ports} if ports else {}),
-        **({"Labels": labels} if labels else {}),
+        **{name: value for name, value in changed.items() if value},
     }
 
 
@@ -143,8 +155,26 @@ def exposed_ports(expose: Sequence[str]) -> tuple[str, ...]:
 def _history(stage: ProductionStage) -> list[dict[str, Any]]:
     """Return an entry for each instruction; those without a layer say so."""
     return [
-        *({"created_by": f"COPY {' '.join(copy.words)}"} for copy in stage.copies),
-        *({"created_by": f"ENV {name}={value}", "empty_layer": True} for name, value in stage.variables),
-        *({"created_by": f"EXPOSE {port}", "empty_layer": True} for port in stage.expose),
-        {"created_by": f"CMD {list(stage.command)}", "empty_layer": True},
+        *({"created_by": f"COPY {' '.join((*copy.flags, *copy.words))}"} for copy in stage.copies),
+        *({"created_by": text, "empty_layer": True} for text in _without_layer(stage)),
     ]
+
+
+def _without_layer(stage: ProductionStage) -> Iterator[str]:
+    """Yield the instructions that change the configuration alone."""
+    yield from (f"ENV {name}={value}" for name, value in stage.variables)
+    yield from (f"ENV {variable.name}={variable.quoted}" for variable in stage.env)
+    yield from (f"EXPOSE {port}" for port in stage.expose)
+    if stage.volumes:
+        yield f"VOLUME {list(stage.volumes)}"
+    if stage.working_directory:
+        yield f"WORKDIR {stage.working_directory}"
+    if stage.healthcheck:
+        yield f"HEALTHCHECK {list(stage.healthcheck.command)}"
+    if stage.stop_signal:
+        yield f"STOPSIGNAL {stage.stop_signal}"
+    if stage.entrypoint:
+        yield f"ENTRYPOINT {list(stage.entrypoint)}"
+    yield f"CMD {list(stage.command or ())}"
+    if stage.user:
+        yield f"USER {stage.user}"

@@ -20,6 +20,7 @@ def needs_builder(
     reasons = {
         "only a builder can run the instructions of the input 'dockerfile'": bool(inputs.dockerfile),
         "only a builder can run the instructions of the input 'template'": bool(inputs.template),
+        "only a builder can run the instructions of the input 'instructions'": bool(inputs.instructions),
         "packages of the environment have to be built from source": "workspace" in definition.stages,
         environment_needs_builder: bool(environment_needs_builder),
         "only an engine can run the input 'test-command'": bool(inputs.test_command),

@@ -1,7 +1,8 @@
 """What a COPY of the last stage puts into the image: files of the build context as BuildKit copies them.
 
 Kept are mode, time in seconds, links as they are written, and hard links within one copy; everything belongs to
-root, and extended attributes are left out. The folder that is copied has the mode 755 and its own time.
+root or to the copy's owner, and extended attributes are left out. The folder that is copied has the mode 755 and
+its own time.
 Source: https://github.com/tonistiigi/fsutil/blob/master/copy/copy.go
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -42,7 +44,15 @@ def copied_entries(context: Path, copy: ContextCopy, ignore: DockerIgnore) -> It
     top = copy.destination.strip("/")
     linked: dict[tuple[int, int], str] = {}
     for path in sorted(places, key=lambda path: path.split("/")):
-        yield from _entries(path, places[path], linked, is_top=path == top)
+        for entry in _entries(path, places[path], linked, is_top=path == top):
+            yield _given(entry, copy)
+
+
+def _given(entry: PathEntry, copy: ContextCopy) -> PathEntry:
+    """Return an entry with the owner and the mode of the copy, where it has them; links have no own mode."""
+    user, _, group = copy.owner.partition(":")
+    mode = int(copy.mode, 8) if copy.mode and entry.kind != "symlink" else entry.mode
+    return replace(entry, mode=mode, user=int(user or 0), group=int(group or user or 0))
 
 
 def _placed(context: Path, source: str, destination: str, ignore: DockerIgnore) -> dict[str, str]:

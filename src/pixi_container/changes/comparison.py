@@ -148,9 +148,9 @@ class Relevance:
     """Which files are relevant to the image.
 
     ``paths`` are files, and folders with everything in them; ``patterns`` are globs, of which the last match
-    decides and a leading ``!`` excludes. Both are relative to the workspace folder. ``workflow`` is the running
-    workflow's file and ``prefix`` the workspace folder, empty or with a trailing slash, relative to the
-    repository's root, as are ``folders``: with everything in them, wherever they are.
+    decides and a leading ``!`` excludes. Both are relative to the build context. ``workflow`` is the running
+    workflow's file and ``prefix`` the build context, empty or with a trailing slash, relative to the repository's
+    root, as are ``folders``: with everything in them, wherever they are.
     """
 
     paths: tuple[str, ...]
@@ -160,7 +160,7 @@ class Relevance:
     folders: tuple[str, ...] = ()
 
     def of(self, files: Iterable[str]) -> tuple[str, ...]:
-        """Return the relevant ones of ``files``, relative to the workspace folder, sorted."""
+        """Return the relevant ones of ``files``, relative to the build context, sorted."""
         relevant = set()
         for file in files:
             path = posixpath.relpath(file, self.prefix or ".")

@@ -51,7 +51,7 @@ def find_changes(event: Event, token: str, env: Mapping[str, str], say: Callable
 
 
 def workspace_prefix(context: Path) -> str | None:
-    """Return the workspace folder relative to the repository's root: with a trailing slash, empty for the root.
+    """Return the build context relative to the repository's root: with a trailing slash, empty for the root.
 
     Return None outside of a checkout.
     """

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 import time
+from base64 import b64decode
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pixi_container.docker.build_warnings import NO_OWN_LINES, OwnLines
 from pixi_container.docker.failures import explain
 from pixi_container.errors import BuildFailedError, ImageTestFailedError
-from pixi_container.processes import capture, stream
+from pixi_container.json_object import object_in, object_under, text_under
+from pixi_container.processes import alongside, capture, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pixi_container.docker.command import Command
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 NOTE = re.compile(r"#\d+ [\d.]+ pixi-container: (not run: .+)")
 # The exit code of `docker run` if the image does not have the program.
 _NO_SUCH_PROGRAM = 127
+_DIGESTS = ("containerimage.config.digest", "containerimage.digest")
+# https://docs.docker.com/build/building/variables/#buildx_metadata_warnings
+_WITH_WARNINGS = {"BUILDX_METADATA_WARNINGS": "true"}
 _CLEAN_ATTEMPTS = 20
 _CLEAN_AGAIN_SECONDS = 0.2
 
@@ -35,11 +42,23 @@ class Pushed:
     config: str
 
 
+@dataclass(frozen=True)
+class BuildWarning:
+    """A warning of the builder about a line of the Dockerfile."""
+
+    line: int
+    text: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """An image to build. ``leftover_images`` are removed at the end; ``test_container`` may be empty."""
+    """An image to build. ``leftover_images`` are removed at the end; ``test_container`` may be empty.
+
+    ``own_lines`` are the lines of the Dockerfile that the user wrote.
+    """
 
     dockerfile: str
+    own_lines: OwnLines = NO_OWN_LINES
     local_image: str
     leftover_images: tuple[str, ...]
     test_container: str
@@ -61,11 +80,24 @@ class Engine:
 
     def check_environment(self, command: Command, context: Mapping[str, str]) -> None:
         """Start an environment in a build whose context has these files. Raises what ``explain`` returns."""
-        folder = self._work / command.purpose
-        folder.mkdir(exist_ok=True)
-        for name, text in context.items():
-            (folder / name).write_text(text, "utf-8")
+        self._write_context(command, context)
         self._buildx(command, needs=())
+
+    @contextmanager
+    def preparing(self, command: Command, context: Mapping[str, str]) -> Iterator[None]:
+        """Have the builder do ahead of time, during the block, what ``check_environment`` will need."""
+        self._write_context(command, context)
+        with alongside(command.in_folder(str(self._work)), env=self._env, added=self._login):
+            yield
+
+    def list_packages(self, command: Command) -> None:
+        """Run the steps of a base, and have the versions of packages written. Raises what ``explain`` returns."""
+        self._buildx(command, needs=(), of="base")
+
+    def build_base(self, command: Command) -> tuple[Pushed, tuple[BuildWarning, ...]]:
+        """Return the base as the builder reports it, and its warnings. Raises what ``explain`` returns."""
+        pushed = self._pushed(self._buildx(command, needs=_DIGESTS, added=_WITH_WARNINGS))
+        return pushed, _warnings_in(self._metadata(command))
 
     def build(self, command: Command) -> str:
         """Build the image, and return the digest of its configuration; empty if the image is not kept.
@@ -114,8 +146,7 @@ class Engine:
         ``tested`` is the configuration digest of the tested image. Raises ``BuildFailedError`` if the builder
         pushed a different image, and what ``explain`` returns if the push fails.
         """
-        metadata = self._buildx(command, needs=("containerimage.config.digest", "containerimage.digest"))
-        pushed = Pushed(metadata["containerimage.digest"], metadata["containerimage.config.digest"])
+        pushed = self._pushed(self._buildx(command, needs=_DIGESTS))
         if tested and pushed.config != tested:
             raise BuildFailedError(
                 "the builder pushed a different image from the one that was tested: the pushed configuration is "
@@ -145,32 +176,52 @@ class Engine:
                 break
             time.sleep(_CLEAN_AGAIN_SECONDS)
 
+    def _write_context(self, command: Command, context: Mapping[str, str]) -> None:
+        folder = self._work / command.purpose
+        folder.mkdir(exist_ok=True)
+        for name, text in context.items():
+            (folder / name).write_text(text, "utf-8")
+
     def _remove_container(self) -> None:
         capture(["docker", "rm", "--force", self._build.test_container], env=self._env)
 
-    def _buildx(self, command: Command, needs: tuple[str, ...]) -> dict[str, str]:
-        """Run one build, and return the string values of its metadata, in which ``needs`` must exist."""
+    @staticmethod
+    def _pushed(metadata: Mapping[str, str]) -> Pushed:
+        return Pushed(metadata["containerimage.digest"], metadata["containerimage.config.digest"])
+
+    def _buildx(
+        self,
+        command: Command,
+        needs: tuple[str, ...],
+        added: Mapping[str, str] | None = None,
+        of: str = "",
+    ) -> dict[str, str]:
+        """Run one build, and return the string values of its metadata, in which ``needs`` must exist.
+
+        ``added`` are variables for buildx, and ``of`` is what the build makes, if its purpose does not say it.
+        """
         self._prepare()
+        own_lines = self._build.own_lines.in_build(command)
         with self._log.untrusted_output() as show:
 
             def watch(line: str) -> None:
                 show(line)
-                if (note := NOTE.match(line)) and note[1] not in self.notes:
-                    self.notes.append(note[1])
+                note = NOTE.match(line)
+                text = note[1] if note else own_lines.warning(line)
+                if text and text not in self.notes:
+                    self.notes.append(text)
 
             done = stream(
                 command.in_folder(str(self._work)),
                 env=self._env,
-                added=self._login,
+                added={**self._login, **(added or {})},
                 show=watch,
                 group_file=self._work / "build-process-group",
             )
         if done.code != 0:
-            raise explain(done.output, purpose=command.purpose, code=done.code)
-        try:
-            metadata: dict[str, Any] = json.loads((self._work / f"{command.purpose}.json").read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise BuildFailedError(f"buildx succeeded but wrote no metadata: {error}") from error
+            place = own_lines.failed(done.output)
+            raise explain(done.output, purpose=of or command.purpose, code=done.code, place=place)
+        metadata = self._metadata(command)
         missing = set(needs) - metadata.keys()
         if missing:
             raise BuildFailedError(
@@ -178,6 +229,13 @@ class Engine:
                 hint="Use a builder with the docker, docker-container, remote or kubernetes driver.",
             )
         return {name: value for name, value in metadata.items() if isinstance(value, str)}
+
+    def _metadata(self, command: Command) -> dict[str, Any]:
+        try:
+            metadata: dict[str, Any] = json.loads((self._work / f"{command.purpose}.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise BuildFailedError(f"buildx succeeded but wrote no metadata: {error}") from error
+        return metadata
 
     def _prepare(self) -> None:
         if self._started:
@@ -188,3 +246,17 @@ class Engine:
         if self._build.test_container:
             (self._work / "container").write_text(self._build.test_container)
         self._started = True
+
+
+def _warnings_in(metadata: Mapping[str, Any]) -> tuple[BuildWarning, ...]:
+    """Return the warnings in a build's metadata, each once, as buildx writes BuildKit's ``VertexWarning``.
+
+    The texts are in base64, as they are bytes in BuildKit.
+    """
+    warnings: list[BuildWarning] = []
+    for warning in metadata.get("buildx.build.warnings") or ():
+        with suppress(ValueError, LookupError, TypeError):
+            line = object_under(object_in(object_in(warning)["range"][0]), "start")["line"]
+            text = b64decode(text_under(object_in(warning), "short")).decode("utf-8", "replace")
+            warnings += [BuildWarning(line, text)] if isinstance(line, int) else []
+    return tuple(dict.fromkeys(warnings))

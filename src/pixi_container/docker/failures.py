@@ -91,6 +91,9 @@ _IMAGES = "Check 'pixi-version', 'pixi-image' and 'runtime-image'."
 _BASH = "Choose a 'runtime-image' that contains Bash, such as debian:bookworm-slim."
 _NEWER_PIXI = "Set 'pixi-version' to the version that wrote the lock file, or newer."
 _VIRTUAL_PACKAGES = "For CUDA, set 'cuda-version' to at least that version; for glibc, use a newer builder image."
+_APT = (
+    "Check 'apt-packages' against the distribution of 'runtime-image': packages.debian.org or packages.ubuntu.com."
+)
 _CREDENTIALS = "Check 'username' and 'password' or 'registry-auth'"
 
 _CAUSES = (
@@ -135,8 +138,8 @@ _CAUSES = (
     _Cause(
         _GIT,
         r"could not read (?:Username|Password)|Authentication failed|Permission denied|Repository not found",
-        "A build has no credentials for Git. Publish the package to a channel or an index, or move its source "
-        "into the workspace folder.",
+        "Put credentials for the repository's host into 'git-auth'. It is withheld on events that may run "
+        "untrusted code.",
     ),
     _Cause(
         _INSTALL,
@@ -181,6 +184,36 @@ _CAUSES = (
         r'^\S+ run failed: .*exec: "(?P<what>[^"]+)": stat \S+ no such file or directory$',
         _BASH,
         "a base image has no {what}",
+    ),
+    _Cause(
+        _SHELL,
+        r"apt-get: (?:command )?not found$",
+        "Choose a 'runtime-image' of Debian or Ubuntu, or install packages with 'base-instructions'.",
+        "the runtime image has no apt-get, which 'apt-packages' needs",
+    ),
+    _Cause(
+        _SHELL,
+        r"^E: (?:Unable to locate package|Couldn't find any package by \w+) '?(?P<what>[^\s']+)'?$",
+        _APT,
+        "apt-get knows no package '{what}'",
+    ),
+    _Cause(
+        _SHELL,
+        r"^E: (?:Version|Release) '(?P<version>[^']+)' for '(?P<what>[^']+)' was not found$",
+        f"{_APT} Archives keep only the newest version of a package.",
+        "apt-get has no version or release '{version}' of the package '{what}'",
+    ),
+    _Cause(
+        _SHELL,
+        r"^E: Package '(?P<what>[^']+)' has no installation candidate$",
+        _APT,
+        "apt-get knows the package '{what}' and cannot install it",
+    ),
+    _Cause(
+        _SHELL,
+        r"^E: (?:Failed to fetch|Some index files failed to download|The repository ).*",
+        f"{_AGAIN} The builder may not reach the archive, or the archive may no longer have this release.",
+        "apt-get could not download: {match}",
     ),
     _Cause(
         _SHELL,
@@ -330,19 +363,24 @@ _CAUSES = (
 )
 
 
-def explain(output: str, *, purpose: str, code: int) -> UserError:
-    """Return the error for a failed buildx command; ``output`` holds the last lines that it printed."""
+def explain(output: str, *, purpose: str, code: int, place: str = "") -> UserError:
+    """Return the error for a failed buildx command; ``output`` holds the last lines that it printed.
+
+    ``place`` is where the user wrote the instruction that failed; empty if it is none of the user's.
+    """
     said = build_output(output)
     report = pixi_report(said.step)
     last = _last(report.after if report else said.step)
-    failed = f"the {purpose} failed with exit code {code}"
+    failed = f"{f'the instruction in {place}' if place else f'the {purpose}'} failed with exit code {code}"
     return (
         # BuildKit reports how a step ended; a step killed for lack of memory may not say so itself.
         _known(_Speaker.BUILDER, said.builder, f"{failed}: {{text}}")
         or _known(_Speaker.SHELL, "\n".join(last[-_LAST_LINES:]), f"{failed}: {{text}}")
         or (_of_pixi(report, outdated_reasons(said.step)) if report else None)
         or (
-            BuildFailedError(f"a step of the {purpose} failed: {last[-1]}", hint="\n".join(last[:-1]))
+            BuildFailedError(
+                f"{place or f'a step of the {purpose}'} failed: {last[-1]}", hint="\n".join(last[:-1])
+            )
             if last
             else BuildFailedError(": ".join(filter(None, [failed, shortened(said.builder, _LONGEST_MESSAGE)])))
         )

@@ -15,6 +15,7 @@ from pixi_container.environment.entries import EARLIEST, PathEntry, text_entry
 from pixi_container.image.dockerfile import activation_variables, kept_variables, scripts
 from pixi_container.image.template import quoted_for_shell
 from pixi_container.paths import open_file
+from pixi_container.workspace.folder import HERE, below, from_folder, in_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -48,6 +49,7 @@ class Activation:
 
     ``image_variables`` are exported once, ``variables`` again by each repair. ``scripts`` are relative to
     ``workdir``, ``script_files`` are they as entries below it. ``environment`` has the manifest's own variables.
+    ``folder`` is the workspace's, relative to ``workdir``.
     """
 
     prefix: str
@@ -57,11 +59,17 @@ class Activation:
     scripts: tuple[str, ...] = ()
     script_files: tuple[PathEntry, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    folder: str = HERE
+
+    @property
+    def place(self) -> str:
+        """The workspace's folder in the image."""
+        return below(self.workdir, self.folder)
 
 
 def workspace_activation(workspace: Workspace, workdir: str) -> Activation:
     """Return the activation of a workspace's environment, and read its scripts. Raises ``UserError``."""
-    prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
+    prefix = f"{workspace.place(workdir)}/.pixi/envs/{workspace.environment}"
     return Activation(
         prefix=prefix,
         workdir=workdir,
@@ -70,6 +78,7 @@ def workspace_activation(workspace: Workspace, workdir: str) -> Activation:
         scripts=workspace.activation_scripts,
         script_files=tuple(_script(workspace.context, path) for path in workspace.activation_scripts),
         environment=workspace.activation_env,
+        folder=workspace.folder,
     )
 
 
@@ -80,13 +89,14 @@ def activation_entries(activation: Activation, hook: str, record_names: Iterable
     digest = hashlib.sha256(f"{hook}{names}".encode()).hexdigest()[:16]
 
     def filled_in(name: str) -> str:
-        text = scripts()[name].replace("@workdir@", activation.workdir).replace("@prefix@", activation.prefix)
+        text = scripts()[name].replace("@workdir@", activation.place).replace("@prefix@", activation.prefix)
         return text.replace("@activation@", f"{activation.prefix}@{digest}")
 
-    yield text_entry(".pixi/activate.sh", exports(activation) + filled_in("activate.sh"))
-    yield text_entry(".pixi/hook.sh", hook)
+    own = in_context(".pixi", activation.folder)
+    yield text_entry(f"{own}/activate.sh", exports(activation) + filled_in("activate.sh"))
+    yield text_entry(f"{own}/hook.sh", hook)
     # Pixi writes here when it runs tasks, as a user who may write nowhere else.
-    yield PathEntry(".pixi/task-cache-v0", "symlink", 0o777, EARLIEST, target="/tmp")  # noqa: S108
+    yield PathEntry(f"{own}/task-cache-v0", "symlink", 0o777, EARLIEST, target="/tmp")  # noqa: S108
     yield text_entry("entrypoint.sh", filled_in("entrypoint.sh"), 0o755)
     yield from activation.script_files
 
@@ -113,7 +123,10 @@ def hook_text(activation: Activation, files: Mapping[str, bytes]) -> str:
     lines = [
         *_exported({path: content for path, content in files.items() if path.startswith(VARIABLES)}),
         *(f". {shlex.quote(f'{activation.prefix}/{path}')}" for path in paths),
-        *(f". {shlex.quote(f'{activation.workdir}/{path}')}" for path in activation.scripts),
+        *(
+            f". {shlex.quote(f'{activation.place}/{from_folder(path, activation.folder)}')}"
+            for path in activation.scripts
+        ),
         *_exported({f"{VARIABLES}manifest.json": json.dumps(dict(activation.environment)).encode()}),
         # What hook.awk leaves of the function that pixi prints at the end.
         "# shellcheck shell=bash",
@@ -123,13 +136,13 @@ def hook_text(activation: Activation, files: Mapping[str, bytes]) -> str:
 
 def shell_entries(own: PathEntry | None, activation: Activation) -> Iterator[PathEntry]:
     """Yield the shells' start-up files below the root; ``own`` is the base's ``/etc/bash.bashrc``."""
-    line = f". {activation.workdir}/.pixi/activate.sh\n".encode()
+    line = f". {activation.place}/.pixi/activate.sh\n".encode()
     start = b"".join(own.content) if own else b""
     mode = own.mode if own else 0o644
     yield PathEntry("etc/bash.bashrc", mode=mode, size=len(start + line), content=(start + line,))
-    profile = _PROFILE.format(workdir=activation.workdir, prefix=activation.prefix)
+    profile = _PROFILE.format(workdir=activation.place, prefix=activation.prefix)
     yield text_entry("etc/profile.d/pixi-container.sh", profile)
-    yield PathEntry(activation.workdir.lstrip("/"), "directory", 0o755)
+    yield PathEntry(activation.place.lstrip("/"), "directory", 0o755)
 
 
 def _script(context: Path, path: str) -> PathEntry:

@@ -1,4 +1,4 @@
-"""The base of an environment's image, as its repository has it."""
+"""The base of an environment's image, as its repository or folder has it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from pixi_container.environment.entries import PathEntry
     from pixi_container.environment.image_config import BaseImage
     from pixi_container.registry.blobs import Parts
-    from pixi_container.registry.repository import ImageRepository
+    from pixi_container.registry.repository import ImageSource
 
 
-def read_base_image(repository: ImageRepository, name: str, platform: str) -> BaseImage:
+def read_base_image(repository: ImageSource, name: str, platform: str) -> BaseImage:
     """Return the image of a tag or digest for a platform; an index with one image gives that one.
 
     Raises ``RegistryError`` where there is none.
@@ -40,7 +40,7 @@ def stored_layers(base: BaseImage) -> tuple[Descriptor, ...]:
 
 
 def bashrc(
-    base: BaseImage, repository: ImageRepository, through: Callable[[Iterator[bytes]], Parts]
+    base: BaseImage, repository: ImageSource, through: Callable[[Iterator[bytes]], Parts]
 ) -> PathEntry | None:
     """Return the base's ``/etc/bash.bashrc``; what is read of its layers goes ``through`` a function."""
     return own_bashrc(

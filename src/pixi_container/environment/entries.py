@@ -21,6 +21,8 @@ Kind = Literal["file", "symlink", "hardlink", "directory"]
 class PathEntry:
     """A path below the prefix, as is the ``target`` of a hard link; that of a symbolic link is as written.
 
+    ``user`` and ``group`` are numbers; what an environment has belongs to root.
+
     ``content`` gives the ``size`` bytes of a file in parts. It can be read once, and where entries come from an
     archive, before the next entry is asked for.
     """
@@ -32,6 +34,8 @@ class PathEntry:
     size: int = 0
     target: str = ""
     content: Iterable[bytes] = ()
+    user: int = 0
+    group: int = 0
 
 
 def text_entry(path: str, text: str, mode: int = 0o644) -> PathEntry:

@@ -15,6 +15,7 @@ from pixi_container.errors import RegistryError
 from pixi_container.json_object import object_in, object_under
 from pixi_container.registry.reference import digest_of
 from pixi_container.shortening import shortened
+from pixi_container.workspace.folder import HERE, below
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,11 +94,15 @@ class BaseImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the environment's image sets beside its files. ``variables`` are in the order of the Dockerfile."""
+    """What the environment's image sets beside its files. ``variables`` are in the order of the Dockerfile.
+
+    ``folder`` is the workspace's, relative to ``workdir``.
+    """
 
     prefix: str
     workdir: str
     variables: tuple[tuple[str, str], ...]
+    folder: str = HERE
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -193,7 +198,7 @@ def _started_with(base: Mapping[str, Any], settings: Settings) -> dict[str, Any]
     env = dict(entry.partition("=")[::2] for entry in base.get("Env") or ())
     env["PATH"] = f"{settings.prefix}/bin:{env.get('PATH', _DEFAULT_PATH)}"
     env |= settings.variables
-    env["BASH_ENV"] = f"{settings.workdir}/.pixi/activate.sh"
+    env["BASH_ENV"] = f"{below(settings.workdir, settings.folder)}/.pixi/activate.sh"
     labels = {**(base.get("Labels") or {}), **settings.labels}
     own = {
         "Env": [f"{name}={value}" for name, value in env.items()],

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pixi_container.registry.blobs import Parts
     from pixi_container.registry.client import Descriptor, ImageManifest
-    from pixi_container.registry.repository import ImageRepository
+    from pixi_container.registry.repository import ImageSource
 
 _EMPTY = Document("application/vnd.oci.empty.v1+json", b"{}")
 """The configuration of what is no image:
@@ -29,8 +29,8 @@ class ImageStore(Protocol):
     def put(self, digest: str, size: int, content: Callable[[], Parts]) -> bool:
         """Take a blob in, unless it is there; whether it had to."""
 
-    def take(self, blob: Descriptor, source: ImageRepository, through: Callable[[Parts], Parts]) -> None:
-        """Take a blob over from a repository."""
+    def take(self, blob: Descriptor, source: ImageSource, through: Callable[[Parts], Parts]) -> None:
+        """Take a blob over from elsewhere."""
 
     def get(self, blob: Descriptor) -> bytes:
         """Return a small blob."""

@@ -108,7 +108,7 @@ class LayerMaking:
         hook = hook_text(activation, activation_files(self._packages, files))
 
         def write(writer: LayerWriter, _: Path) -> None:
-            writer.add(image.workspace_files, f"{activation.workdir}/.pixi")
+            writer.add(image.workspace_files, f"{activation.place}/.pixi")
             writer.add(image.prefix_files, activation.prefix)
             shown = [name for name in names if not name.startswith(".")]
             writer.add(activation_entries(activation, hook, shown), activation.workdir)

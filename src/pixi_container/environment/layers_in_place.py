@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.progress import ProgressCount
     from pixi_container.environment.threads import Stop, Threads
     from pixi_container.registry.blobs import Parts
+    from pixi_container.registry.repository import ImageSource
 
 SHELLS = "shells"
 """The lowest layer of ours: the shells' start-up files."""
@@ -43,7 +44,7 @@ class Places:
     """Where the image goes, and where its base, the image before and layers of others are."""
 
     target: ImageStore
-    base: ImageRepository
+    base: ImageSource
     before: ImageRepository | None = None
     cache: LayerCache | None = None
 
@@ -238,7 +239,7 @@ class LayersInPlace:
                     taken.append(self._take(blob, source))
         return taken
 
-    def _take(self, blob: Descriptor, source: ImageRepository) -> Future[object]:
+    def _take(self, blob: Descriptor, source: ImageSource) -> Future[object]:
         return self._workers.uploads.submit(self._target.take, blob, source, self._workers.stop.checked)
 
     def _take_from_cache(self, key: str, blob: Descriptor, cache: LayerCache) -> _NotTaken | None:

@@ -13,7 +13,7 @@ import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pixi_container.environment.image_store import put_bytes
 from pixi_container.errors import RegistryError, UserError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pixi_container.registry.blobs import Parts
     from pixi_container.registry.client import Descriptor, ImageManifest
-    from pixi_container.registry.repository import ImageRepository
+    from pixi_container.registry.repository import ImageSource
 
 UNTAGGED = "check"
 """The tag of what would have none in a repository."""
@@ -34,6 +34,9 @@ UNTAGGED = "check"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _NAME = "org.opencontainers.image.ref.name"
 _LARGEST_INDEX = 4 << 20
+_PART_BYTES = 1 << 20
+
+T = TypeVar("T")
 
 
 class OciLayout:
@@ -43,6 +46,7 @@ class OciLayout:
         self._folder = folder
         self._blobs = folder / "blobs/sha256"
         self._lock = threading.Lock()
+        self.reference = ImageReference("layout", "layout")
         try:
             self._blobs.mkdir(parents=True, exist_ok=True)
             self._write(folder / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
@@ -60,14 +64,29 @@ class OciLayout:
         self._take(digest, size, content())
         return True
 
-    def take(self, blob: Descriptor, source: ImageRepository, through: Callable[[Parts], Parts]) -> None:
-        """Have a blob of a repository here."""
+    def take(self, blob: Descriptor, source: ImageSource, through: Callable[[Parts], Parts]) -> None:
+        """Have a blob from elsewhere here."""
 
         def passed(parts: Iterator[bytes]) -> Parts:
             yield from parts
 
         if not self.has(blob.digest):
             source.scan(blob, lambda parts: self._take(blob.digest, blob.size, through(passed(parts))))
+
+    def read(self, blob: Descriptor) -> Parts:
+        """Yield a blob in parts. Raises ``RegistryError``, at its end, when it is not what its digest says."""
+        seen, size = hashlib.sha256(), 0
+        with suppress(FileNotFoundError), self._path(blob.digest).open("rb") as file:
+            while part := file.read(_PART_BYTES):
+                seen.update(part)
+                size += len(part)
+                yield part
+        if size != blob.size or f"sha256:{seen.hexdigest()}" != blob.digest:
+            raise self._wrong(blob)
+
+    def scan(self, blob: Descriptor, read: Callable[[Iterator[bytes]], T]) -> T:
+        """Return what ``read`` makes of a blob's parts, all of which it has to take."""
+        return read(self.read(blob))
 
     def get(self, blob: Descriptor) -> bytes:
         """Return a blob. Raises ``RegistryError`` when it is not what its digest says."""
@@ -76,7 +95,7 @@ class OciLayout:
         except FileNotFoundError:
             content = b""
         if digest_of(content) != blob.digest:
-            raise RegistryError(f"the OCI layout '{self._folder}' has wrong bytes for {blob.digest}")
+            raise self._wrong(blob)
         return content
 
     def get_manifest(self, name: str) -> ImageManifest | None:
@@ -105,6 +124,9 @@ class OciLayout:
     def put_untagged(self, content: bytes, media_type: str) -> str:
         """Put a manifest under the tag ``UNTAGGED``: only what is in the index can be used from a layout."""
         return self.put_manifest(UNTAGGED, content, media_type)
+
+    def _wrong(self, blob: Descriptor) -> RegistryError:
+        return RegistryError(f"the OCI layout '{self._folder}' has wrong bytes for {blob.digest}")
 
     def _index(self) -> list[dict[str, Any]]:
         path = self._folder / "index.json"

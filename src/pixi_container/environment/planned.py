@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 def planned_environment(
-    definition: ImageDefinition, inputs: Inputs, labels: Mapping[str, str], auth_file: Path | None
+    definition: ImageDefinition, inputs: Inputs, labels: Mapping[str, str], auth_file: Path | None, base: str
 ) -> EnvironmentImage:
     """Return the image of the definition's environment, to be published under its two tags.
 
-    ``auth_file`` has the credentials for channels, in rattler's format; None without any of this run. Raises
-    ``UserError`` for a lock or an activation script that cannot be read.
+    ``base`` is the tag or digest of the image below. ``auth_file`` has the credentials for channels, in rattler's
+    format; None without any of this run. Raises ``UserError`` for a lock or an activation script that cannot be
+    read.
     """
     workspace, pixi_version = definition.workspace, definition.bases.pixi_version
-    runtime = definition.bases.runtime
-    environment = locked_environment(read_lock(workspace.context), workspace)
+    environment = locked_environment(read_lock(workspace.context, workspace.folder), workspace)
     activation = workspace_activation(workspace, inputs.workdir)
     noted = installation(environment, workspace, inputs.workdir, pixi_version)
     return EnvironmentImage(
@@ -38,11 +38,12 @@ def planned_environment(
         activation=activation,
         prefix_files=prefix_entries(activation.prefix, noted, environment.records.values()),
         workspace_files=workspace_entries(),
-        base=runtime.digest or runtime.tag,
+        base=base,
         platform=workspace.platform.docker,
         settings=Settings(
             prefix=activation.prefix,
             workdir=inputs.workdir,
+            folder=workspace.folder,
             variables=tuple(environment_variables(workspace, list(activation.variables))),
             labels=labels,
         ),

@@ -7,7 +7,7 @@ compressed by some threads, while others upload what is ready. Tags come last: w
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.base_image import read_base_image
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixi_container.environment.image_config import BaseImage, Document
+    from pixi_container.environment.known_layers import KnownLayers
     from pixi_container.environment.layer_keys import KeyedLayer
     from pixi_container.environment.package_set import PackageSet
-    from pixi_container.registry.repository import ImageRepository
+    from pixi_container.environment.start_check import StartCheck
+    from pixi_container.registry.repository import ImageRepository, ImageSource
 
 _UPLOADS = 6
 
@@ -41,21 +43,21 @@ _UPLOADS = 6
 def publish(
     image: EnvironmentImage,
     target: ImageStore,
-    base: ImageRepository,
+    base: ImageSource,
     *,
     env: Mapping[str, str],
     before: ImageRepository | None = None,
     show: Callable[[Progress], None] = lambda _: None,
     workers: int = 0,
-    check: Callable[[str], None] | None = None,
+    check: StartCheck | None = None,
     cache: ImageRepository | None = None,
     cache_writes: bool = False,
 ) -> Published:
     """Make the image and give it its tags; ``workers`` threads make layers, one for each core if there are none.
 
     ``before`` is where the image before lies and its layers are taken from, where that is not ``target`` itself.
-    ``check`` gets the digest of an image in ``target``, and raises if no environment starts in it; it is called
-    unless the image before was checked for the same, see ``start_check``.
+    ``check`` starts the environment of an image in ``target``, unless the image before was checked for the same,
+    see ``start_check``.
     ``cache`` has layers that were made for other repositories, and gets those made here if ``cache_writes``.
     Raises ``NotDirectError`` where only pixi can make this environment, and what downloads and registries raise.
     Whatever is raised, no tag has changed, and no file is left.
@@ -121,12 +123,17 @@ class _Publication:
         finally:
             end(self._workers.makers, self._workers.uploads)
 
-    def publish(self, check: Callable[[str], None] | None) -> Published:
+    def publish(self, check: StartCheck | None) -> Published:
         """Make the layers that are missing, and put everything in its place."""
-        image, target = self._image, self._target
         self._progress.tell("looking at what is there")
-        base = read_base_image(self._base, image.base, image.platform)
+        base = read_base_image(self._base, self._image.base, self._image.platform)
         before = self._layers.learn_from_before()
+        # Where nothing was checked before, the check is certain to come.
+        with check.preparing() if check and not before.checks else nullcontext():
+            return self._published(base, before, check)
+
+    def _published(self, base: BaseImage, before: KnownLayers, check: StartCheck | None) -> Published:
+        image, target = self._image, self._target
         layers = (*self._layers.complete(base), self._layers.add_last())
         config = self._configuration(base, layers)
         key = check_key(image, base, config, self._packages, self._layers.files)
@@ -154,7 +161,7 @@ class _Publication:
             notes=self._cache.notes if self._cache else (),
         )
 
-    def _check_start(self, base: BaseImage, layers: Sequence[KeyedLayer], check: Callable[[str], None]) -> str:
+    def _check_start(self, base: BaseImage, layers: Sequence[KeyedLayer], check: StartCheck) -> str:
         """Return the digest of an image that was checked: of what starting needs, without any other package."""
         starting = starting_packages(self._packages, self._layers.files)
         needed = [layer for layer in layers if not layer.packages or starting.intersection(layer.packages)]
@@ -163,7 +170,7 @@ class _Publication:
         put_bytes(self._target, config.content)
         digest = self._target.put_untagged(manifest.content, manifest.media_type)
         self._progress.tell("checking that the environment starts")
-        check(digest)
+        check.run(digest)
         return digest
 
     def _configuration(self, base: BaseImage, layers: Iterable[KeyedLayer]) -> Document:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.activation import activation_entries, hook_text
@@ -20,7 +22,8 @@ from pixi_container.json_object import object_in, object_under
 from pixi_container.registry.reference import DIGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
 
     from pixi_container.environment.catalogue import PackageFiles
     from pixi_container.environment.environment_image import EnvironmentImage
@@ -33,6 +36,17 @@ CHECKED_BY = "pixi-container.checked-by"
 """Annotations of an image: the key, and the digest of the small image that was tried."""
 
 _NAME = re.compile(r"(?:[^\s:]*::)?([A-Za-z0-9_.-]+)")
+
+
+@dataclass(frozen=True)
+class StartCheck:
+    """How an environment is started: ``run`` gets the digest of an image, and raises if nothing starts in it.
+
+    ``preparing`` may take a part of the work ahead of it, while the environment is made.
+    """
+
+    run: Callable[[str], None]
+    preparing: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def starting_packages(packages: PackageSet, files: Mapping[str, PackageFiles]) -> frozenset[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pixi_container.image.base_definition import define_base
 from pixi_container.image.dockerfile import (
     TRUSTED_CACHE,
     UNTRUSTED_CACHE,
@@ -22,13 +24,16 @@ from pixi_container.image.fingerprint import (
 from pixi_container.image.layers import environment_layers
 from pixi_container.image.metadata import compute_metadata
 from pixi_container.image.own_dockerfile import ENVIRONMENT_NAME, check_pixi_version
+from pixi_container.image.production_stage import ProductionStage, production_stage
 from pixi_container.image.stages import context_copies, environment_stages, read_stages
 from pixi_container.image.workspace_stage import workspace_stage
+from pixi_container.workspace.folder import HERE
 from pixi_container.workspace.package_ways import direct_packages
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.base_images import BaseImages
     from pixi_container.image.files import ImageFiles
     from pixi_container.image.own_dockerfile import OwnDockerfile
@@ -46,12 +51,13 @@ _LONGEST_NAME = 80
 class ImageDefinition:
     """The definition of an image, which may already exist.
 
-    ``way`` is how its environment is made. ``stages`` are the names of the Dockerfile's stages; of a user-supplied
-    Dockerfile, whose stages may mean anything, only ``environment`` if it builds on that. Then the text of
-    ``environment_dockerfile``, else empty, makes the environment in a Docker build. ``layers`` is the number of
-    layers of an environment that is made straight from the lock, at most ``most_layers``; 0 for another one.
-    ``epoch`` is the commit's time in seconds. ``lfs_pointers`` are the included files that Git LFS has not
-    fetched.
+    ``base`` is what is added to the runtime image; None for nothing. ``way`` is how its environment is made.
+    ``stages`` are the names of the Dockerfile's stages; of a user-supplied Dockerfile, whose stages may mean
+    anything, only ``environment`` if it builds on that. Then the text of ``environment_dockerfile``, else empty,
+    makes the environment in a Docker build. ``layers`` is the number of layers of an environment that is made
+    straight from the lock, at most ``most_layers``; 0 for another one. ``production`` is the last stage of a
+    rendered Dockerfile. ``epoch`` is the commit's time in seconds. ``lfs_pointers`` are the included files that
+    Git LFS has not fetched.
     """
 
     workspace: Workspace
@@ -61,17 +67,27 @@ class ImageDefinition:
     stages: frozenset[str]
     layers: int
     most_layers: int
+    production: ProductionStage
     environment_fingerprint: Fingerprint
     fingerprint: Fingerprint
     metadata: Metadata
     epoch: int
     environment_dockerfile: str = ""
     lfs_pointers: tuple[str, ...] = ()
+    base: BaseDefinition | None = None
 
     @property
     def is_pinned(self) -> bool:
         """Whether both base images have a digest; otherwise the fingerprints do not determine the image."""
         return bool(self.bases.builder.digest and self.bases.runtime.digest)
+
+    @property
+    def own_lines(self) -> tuple[int, int, str]:
+        """The user's lines of a rendered Dockerfile: the first one's number, how many, and their source."""
+        text, instructions = self.dockerfile, self.production.instructions
+        at = text.rfind(instructions.text) if instructions.text else -1
+        source = instructions.file or "input 'instructions'"
+        return (text.count("\n", 0, at) + 1, instructions.text.count("\n"), source) if at >= 0 else (0, 0, "")
 
     @property
     def image_tag(self) -> str:
@@ -90,7 +106,21 @@ class ImageDefinition:
 
     @property
     def _name(self) -> str:
-        return self.workspace.environment[:_LONGEST_NAME]
+        return environment_name(self.workspace.environment, self.workspace.folder)
+
+
+def environment_name(environment: str, folder: str) -> str:
+    """Return what names an environment in tags: its name, after the workspace's folder below the context.
+
+    Names of environments have no dot, so that the workspaces of one repository have different ones.
+    """
+    if folder == HERE:
+        return environment[:_LONGEST_NAME]
+    name = f"{folder.replace('/', '.')}.{environment}"
+    if len(name) <= _LONGEST_NAME and "." not in folder:
+        return name
+    digest = hashlib.sha256(f"{folder}\n{environment}".encode()).hexdigest()[:8]
+    return f"{name[: _LONGEST_NAME - len(digest) - 1]}.{digest}"
 
 
 def define_image(
@@ -101,22 +131,26 @@ def define_image(
     facts: Facts,
     files: ImageFiles,
     published_tags: Collection[str] | None = None,
+    *,
+    refreshed: str = "",
 ) -> ImageDefinition:
     """Return the definition: render the Dockerfile, and compute fingerprints, tags and labels.
 
-    ``published_tags`` are the tags in the registry, None if it was not asked. Raises ``UserError`` for values,
+    ``published_tags`` are the tags in the registry, None if it was not asked. ``refreshed`` is when the base was
+    last built anew. Raises ``UserError`` for values,
     tags or names that cannot be used.
     """
     workspace = sources.workspace
+    base = define_base(inputs, workspace, bases, sources.base_instructions, files.digests["base"], refreshed)
     settings = ImageSettings(
-        workdir=inputs.workdir,
-        expose=inputs.expose,
-        command=inputs.command,
-        layers=inputs.layers,
+        inputs=inputs,
+        instructions=sources.instructions,
         template=sources.template,
         conda_auth=bool(inputs.conda_auth),
+        git_auth=bool(inputs.git_auth),
         source_version=sources.source_version,
         cache=TRUSTED_CACHE if event.may_push else UNTRUSTED_CACHE,
+        base=base,
     )
     own = sources.dockerfile
     on_environment = own is not None and own.builds_on_environment
@@ -136,7 +170,7 @@ def define_image(
 
     dockerfile = rendered(settings)
     # A pull request has no credentials and a separate cache, but gets the same packages and fingerprint.
-    common = replace(settings, conda_auth=False, cache=TRUSTED_CACHE)
+    common = replace(settings, conda_auth=False, git_auth=False, cache=TRUSTED_CACHE)
     named = rendered(common) if common != settings else dockerfile
     stages = read_stages(named)
     # If a user-supplied template copies more than the default one, the environment depends on the whole context.
@@ -148,9 +182,9 @@ def define_image(
     way = environment_way(inputs, workspace, bases.pixi_version, own)
     most_layers = most_environment_layers(workspace, settings, workspace_stage(workspace, bases.pixi_version))
     environment = (
-        direct_fingerprint(workspace, bases, inputs, most_layers, digests["activation scripts"])
+        direct_fingerprint(workspace, bases, inputs, most_layers, digests["activation scripts"], base)
         if way.is_direct
-        else environment_fingerprint(workspace, bases, inputs, named, digests)
+        else environment_fingerprint(workspace, bases, inputs, named, digests, base)
     )
     expressions = {**facts.expressions, "fingerprint": environment.short}
     direct = direct_packages(workspace.platform.packages)
@@ -163,11 +197,13 @@ def define_image(
         stages=_stages(own, stages),
         layers=len(environment_layers(direct, most_layers)) if way.is_direct else 0,
         most_layers=most_layers,
+        production=production_stage(workspace, inputs, sources.instructions),
         environment_fingerprint=environment,
         fingerprint=image_fingerprint(environment, bases, inputs, own.text if own else named, digests),
         metadata=compute_metadata(event, inputs, replace(facts, expressions=expressions), published_tags),
         epoch=int(facts.commit_date.timestamp()),
         lfs_pointers=files.lfs_pointers,
+        base=base,
     )
 
 

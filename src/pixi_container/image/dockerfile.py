@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.image.instructions import NO_INSTRUCTIONS, Instructions
 from pixi_container.image.layers import layer_budget
 from pixi_container.image.lock_check import lock_check_without_source
 from pixi_container.image.production_stage import copies_by_folder, production_stage
 from pixi_container.image.template import CONTROL, render, render_apart
 from pixi_container.image.workspace_stage import workspace_stage
-from pixi_container.inputs import MOST_LAYERS
+from pixi_container.inputs import Inputs
 from pixi_container.paths import checked_path, exists
 from pixi_container.shortening import shortened
+from pixi_container.workspace.folder import from_folder
 from pixi_container.workspace.lock import LOCK_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.workspace_stage import WorkspaceStage
+    from pixi_container.input_values import Healthcheck
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
 
@@ -63,19 +67,19 @@ _EXPANDED_BY_SHELL = re.compile(r"[$`]")
 class ImageSettings:
     """The user's settings for the image.
 
-    ``layers`` is the maximum number of environment layers. ``template`` is the text of a user-supplied template.
-    ``source_version`` is the version for packages that take theirs from Git. ``cache`` names the builder's package
-    cache.
+    ``instructions`` are those that the user adds at the end, and ``base`` what is added to the runtime image.
+    ``template`` is the text of a user-supplied template. ``source_version`` is the version for packages that take
+    theirs from Git. ``cache`` names the builder's package cache.
     """
 
-    workdir: str = "/app"
-    expose: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    layers: int = MOST_LAYERS
+    inputs: Inputs = field(default_factory=Inputs)
+    instructions: Instructions = NO_INSTRUCTIONS
     template: str = ""
     conda_auth: bool = False
+    git_auth: bool = False
     source_version: str = ""
     cache: str = TRUSTED_CACHE
+    base: BaseDefinition | None = None
 
 
 def render_dockerfile(
@@ -92,17 +96,20 @@ def render_dockerfile(
     """
     stage = workspace_stage(workspace, pixi_version)
     check = None if stage else lock_check_without_source(workspace, pixi_version)
-    workdir = settings.workdir
-    prefix = f"{workdir}/.pixi/envs/{workspace.environment}"
+    workdir = settings.inputs.workdir
+    place = workspace.place(workdir)
+    prefix = f"{place}/.pixi/envs/{workspace.environment}"
     activation = activation_variables(workspace, workdir, prefix)
     installed_from = (*workspace.install_files, *workspace.config_files, *workspace.activation_scripts)
-    production = production_stage(workspace, workdir=workdir, expose=settings.expose, command=settings.command)
+    production = production_stage(workspace, settings.inputs, settings.instructions)
     values = {
         "environment": workspace.environment,
         "manifest": workspace.manifest.file,
         "builder_image": str(builder_image),
         "runtime_image": str(runtime_image),
+        "base": settings.base.template_values if settings.base else None,
         "workdir": workdir,
+        "workspace": place,
         "prefix": prefix,
         "cuda": _cuda(workspace),
         "activation_check": activation_check(),
@@ -115,8 +122,9 @@ def render_dockerfile(
         ],
         "stage": asdict(stage) if stage else None,
         "lock_check": asdict(check) if check else None,
-        "git": bool(workspace.git_source),
+        "git": any(source.name not in (stage.skip if stage else ()) for source in workspace.git_source),
         "conda_auth": settings.conda_auth,
+        "git_auth": settings.git_auth,
         "cache": settings.cache,
         "build_variables": _build_variables(workspace, settings),
         "passed_variables": PASSED_VARIABLES,
@@ -126,26 +134,41 @@ def render_dockerfile(
             *(copy.words for copy in copies_by_folder(installed_from, workdir)),
             *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),
         ],
-        "activation_scripts": workspace.activation_scripts,
-        "include_copies": [copy.words for copy in production.include_copies],
+        "activation_scripts": [from_folder(path, workspace.folder) for path in workspace.activation_scripts],
+        "include_copies": [{"flags": copy.flags, "paths": copy.words} for copy in production.include_copies],
         "activation": activation,
         "kept_variables": kept_variables(workspace),
         "environment_variables": environment_variables(workspace, activation),
         "production_variables": production.variables,
+        "env": [(variable.name, variable.quoted) for variable in production.env],
         "expose": production.expose,
+        "volumes": production.volumes,
+        "working_directory": production.working_directory,
+        "healthcheck": _healthcheck(production.healthcheck),
+        "stop_signal": production.stop_signal,
+        "entrypoint": production.entrypoint,
         "command": production.command,
+        "user": production.user,
+        "instructions": production.instructions.text,
     }
     return _rendered(settings.template, values)
 
 
+def _healthcheck(check: Healthcheck | None) -> dict[str, object] | None:
+    if check is None:
+        return None
+    return {"flags": [f"--{name}={value}" for name, value in check.options], "command": check.command}
+
+
 def most_environment_layers(workspace: Workspace, settings: ImageSettings, stage: WorkspaceStage | None) -> int:
     """Return how many layers the environment may have beside the image's other layers."""
-    manifest_copies = len(copies_by_folder(workspace.install_files, settings.workdir))
+    manifest_copies = len(copies_by_folder(workspace.install_files, settings.inputs.workdir))
     # Besides the copies: the shells' start-up files, the working folder, the entrypoint, and the stage's packages.
-    others = manifest_copies + len(workspace.include) + 3
+    others = manifest_copies + len(workspace.include_copies) + 3
     if stage:
         others += manifest_copies + len(stage.copies) + 1
-    return layer_budget(others, settings.layers)
+    # Of the user's own instructions each may make a layer.
+    return layer_budget(others + len(settings.instructions.parsed), settings.inputs.layers)
 
 
 @lru_cache
@@ -155,14 +178,21 @@ def scripts() -> dict[str, str]:
     return {file.name: file.read_text("utf-8") for file in files}
 
 
-def environment_check(workdir: str) -> dict[str, str]:
-    """Return a build context, text by file name, whose build starts an environment as the stage ``check`` does."""
+PREPARING_CHECK = {"Dockerfile": "FROM environment\nCOPY Dockerfile /\n"}
+"""A build context, text by file name, whose build unpacks the image that it is given, and does nothing else."""
+
+
+def environment_check(place: str) -> dict[str, str]:
+    """Return a build context, text by file name, whose build starts an environment as the stage ``check`` does.
+
+    ``place`` is the workspace's folder in the image.
+    """
     dockerfile = (
         "FROM environment\n"
         "ENV BASH_ENV=\n"
         "COPY --chmod=755 *.sh /pixi-container/\n"
         "USER 54321:54321\n"
-        f"RUN /bin/bash /pixi-container/check.sh {workdir}\n"
+        f"RUN /bin/bash /pixi-container/check.sh {place}\n"
     )
     return {"Dockerfile": dockerfile, **{name: scripts()[name] for name in ("check.sh", "active.sh")}}
 
@@ -225,7 +255,7 @@ def activation_variables(workspace: Workspace, workdir: str, prefix: str) -> lis
         "PIXI_IN_SHELL": "1",
         "PIXI_PROJECT_MANIFEST": f"{workdir}/{workspace.manifest.file}",
         "PIXI_PROJECT_NAME": name,
-        "PIXI_PROJECT_ROOT": workdir,
+        "PIXI_PROJECT_ROOT": workspace.place(workdir),
     }
     return [(key, value) for key, value in variables.items() if value]
 

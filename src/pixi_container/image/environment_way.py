@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pixi_container.errors import UserError
+from pixi_container.image.fetched_source import fetched_source
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.shortening import shortened
 from pixi_container.workspace.package_ways import package_ways
@@ -61,7 +62,9 @@ def _why_not_direct(inputs: Inputs, workspace: Workspace, pixi_version: str, own
         return f"'{workspace.config.path}' sets '{shortened(workspace.config.only_pixi)}', which only Pixi follows"
     stage = workspace_stage(workspace, pixi_version)
     added_on_top = set(stage.skip) if stage else set()
+    not_added = {source.name: source.why_not_added for source in fetched_source(workspace)}
     for each in package_ways(workspace.platform.packages):
         if each.way == "pixi" or (each.way == "stage" and each.package.name not in added_on_top):
-            return f"package '{shortened(each.package.name)}' {each.reason}"
+            reason = not_added.get(each.package.name) or each.reason
+            return f"package '{shortened(each.package.name)}' {reason}"
     return ""

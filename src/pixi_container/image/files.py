@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.image.instructions import NO_INSTRUCTIONS
+from pixi_container.image.sources import read_base_instructions
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
+from pixi_container.workspace.folder import default_includes, in_context
 from pixi_container.workspace.lock import LOCK_NAME
 from pixi_container.workspace.manifest import MANIFEST_NAMES
 from pixi_container.workspace.named_contexts import digest_of_folders, named_folders
@@ -15,6 +18,7 @@ from pixi_container.workspace.named_contexts import digest_of_folders, named_fol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixi_container.image.instructions import Instructions
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.workspace import Workspace
 
@@ -27,20 +31,26 @@ class ImageFiles:
     lfs_pointers: tuple[str, ...] = ()
 
 
-def read_image_files(workspace: Workspace, inputs: Inputs, pixi_version: str) -> ImageFiles:
+def read_image_files(
+    workspace: Workspace, inputs: Inputs, pixi_version: str, instructions: Instructions = NO_INSTRUCTIONS
+) -> ImageFiles:
     """Read the files that the build copies or mounts. Raises ``UserError`` for what cannot be read."""
     context = workspace.context
     ignore, ignore_text = read_docker_ignore(context, inputs.dockerfile)
+    # The ignore file of a user-supplied Dockerfile does not apply to the builds of what is below its image.
+    below = read_docker_ignore(context)[0] if inputs.dockerfile else ignore
     # A user-supplied Dockerfile may copy the whole context, including folders that the default one never copies.
     copies_all = bool(inputs.dockerfile or inputs.template)
     whole = digest_of(context, (".",), ignore, with_never_copied=True) if copies_all else ""
     return ImageFiles(
         digests={
-            "activation scripts": digest_of(context, workspace.activation_scripts, ignore),
-            "local packages": digest_of(context, workspace.local_channels, ignore),
+            "activation scripts": digest_of(context, workspace.activation_scripts, below),
+            "local packages": digest_of(context, workspace.local_channels, below),
             "manifest and lock": digest_of(context, (*workspace.install_files, *workspace.config_files), ignore),
             "own packages": digest_of(context, _own_packages(workspace, pixi_version), ignore),
-            "included files": whole or digest_of(context, workspace.include, ignore),
+            "included files": whole
+            or digest_of(context, (*workspace.include, *instructions.context_paths), ignore),
+            "base": digest_of(context, _base_files(workspace, inputs), below),
             "context": whole,
             "build contexts": digest_of_folders(named_folders(context, inputs.build_contexts)),
             ".dockerignore": ignore_text,
@@ -49,7 +59,9 @@ def read_image_files(workspace: Workspace, inputs: Inputs, pixi_version: str) ->
     )
 
 
-def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> tuple[str, ...]:
+def relevant_paths(
+    workspace: Workspace, inputs: Inputs, pixi_version: str, instructions: Instructions = NO_INSTRUCTIONS
+) -> tuple[str, ...]:
     """Return the files and folders whose change may change the image, relative to the context.
 
     They include files that do not exist: one may have been deleted, or would take precedence if it were added.
@@ -57,17 +69,21 @@ def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> t
     if inputs.dockerfile or inputs.template:
         return (".",)
     paths = {
-        *MANIFEST_NAMES,
-        LOCK_NAME,
+        *(in_context(name, workspace.folder) for name in (*MANIFEST_NAMES, LOCK_NAME, PIXI_CONFIG)),
         ".dockerignore",
-        PIXI_CONFIG,
         *workspace.install_files,
         *workspace.missing_files,
         *workspace.activation_scripts,
         *workspace.missing_scripts,
         *workspace.local_channels,
         *_own_packages(workspace, pixi_version),
-        *(workspace.include if inputs.include is not None else ("src",)),
+        *_base_files(workspace, inputs),
+        *((inputs.base_instructions,) if len(inputs.base_instructions.split()) == 1 else ()),
+        *instructions.context_paths,
+        *((instructions.file,) if instructions.file else ()),
+        *(rule.top for rule in workspace.include_rules if not rule.is_exception),
+        *(default_includes(workspace.folder) if inputs.include is None else ()),
+        *workspace.include,
     }
     root = workspace.context.resolve()
     targets = {
@@ -81,3 +97,8 @@ def relevant_paths(workspace: Workspace, inputs: Inputs, pixi_version: str) -> t
 def _own_packages(workspace: Workspace, pixi_version: str) -> tuple[str, ...]:
     stage = workspace_stage(workspace, pixi_version)
     return tuple(sorted({*stage.mounts, *stage.copies})) if stage else ()
+
+
+def _base_files(workspace: Workspace, inputs: Inputs) -> tuple[str, ...]:
+    instructions = read_base_instructions(inputs, workspace)
+    return instructions.reads if instructions else ()

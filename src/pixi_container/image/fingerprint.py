@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.image.dockerfile import scripts
 from pixi_container.image.environment_way import LAYOUT_VERSION
+from pixi_container.image.fetched_source import added_later
 from pixi_container.image.stages import environment_stages, read_stages, text_of
 from pixi_container.workspace.package_ways import direct_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.base_images import BaseImages
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.lock import LockedPackage
@@ -27,10 +29,11 @@ if TYPE_CHECKING:
 ENVIRONMENT_PARTS = {
     "way": "how the image is made: straight from the lock, with what layers and scripts, or in a Docker build",
     "platform": "the Docker platform and Pixi's name for it",
-    "packages": "every locked package with its digests, except packages from the workspace's own source",
+    "packages": "every locked package with its digests, except those that a later stage builds from source",
     "manifest": "the manifest's tables, except tasks and descriptions (Docker builds only)",
     "builder": "the builder image, by digest (Docker builds only)",
-    "runtime": "the base of the final image, by digest",
+    "runtime": "the base of the final image, by digest; with `apt-packages` or `base-instructions`, what they add "
+    "and when that was last refreshed",
     "pixi": "the version of Pixi",
     "cuda": "the CUDA version",
     "prefix": "the environment's path in the image",
@@ -55,7 +58,7 @@ IMAGE_PARTS = {
 """The parts of each fingerprint and their meanings; the image's has the environment's as a part."""
 
 _MORE_PRECISE = {
-    "template": {"prefix", "cuda", "pixi", "activation", "platform"},
+    "template": {"prefix", "cuda", "pixi", "activation", "platform", "runtime"},
     "settings": {"environment"},
 }
 _DESCRIPTION = {
@@ -109,7 +112,12 @@ def fingerprint_of(parts: Mapping[str, object]) -> Fingerprint:
 
 
 def direct_fingerprint(
-    workspace: Workspace, bases: BaseImages, inputs: Inputs, layers: int, scripts_digest: str
+    workspace: Workspace,
+    bases: BaseImages,
+    inputs: Inputs,
+    layers: int,
+    scripts_digest: str,
+    base: BaseDefinition | None = None,
 ) -> Fingerprint:
     """Return the fingerprint of everything that the environment's image depends on if it comes from the lock.
 
@@ -119,7 +127,7 @@ def direct_fingerprint(
     activating = ("activate.sh", "entrypoint.sh", "shells.sh", "hook.awk")
     values = {
         **dict.fromkeys(ENVIRONMENT_PARTS, ""),
-        **_common_values(workspace, bases, inputs, scripts_digest),
+        **_common_values(workspace, bases, inputs, scripts_digest, base),
         "way": [
             LAYOUT_VERSION,
             layers,
@@ -132,19 +140,25 @@ def direct_fingerprint(
 
 
 def environment_fingerprint(
-    workspace: Workspace, bases: BaseImages, inputs: Inputs, dockerfile: str, files: Mapping[str, str]
+    workspace: Workspace,
+    bases: BaseImages,
+    inputs: Inputs,
+    dockerfile: str,
+    files: Mapping[str, str],
+    base: BaseDefinition | None = None,
 ) -> Fingerprint:
     """Return the fingerprint of everything that the stage ``environment`` depends on.
 
     ``dockerfile`` is the text rendered without credentials, and ``files`` contains the digests of
     ``activation scripts``, ``local packages`` and ``context``.
     """
-    own = {package.name for package in workspace.own_source if package.kind != "conda-file"}
+    added = {package.name for package in workspace.own_source if package.kind != "conda-file"}
+    added |= {package.name for package in added_later(workspace)}
     values = {
         **dict.fromkeys(ENVIRONMENT_PARTS, ""),
-        **_common_values(workspace, bases, inputs, files["activation scripts"]),
+        **_common_values(workspace, bases, inputs, files["activation scripts"], base),
         "way": "docker",
-        "packages": _packages(package for package in workspace.platform.packages if package.name not in own),
+        "packages": _packages(package for package in workspace.platform.packages if package.name not in added),
         "manifest": _relevant(workspace.manifest),
         "builder": str(bases.builder),
         "local packages": files["local packages"],
@@ -158,14 +172,14 @@ def environment_fingerprint(
 
 
 def _common_values(
-    workspace: Workspace, bases: BaseImages, inputs: Inputs, scripts_digest: str
+    workspace: Workspace, bases: BaseImages, inputs: Inputs, scripts_digest: str, base: BaseDefinition | None
 ) -> dict[str, object]:
     return {
         "platform": [workspace.platform.docker, workspace.declared.name, workspace.platform.name],
-        "runtime": str(bases.runtime),
+        "runtime": base.identity if base else str(bases.runtime),
         "pixi": bases.pixi_version,
         "cuda": workspace.cuda,
-        "prefix": f"{inputs.workdir}/.pixi/envs/{workspace.environment}",
+        "prefix": f"{workspace.place(inputs.workdir)}/.pixi/envs/{workspace.environment}",
         "activation": [
             workspace.manifest.name,
             workspace.manifest.file,
@@ -239,7 +253,7 @@ def _without_image_names(text: str, bases: BaseImages) -> str:
 def _relevant(manifest: Manifest) -> dict[str, Any]:
     """Return the manifest's tables without the values that affect no environment."""
     document = dict(manifest.document.values)
-    if manifest.file == "pyproject.toml":
+    if manifest.is_pyproject:
         tool = document.get("tool", {})
         return {
             "project": _without(document.get("project", {}), _DESCRIPTION),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.paths import can_be_mounted, is_below, is_file, is_in_context, leads_out
 from pixi_container.versions import version_order
+from pixi_container.workspace.folder import in_context
 from pixi_container.workspace.local_packages import is_inside
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def lock_check_without_source(workspace: Workspace, pixi_version: str) -> LockCh
     if places and not _has_links(workspace, workspace.local_channels):
         return None
     # Pixi reads the root's metadata, and with it that of the members of its workspace.
-    if places and "pyproject.toml" in workspace.install_files and workspace.has_uv_workspace:
+    if places and set(workspace.uv_workspaces) & set(workspace.install_files):
         return None
     copied = (*workspace.install_files, *workspace.activation_scripts, *workspace.local_channels)
     folders = tuple(place.path for place in places if not _has_files(place.path, copied))
@@ -62,7 +63,7 @@ def lock_check_with_source(present: Collection[str], workspace: Workspace) -> Lo
     if manifest.has_development_packages or not _has_links(workspace, present):
         return None
     copied = (*workspace.install_files, *workspace.activation_scripts)
-    files: list[str] = ["pyproject.toml"] if workspace.has_uv_workspace else []
+    files = list(workspace.uv_workspaces)
     folders: list[str] = []
     for place in workspace.source_places:
         path = place.path
@@ -89,7 +90,8 @@ def _can_be_seen(path: str) -> bool:
 
 def _has_links(workspace: Workspace, present: Collection[str]) -> bool:
     """Tell whether all wheel folders are present; Pixi opens them when it checks a folder of Python source."""
-    return all(is_below(posixpath.normpath(path), present) for path in workspace.manifest.all_find_links)
+    paths = (in_context(path, workspace.folder) for path in workspace.manifest.all_find_links)
+    return all(is_below(posixpath.normpath(path), present) for path in paths)
 
 
 def _has_files(folder: str, copied: Collection[str]) -> bool:

@@ -128,6 +128,8 @@ def _only_for_the_environment(inputs: Inputs) -> str:
     default = type(inputs)()
     shaping = {
         "runtime-image": inputs.runtime_image != default.runtime_image,
+        "apt-packages": inputs.apt_packages != default.apt_packages,
+        "base-instructions": inputs.base_instructions != default.base_instructions,
         "workdir": inputs.workdir != default.workdir,
         "layers": inputs.layers != default.layers,
     }

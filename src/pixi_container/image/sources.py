@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.image.base_instructions import parse_base_instructions
+from pixi_container.image.instructions import NO_INSTRUCTIONS, Instructions, read_instructions
 from pixi_container.image.own_dockerfile import read_own_dockerfile, read_own_file
 from pixi_container.runner.checkout import source_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixi_container.image.base_instructions import BaseInstructions
     from pixi_container.image.own_dockerfile import OwnDockerfile
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.workspace import Workspace
@@ -20,26 +23,41 @@ if TYPE_CHECKING:
 class Sources:
     """The workspace, a user-supplied Dockerfile, and the text of a user-supplied template, empty without one.
 
+    ``instructions`` are the user's own for the end of the image, and ``base_instructions`` those for the base.
     ``source_version`` is the checkout's version, for packages that take their version from Git.
     """
 
     workspace: Workspace
     dockerfile: OwnDockerfile | None = None
     template: str = ""
+    instructions: Instructions = NO_INSTRUCTIONS
+    base_instructions: BaseInstructions | None = None
     source_version: str = ""
 
 
 def read_sources(
     inputs: Inputs, workspace: Workspace, env: Mapping[str, str], own: OwnDockerfile | None = None
 ) -> Sources:
-    """Return the sources, with the text of a user-supplied template and Dockerfile.
+    """Return the sources, with the texts of a user-supplied Dockerfile, template or instructions.
 
-    ``own`` is the Dockerfile if it was read before. Raises ``UserError`` if a file is missing or empty.
+    ``own`` is the Dockerfile if it was read before. Raises ``UserError`` for what cannot be used.
     """
     template = read_own_file(workspace.context, inputs.template, "template") if inputs.template else ""
     return Sources(
         workspace=workspace,
         dockerfile=own or read_own_dockerfile(inputs),
         template=template,
+        instructions=read_instructions(workspace.context, inputs.instructions, "instructions"),
+        base_instructions=read_base_instructions(inputs, workspace),
         source_version=source_version(workspace.context, env) if workspace.scm_versioned else "",
     )
+
+
+def read_base_instructions(inputs: Inputs, workspace: Workspace) -> BaseInstructions | None:
+    """Return the instructions for the base; None without any. Raises ``UserError`` for what cannot be used."""
+    given, context = inputs.base_instructions, workspace.context
+    if not given:
+        return None
+    if any(map(str.isspace, given)):
+        return parse_base_instructions(given)
+    return parse_base_instructions(read_own_file(context, given, "base-instructions"), str(context / given))

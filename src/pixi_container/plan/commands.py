@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pixi_container.docker.command import WORK, Command
+from pixi_container.docker.command import BASE, PACKAGES, WORK, Command
 from pixi_container.environment.entries import EARLIEST
 from pixi_container.image.dockerfile import activation_check, own_image_check
-from pixi_container.image.fingerprint_labels import fingerprint_labels
-from pixi_container.plan.own_build import own_build_flags
+from pixi_container.image.fingerprint_labels import APT_PACKAGES, base_labels, fingerprint_labels
+from pixi_container.plan.base_plan import BASE_FOLDER
+from pixi_container.plan.own_build import dockerfile_path, own_build_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pixi_container.docker.builder import BuilderKind
     from pixi_container.image.definition import ImageDefinition
     from pixi_container.inputs import Inputs
+    from pixi_container.plan.base_plan import BasePlan
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
 
@@ -35,12 +37,18 @@ _SOURCE = "org.opencontainers.image.source"
 class BuildCommands:
     """The processes of one build in order; None for a step that is not needed.
 
-    ``check_environment`` starts an environment that was made straight from the lock. ``make_environment`` builds
-    the one that a user-supplied Dockerfile builds on, where only Docker can. ``build`` makes the image, and loads
-    it into the engine if ``test`` runs it there. ``test_stages`` build the stages that are tests.
-    ``push_environment`` publishes an environment image that Docker builds, and ``push`` the image.
+    ``list_packages`` runs what is added to the runtime image and tells the versions of packages, and ``base``
+    makes the base of it. ``check_environment`` starts an environment that was made straight from the lock;
+    ``prepare_check`` has the builder fetch the base that this needs, while the environment is made.
+    ``make_environment`` builds the environment that a user-supplied Dockerfile builds on, where only Docker can.
+    ``build`` makes the image, and loads it into the engine if ``test`` runs it there. ``test_stages`` build the
+    stages that are tests. ``push_environment`` publishes an environment image that Docker builds, and ``push``
+    the image.
     """
 
+    list_packages: Command | None = None
+    base: Command | None = None
+    prepare_check: Command | None = None
     check_environment: Command | None = None
     make_environment: Command | None = None
     build: Command | None = None
@@ -53,13 +61,8 @@ class BuildCommands:
     def all(self) -> tuple[Command, ...]:
         """The commands that run, in order."""
         steps = (
-            self.check_environment,
-            self.make_environment,
-            self.build,
-            *self.test_stages,
-            self.test,
-            self.push_environment,
-            self.push,
+            *(self.list_packages, self.base, self.prepare_check, self.check_environment, self.make_environment),
+            *(self.build, *self.test_stages, self.test, self.push_environment, self.push),
         )
         return tuple(command for command in steps if command)
 
@@ -76,15 +79,30 @@ class BuildCommands:
             push=filled(self.push),
         )
 
+    def on_base(self, digest: str) -> BuildCommands:
+        """Return the commands that build on the base with this digest."""
+
+        def filled(command: Command | None) -> Command | None:
+            return command.filled(BASE, digest) if command else None
+
+        return replace(
+            self,
+            make_environment=filled(self.make_environment),
+            build=filled(self.build),
+            push_environment=filled(self.push_environment),
+            push=filled(self.push),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
     """What to build, and where to put it.
 
     ``environment`` is the build context that replaces the environment's stages; empty if Docker builds them.
-    ``makes_environment`` tells that it is made straight from the lock first, and ``environment_output`` where
-    Docker puts it first, for a user-supplied Dockerfile; empty if it does not. ``environment_tags`` are the names
-    of an environment image that Docker builds; empty if it has none. ``tags`` are the tags to push.
+    ``base`` is how the base is had, on which Docker builds them. ``makes_environment`` tells that it is made
+    straight from the lock first, and ``environment_output`` where Docker puts it first, for a user-supplied
+    Dockerfile; empty if it does not. ``environment_tags`` are the names of an environment image that Docker
+    builds; empty if it has none. ``tags`` are the tags to push.
     """
 
     definition: ImageDefinition
@@ -100,6 +118,7 @@ class BuildOptions:
     makes_environment: bool = False
     environment_output: str = ""
     environment_tags: tuple[ImageReference, ...] = ()
+    base: BasePlan | None = None
 
 
 def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
@@ -145,7 +164,11 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
             *_flags("--tag", options.tags),
             *_flags("--annotation", _for_one_manifest(options.annotations)),
         )
+    list_packages, base = _base_commands(inputs, options)
     return BuildCommands(
+        list_packages=list_packages,
+        base=base,
+        prepare_check=_preparing_command(inputs, options) if options.makes_environment else None,
         check_environment=_check_command(inputs, options) if options.makes_environment else None,
         make_environment=_environment_command(inputs, options) if options.environment_output else None,
         build=local_build,
@@ -177,34 +200,78 @@ def test_container_name(local_image: str) -> str:
 def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, ...]:
     """Return the arguments that all builds of an image share: build and push may differ only in the output."""
     definition = options.definition
-    own = str(definition.workspace.context / inputs.dockerfile) if inputs.dockerfile else ""
     return (
         *_buildx(inputs, options, purpose),
-        *("--file", own or f"{WORK}/Dockerfile"),
+        *("--file", dockerfile_path(inputs, definition.workspace)),
         *(("--no-cache-filter", "notes") if "notes" in definition.stages else ()),
-        *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
+        *_auth_secrets(inputs),
         *own_build_flags(inputs, definition, options.environment),
     )
+
+
+def _auth_secrets(inputs: Inputs) -> tuple[str, ...]:
+    """Return the arguments that give a build the credentials for channels and for Git hosts."""
+    given = {"conda-auth": inputs.conda_auth, "git-auth": inputs.git_auth}
+    return _flags("--secret", (f"id={name},src={WORK}/{name}" for name, secret in given.items() if secret))
 
 
 def _environment_command(inputs: Inputs, options: BuildOptions) -> Command:
     """Return the command by which Docker makes the environment that a user-supplied Dockerfile builds on."""
     definition = options.definition
-    without = replace(options, environment="")
     purpose = "make-environment"
     return Command(
         purpose,
         (
-            *_buildx(inputs, without, purpose),
+            *_buildx(inputs, replace(options, environment=""), purpose),
             *("--file", f"{WORK}/Dockerfile"),
             *("--no-cache-filter", "notes"),
-            *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
+            *_auth_secrets(inputs),
             *("--target", "environment"),
             *_flags("--label", map("=".join, environment_labels(definition, options.labels).items())),
             *("--output", f"{options.environment_output},source-date-epoch={EARLIEST}"),
             *_flags("--tag", options.environment_tags),
             _context(definition.workspace.context),
         ),
+    )
+
+
+def _preparing_command(inputs: Inputs, options: BuildOptions) -> Command:
+    """Return the command that has the builder fetch and unpack the base, as the one below needs it."""
+    base = replace(options, environment=f"docker-image://{options.definition.bases.runtime}")
+    purpose = "prepare-check"
+    return Command(purpose, (*_buildx(inputs, base, purpose), "--output", _NOWHERE, f"{WORK}/{purpose}"))
+
+
+def _base_commands(inputs: Inputs, options: BuildOptions) -> tuple[Command | None, Command | None]:
+    """Return the commands that make the base; None where it is not built, or was asked for no packages."""
+    definition, plan = options.definition, options.base
+    if plan is None or definition.base is None or not plan.is_built:
+        return None, None
+
+    def build(purpose: str, *more: str) -> Command:
+        argv = (
+            *_buildx(inputs, options, purpose, on_others=False),
+            *("--file", f"{WORK}/Dockerfile"),
+            # What is copied from other images may have another tag's content by now.
+            *(("--pull",) if inputs.refresh else ()),
+        )
+        return Command(purpose, (*argv, *more, _context(definition.workspace.context)))
+
+    packages = definition.base.packages
+    source = {name: value for name, value in options.labels if name == _SOURCE and value}
+    labels = {**base_labels(definition.base), **({APT_PACKAGES: PACKAGES} if packages else {}), **source}
+    output = f"type=oci,tar=false,dest={WORK}/{BASE_FOLDER}"
+    if plan.tags:
+        output = f"{_PUSH},compression={inputs.compression}"
+    list_packages = build(
+        "list-packages", "--target", "base-packages", "--output", f"type=local,dest={WORK}/base-packages"
+    )
+    return list_packages if packages else None, build(
+        "base",
+        *("--target", "runtime"),
+        *_flags("--label", map("=".join, labels.items())),
+        *("--output", output),
+        *_flags("--tag", plan.tags),
     )
 
 
@@ -217,16 +284,23 @@ def _check_command(inputs: Inputs, options: BuildOptions) -> Command:
     return Command(purpose, (*_buildx(inputs, options, purpose), "--output", _NOWHERE, f"{WORK}/{purpose}"))
 
 
-def _buildx(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, ...]:
-    """Return the start of every build: its builder, the environment below, and where it tells of its result."""
+def _buildx(inputs: Inputs, options: BuildOptions, purpose: str, *, on_others: bool = True) -> tuple[str, ...]:
+    """Return the start of every build: its builder, its result, and the images below if it is ``on_others``."""
     return (
         *("docker", "buildx", "build"),
         *(("--builder", inputs.builder) if inputs.builder else ()),
         *("--progress", "plain"),
         *("--metadata-file", f"{WORK}/{purpose}.json"),
         *("--provenance", "false"),
-        *(("--build-context", f"environment={options.environment}") if options.environment else ()),
+        *(_flags("--build-context", _contexts(options)) if on_others else ()),
     )
+
+
+def _contexts(options: BuildOptions) -> tuple[str, ...]:
+    """Return the build context in the place of stages: the environment, or its base if Docker builds it."""
+    if options.environment:
+        return (f"environment={options.environment}",)
+    return (f"runtime={options.base.context}",) if options.base and options.base.context else ()
 
 
 def environment_labels(definition: ImageDefinition, labels: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -237,19 +311,22 @@ def environment_labels(definition: ImageDefinition, labels: Iterable[tuple[str, 
 
 
 def _test_command(inputs: Inputs, options: BuildOptions) -> Command:
-    """Return the command that tests the image: the user's, through its entrypoint, or a check.
+    """Return the command that tests the image: the user's, or a check, through the entrypoint that activates.
 
-    The entrypoint of a user-supplied Dockerfile may be any program, so the check does not go through it.
+    The entrypoint of a user-supplied Dockerfile may be any program: the user's command goes through it, but the
+    check does not. Of a rendered one, it may be a tool, to which the script would be an argument.
     """
-    user: tuple[str, ...] = ()
-    image: tuple[str, ...] = (options.local_image, "bash", "-euo", "pipefail", "-c")
-    script = inputs.test_command
-    if not script and inputs.dockerfile:
-        user, image = ("--entrypoint", "sh"), (options.local_image, "-euc")
-        script = own_image_check()
-    elif not script:
-        user, script = _CHECK_AS, activation_check()
-    return Command("test", ("docker", "run", "--rm", "--name", options.test_container, *user, *image, script))
+    options_of_run: tuple[str, ...] = ("--entrypoint", f"{inputs.workdir}/entrypoint.sh")
+    shell: tuple[str, ...] = ("bash", "-euo", "pipefail", "-c")
+    script = inputs.test_command or activation_check()
+    if inputs.dockerfile and inputs.test_command:
+        options_of_run = ()
+    elif inputs.dockerfile:
+        options_of_run, shell, script = ("--entrypoint", "sh"), ("-euc",), own_image_check()
+    elif not inputs.test_command:
+        options_of_run = (*_CHECK_AS, *options_of_run)
+    words = ("--rm", "--name", options.test_container, *options_of_run, options.local_image, *shell, script)
+    return Command("test", ("docker", "run", *words))
 
 
 def _flags(flag: str, values: Iterable[object]) -> tuple[str, ...]:

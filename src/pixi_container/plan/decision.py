@@ -44,7 +44,7 @@ class Decision:
 def nothing_to_do(event: Event, inputs: Inputs, changes: Changes) -> Decision | None:
     """Return the decision to skip if no registry is needed for it: nothing changed and nothing would be pushed."""
     pushes, _ = may_push(event, inputs)
-    if pushes or event.name == LOCAL or not _is_unchanged(inputs, changes):
+    if pushes or inputs.refresh or event.name == LOCAL or not _is_unchanged(inputs, changes):
         return None
     return Decision(kind=SKIP, reason=f"no relevant file changed: {changes.reason}")
 
@@ -86,7 +86,7 @@ def decide(event: Event, inputs: Inputs, changes: Changes, existing: ExistingIma
                 new_tags=missing,
             )
     what = "no relevant file changed" if unchanged else _what_changed(changes)
-    return Decision(kind=BUILD, reason=f"{what}, {_why_not_reused(existing, news=news)}")
+    return Decision(kind=BUILD, reason=f"{what}, {_why_not_reused(inputs, existing, news=news)}")
 
 
 def _is_unchanged(inputs: Inputs, changes: Changes) -> bool:
@@ -106,11 +106,13 @@ def _what_changed(changes: Changes) -> str:
     return f"{shown_path(relevant[0])}{more} changed{since}"
 
 
-def _why_not_reused(existing: ExistingImages, *, news: bool) -> str:
+def _why_not_reused(inputs: Inputs, existing: ExistingImages, *, news: bool) -> str:
     if existing.images and news:
         return "but your own Dockerfile or template may fetch newer content"
     if existing.images:
         return "and 'promote' is false"
+    if inputs.refresh:
+        return "and 'refresh' asks for a new base"
     if existing.differences:
         return f"and {existing.compared} differs in: {', '.join(existing.differences)}"
     return "and the registry has no image of this state"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,21 @@ from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, dif
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.definition import ImageDefinition
     from pixi_container.registry.client import Registry
     from pixi_container.registry.reference import ImageReference
+
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExistingBase:
+    """A base image, by digest: when it was last built anew, and the versions of the packages it was asked for."""
+
+    image: ImageReference
+    refreshed: str = ""
+    packages: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +35,14 @@ class ExistingImages:
     """What the registry has; all images are by digest.
 
     ``images`` have the image's fingerprint, one per name in the order of the names; empty if any name lacks it.
-    ``environment`` has the environment's fingerprint. ``tags`` maps the planned tags to their digests; empty for a
-    tag that does not exist. If no image has the fingerprint, ``differences`` names the parts in which the image
-    ``compared`` differs.
+    ``environment`` has the environment's fingerprint, and ``base`` that of the base. ``tags`` maps the planned
+    tags to their digests; empty for a tag that does not exist. If no image has the fingerprint, ``differences``
+    names the parts in which the image ``compared`` differs.
     """
 
     images: tuple[ImageReference, ...] = ()
     environment: ImageReference | None = None
+    base: ExistingBase | None = None
     tags: Mapping[ImageReference, str] = field(default_factory=dict)
     compared: ImageReference | None = None
     differences: tuple[str, ...] = ()
@@ -117,6 +131,29 @@ def find_environment(
     except UserError as error:
         say(f"could not look for an environment image: {error.message}")
     return None
+
+
+def find_base(
+    registry: Registry,
+    names: tuple[ImageReference, ...],
+    base: BaseDefinition,
+    platform: str,
+    say: Callable[[str], None],
+) -> ExistingBase | None:
+    """Return the base image, of the first name if all have the same. Raises what ``Registry`` raises."""
+    image = _same_under(registry, names, base.tag)
+    if image is None:
+        return None
+    labels = registry.get_labels(image, platform) or {}
+    if labels.get(fingerprint_labels.BASE) != base.fingerprint.digest:
+        say(f"{names[0].tagged(base.tag)} is ignored: its fingerprint does not match its tag")
+        return None
+    refreshed = labels.get(fingerprint_labels.BASE_REFRESHED, "")
+    return ExistingBase(
+        image=image,
+        refreshed=refreshed if _MOMENT.fullmatch(refreshed) else "",
+        packages=fingerprint_labels.installed_packages(labels),
+    )
 
 
 def _same_under(registry: Registry, names: tuple[ImageReference, ...], tag: str) -> ImageReference | None:

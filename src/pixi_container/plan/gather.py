@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from pixi_container.changes.comparison import Changes, Relevance, assumed, comparison_for, not_consulted
@@ -17,14 +18,16 @@ from pixi_container.docker.builder import (
     native_platform,
 )
 from pixi_container.errors import ToolUnavailableError, UserError
+from pixi_container.image.base_definition import define_base
 from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.definition import define_image
 from pixi_container.image.files import read_image_files, relevant_paths
+from pixi_container.image.instructions import read_instructions
 from pixi_container.image.metadata import facts_for, workspace_expressions
 from pixi_container.image.own_dockerfile import read_own_dockerfile
 from pixi_container.image.sources import read_sources
 from pixi_container.plan.decision import BUILD, decide, nothing_to_do
-from pixi_container.plan.existing import ExistingImages, find_environment, find_images
+from pixi_container.plan.existing import ExistingImages, find_base, find_environment, find_images
 from pixi_container.plan.plan import make_plan, may_reuse_environment, tags_to_publish
 from pixi_container.plan.problems import problems_of
 from pixi_container.request import may_push
@@ -34,10 +37,12 @@ from pixi_container.workspace.named_contexts import named_folders
 from pixi_container.workspace.workspace import read_workspace
 
 if TYPE_CHECKING:
+    from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.base_images import BaseImages
     from pixi_container.image.definition import ImageDefinition
     from pixi_container.image.own_dockerfile import OwnDockerfile
     from pixi_container.log import Log
+    from pixi_container.plan.existing import ExistingBase
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import Registry
     from pixi_container.registry.reference import ImageReference
@@ -70,8 +75,9 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
     with ThreadPoolExecutor(1) as aside:
         # This takes as long as the registry's answers, so it starts before they tell whether a build is needed.
         kind = aside.submit(_builder, request, engine) if registry else None
-        definition = _define_image(request, workspace, own, registry, log)
+        definition, base = _define_image(request, workspace, own, registry, log)
         existing = _look_up(request, definition, registry, log) if registry else ExistingImages()
+        existing = replace(existing, base=base)
         decision = skip or decide(request.event, request.inputs, changes, existing)
         builder = kind.result() if kind and decision.kind == BUILD else BuilderKind()
     plan = make_plan(request, definition, changes, existing, decision, builder)
@@ -148,7 +154,7 @@ def _read_workspace(
     workspace = read_workspace(
         request.inputs, platform, needs_environment=own is None or own.builds_on_environment
     )
-    for problem in problems_of(workspace):
+    for problem in problems_of(workspace, copies_included=own is None):
         if not tolerant:
             raise problem
         log.warning(str(problem))
@@ -173,8 +179,9 @@ def _with_relevance(request: Request, workspace: Workspace, changes: Changes) ->
         return changes
     pixi_version = choose_base_images(request.inputs, workspace).pixi_version
     folders = named_folders(workspace.context, request.inputs.build_contexts)
+    instructions = read_instructions(workspace.context, request.inputs.instructions, "instructions")
     relevance = Relevance(
-        paths=relevant_paths(workspace, request.inputs, pixi_version),
+        paths=relevant_paths(workspace, request.inputs, pixi_version, instructions),
         patterns=request.inputs.paths,
         prefix=workspace_prefix(workspace.context) or "",
         workflow=running_workflow(request.env),
@@ -185,18 +192,49 @@ def _with_relevance(request: Request, workspace: Workspace, changes: Changes) ->
 
 def _define_image(
     request: Request, workspace: Workspace, own: OwnDockerfile | None, registry: Registry | None, log: Log
-) -> ImageDefinition:
+) -> tuple[ImageDefinition, ExistingBase | None]:
+    """Return the definition, and the base that the registry has for it."""
+    inputs = request.inputs
     bases = _choose_bases(request, workspace, registry, log)
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
-    return define_image(
+    sources = read_sources(inputs, workspace, request.env, own)
+    files = read_image_files(workspace, inputs, bases.pixi_version, sources.instructions)
+    base = define_base(inputs, workspace, bases, sources.base_instructions, files.digests["base"])
+    existing, refreshed = None, ""
+    if registry and base and bases.runtime.digest:
+        existing, refreshed = _find_base(request, base, workspace.platform.docker, registry, log)
+    definition = define_image(
         request.event,
-        request.inputs,
-        read_sources(request.inputs, workspace, request.env, own),
+        inputs,
+        sources,
         bases,
         facts_for(request.event, workspace.context, expressions, request.env),
-        read_image_files(workspace, request.inputs, bases.pixi_version),
+        files,
         _version_tags(request, registry),
+        refreshed=refreshed,
     )
+    return definition, existing
+
+
+def _find_base(
+    request: Request, base: BaseDefinition, platform: str, registry: Registry, log: Log
+) -> tuple[ExistingBase | None, str]:
+    """Return the base that may be used, and when it was last built anew, which may be now."""
+    if request.inputs.refresh:
+        return None, _now()
+    if not request.inputs.reuse_environment or not request.names:
+        return None, ""
+    try:
+        existing = find_base(registry, request.names, base, platform, log.say)
+    except UserError as error:
+        # What is on the registry may have been refreshed since any image that would match without this.
+        log.say(f"could not look for the base image: {error.message}")
+        return None, _now()
+    return existing, existing.refreshed if existing else ""
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _choose_bases(request: Request, workspace: Workspace, registry: Registry | None, log: Log) -> BaseImages:

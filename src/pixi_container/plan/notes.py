@@ -69,7 +69,7 @@ def _notes_on_own_packages(definition: ImageDefinition) -> tuple[str, ...]:
     if not definition.environment_dockerfile or not stage:
         return ()
     note = (
-        "the environment that your Dockerfile builds on has no packages from the workspace's own source, so the "
+        "the environment that your Dockerfile builds on has no packages that are built from source, so the "
         f"Dockerfile has to install them: {listed(stage.skip)}"
     )
     return (note,)

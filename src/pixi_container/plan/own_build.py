@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixi_container.build_inputs import IMAGE_CONTEXT
-from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, WORK
+from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, WORK, WRITTEN_DOCKERFILE
 from pixi_container.docker.secrets import SECRETS_FOLDER
 from pixi_container.image.own_dockerfile import ENVIRONMENT_ARGUMENT, ENVIRONMENT_NAME
 from pixi_container.registry.reference import parse_reference
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pixi_container.image.definition import ImageDefinition
     from pixi_container.inputs import Inputs
     from pixi_container.registry.reference import ImageReference
+    from pixi_container.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ def environment_from_docker(
     image = parse_reference(local_image, source="the image's name in the engine")
     image = replace(image, repository=f"{image.repository}-environment")
     return EnvironmentPlace(f"{IMAGE_CONTEXT}{image}", "type=docker", (image,))
+
+
+def dockerfile_path(inputs: Inputs, workspace: Workspace) -> str:
+    """Return the image's Dockerfile as a command line names it: the user's own, or the one that a run writes."""
+    return str(workspace.context / inputs.dockerfile) if inputs.dockerfile else WRITTEN_DOCKERFILE
 
 
 def own_build_flags(inputs: Inputs, definition: ImageDefinition, environment: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, WORK
 from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.fingerprint_labels import fingerprint_labels
+from pixi_container.plan.base_plan import plan_base
 from pixi_container.plan.commands import (
     BuildCommands,
     BuildOptions,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pixi_container.docker.builder import BuilderKind
     from pixi_container.image.definition import ImageDefinition
     from pixi_container.inputs import Inputs
+    from pixi_container.plan.base_plan import BasePlan
     from pixi_container.plan.decision import Decision
     from pixi_container.plan.existing import ExistingImages
     from pixi_container.registry.reference import ImageReference
@@ -44,11 +46,12 @@ class Plan:
     """Everything that will happen, and why. It contains no secret.
 
     ``published_tags`` are the tags that the push creates: the user's, and the ``img-*`` tags for finding the image
-    again. ``environment_image`` is the environment image, reused if ``reuses_environment`` and otherwise to be
-    published; None without one. ``way`` is how the environment is made; if it turns out that only Pixi can
-    install it, ``docker_commands`` build it. ``without_builder`` tells that the image's layers are put on the
-    environment's without building anything. ``leftover_images`` are the names of images to remove from the engine
-    at the end. ``notes`` are warnings, such as about an entry that has no effect.
+    again. ``base`` is how the base is had; None if nothing is added to the runtime image. ``environment_image`` is
+    the environment image, reused if ``reuses_environment`` and otherwise to be published; None without one.
+    ``way`` is how the environment is made; if it turns out that only Pixi can install it, ``docker_commands``
+    build it. ``without_builder`` tells that the image's layers are put on the environment's without building
+    anything. ``leftover_images`` are the names of images to remove from the engine at the end. ``notes`` are
+    warnings, such as about an entry that has no effect.
     """
 
     decision: Decision
@@ -70,6 +73,7 @@ class Plan:
     commands: BuildCommands
     docker_commands: BuildCommands
     without_builder: bool = False
+    base: BasePlan | None = None
 
     @property
     def makes_environment(self) -> bool:
@@ -99,6 +103,7 @@ class Plan:
             "pixi_reason": bases.pixi_reason,
             "builder_image": str(bases.builder),
             "runtime_image": str(bases.runtime),
+            "base": self.base.as_json() if self.base else None,
             "conda_packages": workspace.platform.conda_packages,
             "pypi_packages": workspace.platform.pypi_packages,
             "fingerprint": definition.environment_fingerprint.digest,
@@ -167,6 +172,7 @@ class Plan:
             f"pixi         {bases.pixi_version} ({bases.pixi_reason})",
             f"builder      {bases.builder}",
             f"runtime      {bases.runtime}",
+            *([f"base         {self.base.as_text()}"] if self.base else []),
             f"fingerprint  {definition.fingerprint.short}, environment {environment_fingerprint}",
             f"version      {definition.metadata.version or 'none'}",
             *(f"tag          {tag}" for tag in self.tags),
@@ -208,6 +214,14 @@ def make_plan(
     publishes_environment = push and not existing.environment and may_reuse_environment(inputs, definition)
     environment_tags = _environment_tags(names, definition) if publishes_environment else ()
     labels = {**metadata.labels, **fingerprint_labels(definition.environment_fingerprint, definition.fingerprint)}
+    builds = decision.kind == BUILD
+    base = plan_base(
+        definition,
+        existing.base,
+        builder,
+        names if push and may_reuse_environment(inputs, definition) else (),
+        is_needed=builds and not existing.environment,
+    )
     local_image = local_image_name(definition.workspace, definition.dockerfile)
     docker = BuildOptions(
         definition=definition,
@@ -220,6 +234,7 @@ def make_plan(
         test_container=test_container_name(local_image),
         keep=request.keep,
         environment_tags=environment_tags,
+        base=base,
     )
     if definition.environment_dockerfile:
         place = environment_from_docker(inputs, builder, local_image, names[0] if publishes_environment else None)
@@ -230,13 +245,14 @@ def make_plan(
             environment_tags=place.names or environment_tags,
         )
     options = _on_environment_image(docker, existing, way, names[0] if publishes_environment else None)
-    builds = decision.kind == BUILD
     without_builder = builds and builder.is_missing
     if without_builder:
-        _check_that_none_is_needed(request, definition, builder, way)
+        _check_that_none_is_needed(request, definition, builder, way, base)
     commands = build_commands(inputs, options) if builds and not without_builder else BuildCommands()
     docker_commands = (
-        build_commands(inputs, docker) if commands.all and options.makes_environment else BuildCommands()
+        replace(build_commands(inputs, docker), list_packages=None, base=None)
+        if commands.all and options.makes_environment
+        else BuildCommands()
     )
     environment_tags = environment_tags if builds else ()
     return Plan(
@@ -259,6 +275,7 @@ def make_plan(
         commands=commands,
         docker_commands=docker_commands,
         without_builder=without_builder,
+        base=base,
     )
 
 
@@ -284,7 +301,11 @@ def _on_environment_image(
 
 
 def _check_that_none_is_needed(
-    request: Request, definition: ImageDefinition, builder: BuilderKind, way: EnvironmentWay
+    request: Request,
+    definition: ImageDefinition,
+    builder: BuilderKind,
+    way: EnvironmentWay,
+    base: BasePlan | None,
 ) -> None:
     """Raise ``UserError`` if the image needs a builder, or ``ToolUnavailableError`` if that one is missing."""
     inputs = request.inputs
@@ -293,6 +314,8 @@ def _check_that_none_is_needed(
         environment = f"Pixi installs the environment in a build, because {way.reason}"
     elif request.may_push and not may_reuse_environment(inputs, definition):
         environment = "'reuse-environment' is false, so that there is no environment image to put layers on"
+    elif base and base.is_built:
+        environment = f"the registry has no base '{base.tag}' with 'apt-packages' and 'base-instructions'"
     reason = needs_builder(definition, inputs, keep=request.keep, environment_needs_builder=environment)
     if reason and builder.missing:
         raise ToolUnavailableError(f"{builder.missing}; the image needs a builder: {reason}")
@@ -333,8 +356,14 @@ def _leftover_images(options: BuildOptions, commands: BuildCommands) -> tuple[st
         return loaded
     # Images that the engine's own builder pushes stay in the engine under every tag.
     pushed = () if options.keep or not commands.push else options.tags
+    bases = options.base.tags if options.base and options.base.is_built else ()
     makes_environment = commands.push_environment or commands.make_environment
-    return (*loaded, *_texts(pushed), *(_texts(options.environment_tags) if makes_environment else ()))
+    return (
+        *loaded,
+        *_texts(bases),
+        *_texts(pushed),
+        *(_texts(options.environment_tags) if makes_environment else ()),
+    )
 
 
 def _check_names(event: Event, names: tuple[ImageReference, ...], tags: tuple[str, ...]) -> None:

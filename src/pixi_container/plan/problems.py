@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pixi_container.errors import UserError
 from pixi_container.image.workspace_stage import is_name
 from pixi_container.paths import (
-    HOW_TO_BE_INSIDE,
     HOW_TO_FETCH_LFS,
     can_be_mounted,
     exists,
@@ -17,6 +16,8 @@ from pixi_container.paths import (
     read_text,
 )
 from pixi_container.shortening import shortened
+from pixi_container.workspace.build_context import read_docker_ignore
+from pixi_container.workspace.folder import HERE, covers, how_to_be_inside, in_context
 from pixi_container.workspace.local_packages import is_inside
 from pixi_container.workspace.lock import LOCK_NAME
 from pixi_container.workspace.workspace import MOST_PROBLEMS
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
     from pixi_container.workspace.workspace import Workspace
 
 
-def problems_of(workspace: Workspace) -> tuple[UserError, ...]:
+def problems_of(workspace: Workspace, *, copies_included: bool = True) -> tuple[UserError, ...]:
     """Return an error for each file or package that would make the build fail; empty if it can start.
 
-    The number is limited; a last error says if there are more.
+    ``copies_included`` tells whether the build copies the included files, which a user-supplied Dockerfile does
+    not. The number is limited; a last error says if there are more.
     """
-    first = tuple(islice(_problems(workspace), MOST_PROBLEMS + 1))
+    first = tuple(islice(_problems(workspace, copies_included=copies_included), MOST_PROBLEMS + 1))
     return (
         first
         if len(first) <= MOST_PROBLEMS
@@ -41,7 +43,7 @@ def problems_of(workspace: Workspace) -> tuple[UserError, ...]:
     )
 
 
-def _problems(workspace: Workspace) -> Iterator[UserError]:
+def _problems(workspace: Workspace, *, copies_included: bool) -> Iterator[UserError]:
     yield from workspace.stale
     manifest = str(workspace.context / workspace.manifest.file)
     for path in workspace.missing_files:
@@ -55,7 +57,7 @@ def _problems(workspace: Workspace) -> Iterator[UserError]:
             yield UserError(
                 f"the environment's packages are in '{shortened(path)}', outside of the context",
                 file=manifest,
-                hint=HOW_TO_BE_INSIDE,
+                hint=how_to_be_inside(workspace.context, path, workspace.manifest.file),
             )
         elif not exists(workspace.context, path):
             yield UserError(
@@ -67,9 +69,9 @@ def _problems(workspace: Workspace) -> Iterator[UserError]:
     for script in workspace.activation_scripts:
         if problem := _of_script(script, workspace):
             yield problem
-    for package in workspace.own_source:
-        if problem := _of_package(package, workspace):
-            yield problem
+    if copies_included:
+        yield from filter(None, (_of_included(path, workspace) for path in workspace.include))
+    yield from filter(None, (_of_package(package, workspace) for package in workspace.own_source))
 
 
 def _of_script(script: str, workspace: Workspace) -> UserError | None:
@@ -88,12 +90,30 @@ def _of_script(script: str, workspace: Workspace) -> UserError | None:
     )
 
 
+def _of_included(path: str, workspace: Workspace) -> UserError | None:
+    """Return an error if an included folder has environments of this machine, which would hide the image's."""
+    environments = in_context(".pixi/envs", workspace.folder)
+    if (
+        workspace.folder == HERE
+        or not covers(path, workspace.folder)
+        or not exists(workspace.context, environments)
+        or not read_docker_ignore(workspace.context)[0].sees(environments)
+    ):
+        return None
+    return UserError(
+        f"the included folder '{shortened(path)}' has this machine's environments, in '{environments}'",
+        file=str(workspace.context / ".dockerignore"),
+        hint=f"Add the line '{environments}' to .dockerignore, or name what the image needs of that folder.",
+    )
+
+
 def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
     problem = hint = ""
     place = f"comes from '{shortened(package.path)}'"
     if not package.is_inside:
         outside = next(path for path in (package.path, *package.inputs) if not is_inside(path))
-        problem, hint = f"comes from '{shortened(outside)}', outside of the context", HOW_TO_BE_INSIDE
+        problem = f"comes from '{shortened(outside)}', outside of the context"
+        hint = how_to_be_inside(workspace.context, outside, workspace.manifest.file)
     elif not exists(workspace.context, package.path):
         problem = f"{place}, which does not exist"
         hint = "If it is a Git submodule or generated, put it into the checkout before this step."
@@ -113,5 +133,7 @@ def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
     if not problem:
         return None
     return UserError(
-        f"package '{shortened(package.name)}' {problem}", file=str(workspace.context / LOCK_NAME), hint=hint
+        f"package '{shortened(package.name)}' {problem}",
+        file=str(workspace.context / workspace.folder / LOCK_NAME),
+        hint=hint,
     )

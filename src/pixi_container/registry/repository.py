@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pixi_container.registry.client import Registry
 from pixi_container.registry.reference import digest_of
@@ -19,6 +19,24 @@ if TYPE_CHECKING:
     from pixi_container.registry.reference import ImageReference
 
 T = TypeVar("T")
+
+
+class ImageSource(Protocol):
+    """Where an image comes from: a repository, or a folder. Any thread may call it."""
+
+    reference: ImageReference
+
+    def read(self, blob: Descriptor) -> Parts:
+        """Yield a blob in parts, in one attempt; raises at its end for wrong bytes."""
+
+    def scan(self, blob: Descriptor, read: Callable[[Iterator[bytes]], T]) -> T:
+        """Return what ``read`` makes of a blob's parts, all of which it has to take."""
+
+    def get(self, blob: Descriptor) -> bytes:
+        """Return a small blob."""
+
+    def get_manifest(self, name: str) -> ImageManifest | None:
+        """Return what a tag or a digest names."""
 
 
 class Registries:
@@ -70,11 +88,14 @@ class ImageRepository:
         """Upload a blob unless it is there, and tell whether it had to be; see ``Blobs.put``."""
         return self._registries.own().blobs(self.reference).put(digest, size, content)
 
-    def take(self, blob: Descriptor, source: ImageRepository, through: Callable[[Parts], Parts]) -> None:
-        """Have a blob of another repository here, unless it is there already; see ``Blobs.copy``."""
+    def take(self, blob: Descriptor, source: ImageSource, through: Callable[[Parts], Parts]) -> None:
+        """Have a blob from elsewhere here, unless it is there already; from a repository, see ``Blobs.copy``."""
         blobs = self._registries.own().blobs(self.reference)
-        if not blobs.has(blob.digest):
-            blobs.copy(blob.digest, blob.size, source.reference, through)
+        if isinstance(source, ImageRepository):
+            if not blobs.has(blob.digest):
+                blobs.copy(blob.digest, blob.size, source.reference, through)
+        else:
+            blobs.put(blob.digest, blob.size, lambda: through(source.read(blob)))
 
     def mount(self, digest: str, source: ImageRepository) -> bool:
         """Have the registry mount a blob of another of its repositories here; return whether it did."""
@@ -83,6 +104,10 @@ class ImageRepository:
     def scan(self, blob: Descriptor, read: Callable[[Iterator[bytes]], T]) -> T:
         """Return what ``read`` makes of a blob's parts, all of which it has to take, anew after each trouble."""
         return self._registries.own().blobs(self.reference).scan(blob.digest, blob.size, read)
+
+    def read(self, blob: Descriptor) -> Parts:
+        """Yield a blob in parts, in one attempt; see ``Blobs.read``."""
+        return self._registries.own().blobs(self.reference).read(blob.digest, blob.size)
 
     def get(self, blob: Descriptor) -> bytes:
         """Return a blob that is small enough for memory."""

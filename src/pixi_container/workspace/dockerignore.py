@@ -105,6 +105,15 @@ class DockerIgnore:
         is_hidden, matched = self._matcher.decision(self._matcher.ended(active, path), folder.matched)
         return Verdict(path, is_hidden=is_hidden, matched=matched, active=active)
 
+    def sees(self, folder: str) -> bool:
+        """Return whether the builder looks into a folder of the context."""
+        verdict = self.top()
+        for name in folder.split("/"):
+            if self.is_skipped(verdict):
+                return False
+            verdict = self.below(verdict, name)
+        return not self.is_skipped(verdict)
+
     def is_skipped(self, folder: Verdict) -> bool:
         """Return whether the builder skips an excluded folder because no exception can apply inside it.
 

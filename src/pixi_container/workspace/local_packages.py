@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from pixi_container.errors import UserError
 from pixi_container.paths import check_possible, exists, leads_out
 from pixi_container.shortening import shortened
+from pixi_container.workspace.folder import HERE, in_context
 from pixi_container.workspace.lock import LOCK_NAME
 from pixi_container.workspace.requirements import normal_name
 
@@ -38,7 +39,7 @@ class OwnSource:
     """A package that is built from files of the workspace.
 
     ``kind`` is ``pypi-path``, ``pypi-editable``, ``wheel``, ``sdist``, ``conda-source`` or ``conda-file``.
-    ``path`` is normalised and relative to the workspace folder; it starts with ``..``, or is absolute, if it is
+    ``path`` is normalised and relative to the context; it starts with ``..``, or is absolute, if it is
     outside, also through a link. ``inputs`` are further folders that the package's build reads. ``name`` is
     spelled as in the lock.
     """
@@ -51,7 +52,7 @@ class OwnSource:
 
     @property
     def is_inside(self) -> bool:
-        """Whether everything that its build needs is in the workspace folder."""
+        """Whether everything that its build needs is in the context."""
         return all(is_inside(path) for path in (self.path, *self.inputs))
 
 
@@ -76,23 +77,29 @@ class GitSource:
 
 
 def own_source(
-    platform: LockedPlatform, lock: Lock, environment: Environment, names: tuple[str, ...], root: Path
+    platform: LockedPlatform,
+    lock: Lock,
+    environment: Environment,
+    names: tuple[str, ...],
+    root: Path,
+    folder: str = HERE,
 ) -> tuple[OwnSource, ...]:
     """Return the packages of a platform, known as ``names``, that are built from the workspace's own files.
 
-    Raises ``UserError`` for an impossible path, and if the packages read too many folders.
+    ``root`` is the context, and ``folder`` the workspace's in it. Raises ``UserError`` for an impossible path, and
+    if the packages read too many folders.
     """
     local = [package for package in platform.packages if is_local(package.location)]
     _check_count(len(local), lock)
     if not local:
         return ()
-    folder = _workspace_folder(root)
-    inputs = _inputs_by_folder(lock, platform.subdir, folder, root)
+    top = _resolved(root)
+    inputs = _inputs_by_folder(lock, platform.subdir, root, folder)
     entries = _pypi_entries(environment, names)
     left = _MOST_STEPS
     packages = []
     for package in local:
-        path = place_of(_relative_to(folder, package.location), root)
+        path = place_of(_relative_to(top, package.location, folder), root)
         check_possible(path, source=f"package '{shortened(package.name)}'", file=lock.file)
         kind, reason = _kind(package, lock, entries)
         needed, left = _all_inputs(path, inputs, left)
@@ -122,17 +129,17 @@ def git_source(platform: LockedPlatform, lock: Lock) -> tuple[GitSource, ...]:
     return tuple(sources)
 
 
-def source_places(lock: Lock, root: Path) -> tuple[SourcePlace, ...]:
+def source_places(lock: Lock, root: Path, folder: str = HERE) -> tuple[SourcePlace, ...]:
     """Return the places at which ``pixi install --locked`` looks: those of every environment and platform.
 
     Raises ``UserError`` for more than can be looked at.
     """
-    folder = _workspace_folder(root)
+    top = _resolved(root)
     places = set()
     for record in lock.source_records:
         kind = _kind_of_place(record.kind, record.location)
         if is_local(record.location):
-            places.add(SourcePlace(_relative_to(folder, record.location), kind))
+            places.add(SourcePlace(_relative_to(top, record.location, folder), kind))
         elif kind == "conda-source":
             places.add(SourcePlace(record.location, "conda-git"))
     _check_count(len(places), lock)
@@ -145,7 +152,7 @@ def is_local(location: str) -> bool:
 
 
 def is_inside(path: str) -> bool:
-    """Return whether a normalised path stays in the workspace folder."""
+    """Return whether a normalised path stays in the context."""
     return (
         not PurePosixPath(path).is_absolute()
         and not PureWindowsPath(path).drive
@@ -153,13 +160,16 @@ def is_inside(path: str) -> bool:
     )
 
 
-def local_path(location: str, root: Path) -> str:
-    """Return a path of the lock, normalised and, if inside the workspace folder, relative to it."""
-    return _relative_to(_workspace_folder(root), location)
+def local_path(location: str, root: Path, folder: str = HERE) -> str:
+    """Return a path of the lock, normalised and, unless it is absolute and outside, relative to the context.
+
+    It is relative to ``folder`` in the lock.
+    """
+    return _relative_to(_resolved(root), location, folder)
 
 
 def place_of(path: str, root: Path) -> str:
-    """Return the normalised path, or the target of the link by which it leaves the workspace folder."""
+    """Return the normalised path, or the target of the link by which it leaves the context."""
     if is_inside(path) and exists(root, path) and leads_out(root, path):
         return (root / path).resolve().as_posix()
     return path
@@ -170,29 +180,33 @@ def _check_count(packages: int, lock: Lock) -> None:
         raise UserError(f"the lock has {packages} local packages; the limit is {_MOST_PACKAGES}", file=lock.file)
 
 
-def _workspace_folder(root: Path) -> PurePosixPath:
+def _resolved(root: Path) -> PurePosixPath:
     return PurePosixPath(root.resolve().as_posix())
 
 
-def _relative_to(folder: PurePosixPath, location: str) -> str:
+def _relative_to(root: PurePosixPath, location: str, folder: str = HERE) -> str:
     file_url = _FILE_URL.match(location)
     path = unquote(file_url[1]) if file_url else location
     if not PureWindowsPath(path).drive:
         path = path.replace("\\", "/")
-    if PurePosixPath(path).is_absolute() and PurePosixPath(path).is_relative_to(folder):
-        path = str(PurePosixPath(path).relative_to(folder))
+    if not PurePosixPath(path).is_absolute():
+        path = in_context(path, folder)
+    elif PurePosixPath(path).is_relative_to(root):
+        path = str(PurePosixPath(path).relative_to(root))
     return posixpath.normpath(path)
 
 
-def _inputs_by_folder(lock: Lock, subdir: str, folder: PurePosixPath, root: Path) -> dict[str, set[str]]:
+def _inputs_by_folder(lock: Lock, subdir: str, root: Path, folder: str) -> dict[str, set[str]]:
     """Return, for each folder with a locked package, the folders that this package's build reads."""
     inputs: defaultdict[str, set[str]] = defaultdict(set)
+    top = _resolved(root)
     for record in lock.source_records:
         if record.subdir in {"", subdir} and is_local(record.location):
-            path = _relative_to(folder, record.location)
-            places = [place for place in record.from_workspace if is_local(place)]
-            places += [posixpath.join(path, place) for place in record.from_location]
-            inputs[path] |= {_relative_to(folder, place) for place in places}
+            path = _relative_to(top, record.location, folder)
+            inputs[path] |= {
+                *(_relative_to(top, place, folder) for place in record.from_workspace if is_local(place)),
+                *(_relative_to(top, posixpath.join(path, place)) for place in record.from_location),
+            }
     followed = {place: place_of(place, root) for place in set().union(*inputs.values())}
     return {path: {followed[place] for place in places} for path, places in inputs.items()}
 

@@ -7,6 +7,7 @@ import re
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
@@ -201,14 +202,14 @@ class Lock:
         return environment
 
 
-def read_lock(context: Path) -> Lock:
-    """Return the lock in ``context``.
+def read_lock(context: Path, folder: str = ".") -> Lock:
+    """Return the lock in a folder of ``context``.
 
     Raises ``UserError`` if it is missing, leads out of the context, is a Git LFS pointer, has an unsupported
     version, has text that Pixi would not write, or cannot be parsed.
     """
-    path = context / LOCK_NAME
-    text = _text(context)
+    path = context / folder / LOCK_NAME
+    text = _text(context, folder)
     version = _version(text)
     if version > NEWEST_VERSION:
         raise UserError(
@@ -271,18 +272,19 @@ def _quiet_errors() -> Iterator[None]:
         yield
 
 
-def _text(context: Path) -> str:
+def _text(context: Path, folder: str) -> str:
+    file = str(PurePosixPath(folder, LOCK_NAME))
     try:
-        text = read_text(context, LOCK_NAME, what="the lock", limit=LOCK_BYTES)
+        text = read_text(context, file, what="the lock", limit=LOCK_BYTES)
     except FileNotFoundError as error:
         raise UserError(
-            f"there is no {LOCK_NAME} in '{context}'",
+            f"there is no {LOCK_NAME} in '{context / folder}'",
             hint=f"Run `pixi lock` and commit {LOCK_NAME}: an image contains exactly what is locked.",
         ) from error
     if text.startswith(LFS_POINTER):
         raise UserError(
             "the lock is a Git LFS pointer, not the lock itself",
-            file=str(context / LOCK_NAME),
+            file=str(context / file),
             hint=HOW_TO_FETCH_LFS,
         )
     # Git for Windows checks files out with CRLF.

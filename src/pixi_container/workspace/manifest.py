@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import UserError
 from pixi_container.paths import exists, is_folder, read_text
 from pixi_container.shortening import listed, shortened
 from pixi_container.workspace.feature import DEFAULT, Feature
+from pixi_container.workspace.folder import workspace_folder
 from pixi_container.workspace.toml_table import TomlTable, parse_toml, type_name
 
 if TYPE_CHECKING:
@@ -41,9 +43,9 @@ class Environment:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest: its ``file`` in the workspace folder, the ``pixi`` table, and ``project`` of PEP 621.
+    """A manifest: its ``file``, relative to the context, the ``pixi`` table, and ``project`` of PEP 621.
 
-    ``document`` is the whole file.
+    ``document`` is the whole file. The paths in it are relative to its ``folder``.
 
     Values are checked on access: every property and method raises ``UserError``, with the line if known, for a
     value that Pixi does not accept either.
@@ -55,6 +57,16 @@ class Manifest:
     poetry: TomlTable
     groups: tuple[str, ...] = ()
     document: TomlTable = field(default_factory=lambda: TomlTable({}, ""))
+
+    @property
+    def folder(self) -> str:
+        """The workspace's folder, relative to the context; ``.`` if that is the context itself."""
+        return str(PurePosixPath(self.file).parent)
+
+    @property
+    def is_pyproject(self) -> bool:
+        """Whether the manifest is a pyproject.toml."""
+        return PurePosixPath(self.file).name == "pyproject.toml"
 
     @property
     def workspace(self) -> TomlTable:
@@ -173,7 +185,7 @@ class Manifest:
         return (*self.features.values(), *inline)
 
     def activation_scripts(self, environment: str, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the scripts that activation sources, in that order, relative to the workspace folder.
+        """Return the scripts that activation sources, in that order, as written.
 
         ``names`` are the platform's, conda's last. Of each feature, only the most specific target with scripts
         counts (crates/pixi_manifest/src/feature.rs, ``activation_scripts``).
@@ -227,34 +239,30 @@ class Manifest:
 
 
 def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
-    """Return the manifest of the workspace in ``context``.
+    """Return the manifest of the workspace in ``context``, or in the folder below it that ``manifest_path`` names.
 
     ``manifest_path`` names the file, relative to ``context`` or as an absolute path inside it. Raises
-    ``UserError`` if there is no manifest, it is not directly in ``context``, or it is not valid TOML.
+    ``UserError`` if there is no manifest, it is outside of ``context``, or it is not valid TOML.
     """
     if not is_folder(context, "."):
         raise UserError(
             f"the context '{shortened(str(context))}' is not a folder",
-            hint="Set 'context' to the workspace's folder.",
+            hint="Set 'context' to the workspace's folder, or to one above it.",
         )
     if manifest_path:
         file = context / manifest_path
         if not exists(context, manifest_path) or is_folder(context, manifest_path):
             raise UserError(
                 f"there is no manifest '{shortened(manifest_path)}' in '{context}'",
-                hint="'manifest-path' is relative to 'context'.",
+                hint="'manifest-path' is relative to 'context'. It names a file, such as container/pixi.toml.",
             )
-        if file.parent.resolve() != context.resolve():
-            raise UserError(
-                f"the manifest '{shortened(manifest_path)}' is not directly in '{context}'",
-                hint="Set 'context' to the folder that holds the manifest.",
-            )
+        folder = workspace_folder(context, manifest_path)
         if file.name not in MANIFEST_NAMES:
             raise UserError(
                 f"'{shortened(manifest_path)}' is not the name of a Pixi manifest",
                 hint=f"Accepted: {', '.join(MANIFEST_NAMES)}.",
             )
-        manifest = _parse(context, file.name)
+        manifest = _parse(context, str(PurePosixPath(folder, file.name)))
         if not manifest.workspace:
             raise manifest.pixi.error(
                 "the manifest has no workspace table",
@@ -268,7 +276,8 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
                 return manifest
     raise UserError(
         f"no Pixi workspace in '{context}'",
-        hint=f"Set 'context' to a folder that has {', '.join(MANIFEST_NAMES)} with a workspace table.",
+        hint=f"Set 'context' to a folder that has {', '.join(MANIFEST_NAMES)} with a workspace table, or "
+        "'manifest-path' to a manifest below it.",
     )
 
 
@@ -293,9 +302,12 @@ def _parse(context: Path, name: str) -> Manifest:
 
 
 def manifest_from(name: str, document: TomlTable) -> Manifest:
-    """Return the manifest in a document of the file ``name``. Raises ``UserError`` for tables of another type."""
+    """Return the manifest in a document of the file ``name``, which is relative to the context.
+
+    Raises ``UserError`` for tables of another type.
+    """
     nothing = TomlTable({}, document.file, document.text)
-    if name != "pyproject.toml":
+    if PurePosixPath(name).name != "pyproject.toml":
         return Manifest(name, document, nothing, nothing, document=document)
     tools, project = document.table("tool"), document.table("project")
     pixi = tools.table("pixi")

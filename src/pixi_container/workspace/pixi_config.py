@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.paths import PIXI_CONFIG, is_file, leads_out, read_text
 from pixi_container.workspace.build_context import read_docker_ignore, sent_paths
+from pixi_container.workspace.folder import HERE, in_context
 from pixi_container.workspace.toml_table import parse_toml
 
 if TYPE_CHECKING:
@@ -26,12 +27,15 @@ _WITHOUT_EFFECT = {
     "default-channels",
     "detached-environments",
     "experimental",
+    "index-config",
     "max-concurrent-solves",
     "pinning-strategy",
     "repodata-config",
     "shell",
+    "tool-platform",
 }
 _WITHOUT_EFFECT_FOR_PYPI = {"index-url", "extra-index-urls"}
+_DEFAULTS = {"run-post-link-scripts": "false", "tls-no-verify": False, "offline": False}
 
 
 @dataclass(frozen=True)
@@ -48,29 +52,28 @@ class PixiConfig:
     only_pixi: str = ""
 
 
-def pixi_config(context: Path) -> PixiConfig:
-    """Return the configuration of the workspace in ``context``.
+def pixi_config(context: Path, folder: str = HERE) -> PixiConfig:
+    """Return the configuration of the workspace in a folder of ``context``.
 
     Raises ``UserError`` if it is not valid TOML, which Pixi refuses as well.
     """
-    if not is_file(context, PIXI_CONFIG):
+    path = in_context(PIXI_CONFIG, folder)
+    if not is_file(context, path):
         return PixiConfig()
-    if leads_out(context, PIXI_CONFIG):
-        return PixiConfig(unused=f"'{PIXI_CONFIG}' is not used because it leads out of the context")
-    table = parse_toml(read_text(context, PIXI_CONFIG, what=f"'{PIXI_CONFIG}'"), str(context / PIXI_CONFIG))
+    if leads_out(context, path):
+        return PixiConfig(unused=f"'{path}' is not used because it leads out of the context")
+    table = parse_toml(read_text(context, path, what=f"'{path}'"), str(context / path))
     if table.values.get(_ELSEWHERE):
-        return PixiConfig(
-            unused=f"'{PIXI_CONFIG}' is not used: its '{_ELSEWHERE}' would put the environment elsewhere"
-        )
+        return PixiConfig(unused=f"'{path}' is not used: its '{_ELSEWHERE}' would put the environment elsewhere")
     ignore, _ = read_docker_ignore(context)
-    if not sent_paths(context, PIXI_CONFIG, ignore):
+    if not sent_paths(context, path, ignore):
         return PixiConfig(
-            unused=f"'{PIXI_CONFIG}' is not used because .dockerignore excludes it; if the build needs its "
-            f"mirrors, add the line '!{PIXI_CONFIG}' to the end of that file"
+            unused=f"'{path}' is not used because .dockerignore excludes it; if the build needs its "
+            f"mirrors, add the line '!{path}' to the end of that file"
         )
     mirrors = _mirrors(table.values.get("mirrors", {}))
     only_pixi = _only_pixi(table.values) or ("mirrors" if mirrors is None else "")
-    return PixiConfig(PIXI_CONFIG, mirrors=mirrors or {}, only_pixi=only_pixi)
+    return PixiConfig(path, mirrors=mirrors or {}, only_pixi=only_pixi)
 
 
 def _mirrors(table: object) -> dict[str, tuple[str, ...]] | None:
@@ -88,6 +91,6 @@ def _only_pixi(values: Mapping[str, Any]) -> str:
     for name, value in values.items():
         if name == "pypi-config" and isinstance(value, dict) and value.keys() <= _WITHOUT_EFFECT_FOR_PYPI:
             continue
-        if name not in _WITHOUT_EFFECT | {"mirrors"}:
+        if name not in _WITHOUT_EFFECT | {"mirrors"} and _DEFAULTS.get(name) != value:
             return name
     return ""

@@ -169,7 +169,7 @@ class Requirements:
 
     def _of_project(self, feature: Feature) -> Iterator[PypiRequirement]:
         """Yield the dependencies from PEP 621 and PEP 735 that Pixi adds to a feature."""
-        if self.manifest.file != "pyproject.toml":
+        if not self.manifest.is_pyproject:
             return
         project = self.manifest.project
         groups, extras = self.manifest.document.table("dependency-groups"), project.table("optional-dependencies")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from pixi_container.errors import UserError
 from pixi_container.paths import exists
 from pixi_container.workspace import machine
-from pixi_container.workspace.lock import DOCKER_PLATFORMS, LockedPlatform
+from pixi_container.workspace.folder import context_entries, in_context
+from pixi_container.workspace.lock import DOCKER_PLATFORMS, LOCK_NAME, LockedPlatform
 from pixi_container.workspace.machine import RequiredVersion
 from pixi_container.workspace.manifest import MANIFEST_NAMES, manifest_from, read_manifest
 from pixi_container.workspace.pixi_config import PixiConfig
 from pixi_container.workspace.platforms import Platform, environment_platforms
 from pixi_container.workspace.toml_table import TomlTable
-from pixi_container.workspace.workspace import Workspace, context_entries, environment_of
+from pixi_container.workspace.workspace import Workspace, environment_of
 
 if TYPE_CHECKING:
     from pixi_container.inputs import Inputs
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
 _USUAL_PLATFORM = "linux/amd64"
 
 
-def unlocked_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
-    """Return the workspace for a platform such as ``linux/amd64``, with no packages.
+def unlocked_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace | None:
+    """Return the workspace for a platform such as ``linux/amd64``, with no packages; None if there is a lock.
 
     The manifest counts if there is one. Raises ``UserError`` for a manifest that cannot be read or lacks the
     environment, and for a platform that no Pixi environment is locked for.
     """
     context = Path(inputs.context)
     manifest, is_there = _manifest(inputs, context)
+    if exists(context, in_context(LOCK_NAME, manifest.folder)):
+        return None
     environment = (
         environment_of(manifest, inputs.environment, context)
         if is_there
@@ -62,7 +65,7 @@ def unlocked_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         git_source=(),
         find_links=(),
         source_places=(),
-        context_entries=context_entries(context),
+        context_entries=context_entries(context, manifest.folder),
         scm_versioned=False,
         unknown_environments=(),
         install_files=(),
@@ -72,7 +75,8 @@ def unlocked_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         missing_files=(),
         missing_scripts=(),
         activation_env=tuple(sorted(manifest.activation_env(environment.name, names).items())),
-        include=(),
+        include_rules=(),
+        include_copies=(),
         is_locked=False,
     )
 

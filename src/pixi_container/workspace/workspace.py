@@ -6,15 +6,15 @@ import re
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import UserError
 from pixi_container.paths import (
-    NEVER_COPIED,
     check_possible,
     checked_path,
     exists,
+    is_below,
     is_file,
     is_folder,
     leads_out,
@@ -24,6 +24,15 @@ from pixi_container.shortening import listed, shortened
 from pixi_container.suggestions import did_you_mean
 from pixi_container.versions import version_order
 from pixi_container.workspace import machine
+from pixi_container.workspace.folder import (
+    below,
+    context_entries,
+    covers,
+    default_includes,
+    how_to_be_inside,
+    in_context,
+)
+from pixi_container.workspace.included import IncludedCopy, IncludeRule, include_rules, included_copies
 from pixi_container.workspace.local_packages import (
     GitSource,
     OwnSource,
@@ -65,7 +74,8 @@ class Workspace:
     environment runs with; ``cuda_source`` and ``glibc_source`` say why.
     ``install_files`` are the files that Pixi reads to install: manifest, lock and files that the manifest
     requires. ``source_places`` are those of all environments, as ``pixi install --locked`` checks them all.
-    ``context_entries`` are the names in the context, without those that are never copied into an image.
+    ``context_entries`` are the paths that make up the context, without those that are never copied into an image:
+    the names in it and, instead of a folder with the workspace in it, the names in that.
     ``scm_versioned`` is true if one of the workspace's own packages takes its version from Git.
     ``config`` is the workspace's own Pixi configuration.
     ``stale`` are the reasons why Pixi would refuse the lock, determined from manifest and lock alone.
@@ -102,8 +112,14 @@ class Workspace:
     missing_files: tuple[str, ...]
     missing_scripts: tuple[str, ...]
     activation_env: tuple[tuple[str, str], ...]
-    include: tuple[str, ...]
+    include_rules: tuple[IncludeRule, ...]
+    include_copies: tuple[IncludedCopy, ...]
     is_locked: bool = True
+
+    @property
+    def include(self) -> tuple[str, ...]:
+        """The files and folders that are copied after the environment."""
+        return tuple(dict.fromkeys(path for copy in self.include_copies for path in copy.sources))
 
     @property
     def local_channels(self) -> tuple[str, ...]:
@@ -116,16 +132,39 @@ class Workspace:
         """The Pixi configuration, if used: the build reads it, but it is not part of the image."""
         return (self.config.path,) if self.config.path else ()
 
+    @property
+    def folder(self) -> str:
+        """The workspace's folder, to which the paths in manifest and lock are relative: ``.`` or below it."""
+        return self.manifest.folder
+
+    def place(self, workdir: str) -> str:
+        """Return the workspace's folder in an image that has the context at ``workdir``."""
+        return below(workdir, self.folder)
+
+    def parts_of(self, path: str) -> tuple[str, ...]:
+        """Return a path of the context or, if the workspace is in it, what it contains instead.
+
+        Put into an image one by one, these leave the environment visible, which is in the workspace's folder.
+        """
+        if not covers(path, self.folder):
+            return (path,)
+        return tuple(entry for entry in self.context_entries if is_below(entry, {path}))
+
     @cached_property
-    def has_uv_workspace(self) -> bool:
-        """Whether packages may be members of a uv workspace, which the root's pyproject.toml declares.
+    def uv_workspaces(self) -> tuple[str, ...]:
+        """The files that may declare a uv workspace with packages as members, beside the manifest or above it.
 
         Source: https://docs.astral.sh/uv/concepts/projects/workspaces/
         """
-        path = "pyproject.toml"
-        if not is_file(self.context, path) or leads_out(self.context, path):
-            return False
-        return bool(_UV_WORKSPACE.search(read_text(self.context, path, what=f"'{path}'")))
+        folders = (self.folder, *map(str, PurePosixPath(self.folder).parents))
+        files = dict.fromkeys(str(PurePosixPath(folder, "pyproject.toml")) for folder in folders)
+        return tuple(
+            path
+            for path in files
+            if is_file(self.context, path)
+            and not leads_out(self.context, path)
+            and _UV_WORKSPACE.search(read_text(self.context, path, what=f"'{path}'"))
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the workspace as JSON values, each derived one with its reason."""
@@ -176,13 +215,15 @@ def read_workspace(
     """
     context = Path(inputs.context)
     needed = not inputs.dockerfile if needs_environment is None else needs_environment
-    if not needed and not exists(context, LOCK_NAME):
+    if not needed:
         from pixi_container.workspace.unlocked import unlocked_workspace
 
-        return unlocked_workspace(inputs, docker_platform)
+        if unlocked := unlocked_workspace(inputs, docker_platform):
+            return unlocked
     manifest = read_manifest(context, inputs.manifest_path)
     environment = environment_of(manifest, inputs.environment, context)
-    lock = read_lock(context)
+    folder = manifest.folder
+    lock = read_lock(context, folder)
     lock.check_environment(environment.name)
     platforms = environment_platforms(manifest, environment)
     rows = _rows(lock, environment, platforms, inputs.cuda_version)
@@ -205,14 +246,21 @@ def read_workspace(
         else machine.cuda(declared, locked)
     )
     glibc = machine.glibc(declared, locked)
-    scripts = manifest.activation_scripts(environment.name, names)
+    scripts = _in_context(manifest.activation_scripts(environment.name, names), folder)
     find_links = manifest.find_links(environment.name)
-    for path in (*scripts, *find_links, *manifest.parse_time_files):
+    parse_time_files = _in_context(manifest.parse_time_files, folder)
+    for path in (*scripts, *find_links, *parse_time_files):
         check_possible(path, source="the manifest", file=str(context / manifest.file))
     missing = {script for script in scripts if not is_file(context, script)}
-    missing_files = tuple(path for path in manifest.parse_time_files if not exists(context, path))
+    missing_files = tuple(path for path in parse_time_files if not exists(context, path))
     known = set(manifest.environment_names)
-    own = own_source(locked, lock, environment, names, context)
+    own = own_source(locked, lock, environment, names, context, folder)
+    install_files = tuple(
+        checked_path(context, path, source=manifest.file, how=_how(context, path, manifest))
+        for path in (manifest.file, in_context(LOCK_NAME, folder), *parse_time_files)
+        if path not in missing_files
+    )
+    rules = include_rules(_included(inputs, context, folder))
     return Workspace(
         context=context,
         manifest=manifest,
@@ -230,35 +278,34 @@ def read_workspace(
         glibc_source=glibc.reason,
         own_source=own,
         git_source=git_source(locked, lock),
-        find_links=tuple(place_of(local_path(path, context), context) for path in find_links),
-        source_places=source_places(lock, context),
-        context_entries=context_entries(context),
+        find_links=tuple(place_of(local_path(path, context, folder), context) for path in find_links),
+        source_places=source_places(lock, context, folder),
+        context_entries=context_entries(context, folder),
         scm_versioned=_takes_version_from_git(context, own),
         unknown_environments=tuple(name for name in lock.environment_names if name not in known),
-        install_files=tuple(
-            checked_path(context, path, source=manifest.file)
-            for path in (manifest.file, LOCK_NAME, *manifest.parse_time_files)
-            if path not in missing_files
-        ),
+        install_files=install_files,
         # A user-supplied Dockerfile copies what it needs.
-        config=pixi_config(context) if needed else PixiConfig(),
+        config=pixi_config(context, folder) if needed else PixiConfig(),
         stale=tuple(islice(stale_reasons(manifest, lock, inputs.pixi_version), MOST_PROBLEMS)) if needed else (),
         activation_scripts=tuple(
-            checked_path(context, path, source="activation script") for path in scripts if path not in missing
+            checked_path(context, path, source="activation script", how=_how(context, path, manifest))
+            for path in scripts
+            if path not in missing
         ),
         missing_files=missing_files,
         missing_scripts=tuple(script for script in scripts if script in missing),
         activation_env=tuple(sorted(manifest.activation_env(environment.name, names).items())),
-        include=_included(inputs, context),
+        include_rules=rules,
+        include_copies=included_copies(context, rules, install_files),
     )
 
 
-def context_entries(context: Path) -> tuple[str, ...]:
-    """Return the names in the context, without those that are never copied into an image."""
-    try:
-        return tuple(sorted(entry.name for entry in context.iterdir() if entry.name not in NEVER_COPIED))
-    except OSError as error:
-        raise UserError(f"the context '{context}' cannot be listed: {error.strerror or error}") from error
+def _in_context(paths: Iterable[str], folder: str) -> tuple[str, ...]:
+    return tuple(in_context(path, folder) for path in paths)
+
+
+def _how(context: Path, path: str, manifest: Manifest) -> str:
+    return how_to_be_inside(context, path, manifest.file)
 
 
 def _takes_version_from_git(context: Path, own: Iterable[OwnSource]) -> bool:
@@ -334,7 +381,8 @@ def _not_locked(
     )
 
 
-def _included(inputs: Inputs, context: Path) -> tuple[str, ...]:
-    if inputs.include is None:
-        return (checked_path(context, "src", source="the folder to include"),) if is_folder(context, "src") else ()
-    return tuple(dict.fromkeys(checked_path(context, path, source="input 'include'") for path in inputs.include))
+def _included(inputs: Inputs, context: Path, folder: str) -> tuple[str, ...]:
+    if inputs.include is not None:
+        return inputs.include
+    usual = next((path for path in default_includes(folder) if is_folder(context, path)), "")
+    return (usual,) if usual else ()

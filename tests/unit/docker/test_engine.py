@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from pixi_container.docker.command import WORK, Command
-from pixi_container.docker.engine import NOTE, Build, Engine, Pushed
+from pixi_container.docker.engine import NOTE, Build, BuildWarning, Engine, Pushed
 from pixi_container.errors import BuildFailedError, ImageTestFailedError, ToolUnavailableError, UserError
 from pixi_container.interrupts import Interrupted
 from pixi_container.log import TerminalLog
@@ -58,6 +59,27 @@ def test_a_build_gives_the_configurations_digest(engine: Engine, docker: DockerP
     assert start.dockerfile == "FROM scratch\n"
     assert start.env["DOCKER_CONFIG"] == "/of/this/run"
     assert "INPUT_PASSWORD" not in start.env
+
+
+def test_a_base_comes_with_the_builders_warnings(engine: Engine, docker: DockerProgram) -> None:
+    def warning(line: object, text: str) -> dict[str, object]:
+        return {"short": b64encode(text.encode()).decode(), "range": [{"start": {"line": line}, "end": {}}]}
+
+    warnings = [
+        warning(3, "Legacy: use ="),
+        warning(3, "Legacy: use ="),
+        {"short": "?", "range": []},
+        warning("x", "y"),
+        1,
+    ]
+    docker.behave(base={"metadata": {"buildx.build.warnings": warnings}})
+    base = Command("base", tuple(word.replace("build.json", "base.json") for word in BUILD.argv))
+    pushed, told = engine.build_base(base)
+    assert pushed.digest.startswith("sha256:")
+    assert told == (BuildWarning(3, "Legacy: use ="),)
+    assert docker.starts[0].env["BUILDX_METADATA_WARNINGS"] == "true"
+    docker.behave()
+    assert engine.build_base(base)[1] == ()
 
 
 def test_a_build_that_keeps_nothing_has_no_digest(engine: Engine, docker: DockerProgram) -> None:

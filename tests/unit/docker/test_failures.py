@@ -202,7 +202,7 @@ UNREACHABLE = (
     "(https://conda.example.org/noarch/r.zst)\n"
     "  ├─▶ client error (Connect)\n  ╰─▶ {}"
 )
-HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/login-action", "credentials for Git"}
+HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/login-action", "'git-auth'"}
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ HELP_FOR_ALL = {"'conda-auth'", "'registry-auth'", "packages: write", "docker/lo
         (
             GIT.format("could not read Username for 'https://github.com': terminal prompts disabled"),
             "could not read Username",
-            "credentials for Git",
+            "'git-auth'",
         ),
         (
             GIT.format("unable to access 'https://x/': Could not resolve host: x"),
@@ -303,6 +303,19 @@ def test_what_pixi_says_is_mended_where_pixi_gets_it(text: str, message: str, hi
             "the runtime image has no /bin/bash",
             "'runtime-image'",
         ),
+        ("/bin/sh: 1: apt-get: not found", 127, "the runtime image has no apt-get", "Debian or Ubuntu"),
+        ("/bin/bash: line 1: apt-get: command not found", 127, "the runtime image has no apt-get", "Debian"),
+        ("E: Unable to locate package gti", 100, "apt-get knows no package 'gti'", "'apt-packages'"),
+        ("E: Couldn't find any package by regex 'a.b'", 100, "apt-get knows no package 'a.b'", "distribution"),
+        (
+            "E: Version '9' for 'git' was not found",
+            100,
+            "apt-get has no version or release '9' of the package 'git'",
+            "only the newest",
+        ),
+        ("E: Release 'sid' for 'git' was not found", 100, "no version or release 'sid'", "'apt-packages'"),
+        ("E: Package 'awk' has no installation candidate", 100, "cannot install it", "'apt-packages'"),
+        ("E: Failed to fetch http://deb.x/a  404  Not Found", 100, "apt-get could not download", "again"),
         (
             (
                 'runc run failed: unable to start container process: exec: "/bin/sh": stat /bin/sh: no such '

@@ -20,7 +20,7 @@ from pixi_container.errors import RegistryError
 from pixi_container.registry.blobs import Parts
 from pixi_container.registry.client import Descriptor, ImageManifest, parse_manifest
 from pixi_container.registry.reference import ImageReference, digest_of
-from pixi_container.registry.repository import ImageRepository, Registries
+from pixi_container.registry.repository import ImageRepository, ImageSource, Registries
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class MemoryRepository(ImageRepository):
         self.blobs[digest] = blob
         return True
 
-    def take(self, blob: Descriptor, source: ImageRepository, through: Callable[[Parts], Parts]) -> None:
+    def take(self, blob: Descriptor, source: ImageSource, through: Callable[[Parts], Parts]) -> None:
         self._called("take")
         if blob.digest not in self.blobs:
             content = source.get(blob)

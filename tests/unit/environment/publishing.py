@@ -25,6 +25,7 @@ from pixi_container.environment.image_config import KEY_ANNOTATION, Settings
 from pixi_container.environment.locked import LockedEnvironment
 from pixi_container.environment.publish import publish
 from pixi_container.environment.records import conda_record
+from pixi_container.environment.start_check import StartCheck
 from pixi_container.interrupts import Interrupted, stop_on_signals
 from pixi_container.registry.reference import ImageReference
 from pixi_container.registry.repository import ImageRepository, Registries
@@ -122,6 +123,8 @@ class Place:
     folder: Path
 
     def publish(self, image: EnvironmentImage, **options: Any) -> Published:  # noqa: ANN401
+        if callable(check := options.get("check")):
+            options["check"] = StartCheck(check)
         target = ImageRepository(self.registries, ImageReference(self.server.address, "lab/study"))
         base = ImageRepository(self.registries, ImageReference(self.server.address, "base"))
         try:

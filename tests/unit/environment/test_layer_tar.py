@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 
+import deflate
 import pytest
 import zstandard
-from zlib_ng import zlib_ng
 
 from pixi_container.environment.entries import EARLIEST, PathEntry, text_entry
 from pixi_container.environment.layer_tar import Compression, LayerBlob, LayerWriter
@@ -203,12 +203,27 @@ def test_layers_are_those_of_every_release_with_this_layout() -> None:
 def test_layers_are_packed_as_tightly_as_is_quick() -> None:
     noise = [PathEntry("noise", size=300_000, content=(NOISE[:300_000],))]
     _, content = written(noise)
-    compressor = zlib_ng.compressobj(6, zlib_ng.DEFLATED, 31)
-    assert content == compressor.compress(unpacked(content)) + compressor.flush()
+    assert content == deflate.gzip_compress(unpacked(content), 5)
     _, content = written(noise, "zstd")
     sizes = {level: len(zstandard.compress(unpacked(content), level)) for level in (2, 3, 4)}
     assert min(sizes, key=lambda level: abs(sizes[level] - len(content))) == 3
     assert zstandard.get_frame_parameters(content).has_checksum
+
+
+@pytest.mark.parametrize("beyond", [-2048, -1536, 0, 4 << 20])
+def test_a_large_layer_is_one_stream_in_members_of_one_size(beyond: int) -> None:
+    """As every tool reads it, and whatever the parts are that it was written in."""
+    size = (4 << 20) + beyond
+    whole = PathEntry("a", size=size, content=(bytes(size),))
+    parts = PathEntry("a", size=size, content=(bytes(1000),) * (size // 1000) + (bytes(size % 1000),))
+    layer, content = written([whole], root="")
+    assert (layer, content) == written([parts], root="")
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as tar:
+        assert tar.getmember("a").size == size
+    packed = subprocess.run(["gzip", "--decompress", "--stdout"], input=content, capture_output=True, check=True)
+    assert f"sha256:{hashlib.sha256(packed.stdout).hexdigest()}" == layer.diff_id
+    members = content.count(b"\x1f\x8b\x08\x00\x00\x00\x00\x00")
+    assert members == -(-len(packed.stdout) // (4 << 20))
 
 
 def test_an_empty_layer_ends_as_every_tar_does() -> None:

@@ -21,7 +21,7 @@ from pixi_container.environment.layers_in_place import Places
 from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.progress import Progress
 from pixi_container.environment.publish import publish
-from pixi_container.environment.start_check import CHECK_KEY, CHECKED_BY
+from pixi_container.environment.start_check import CHECK_KEY, CHECKED_BY, StartCheck
 from pixi_container.errors import ImageTestFailedError
 from pixi_container.image import layers
 from tests.unit.environment.archives import Item, Made, package
@@ -41,6 +41,8 @@ class Registry:
     cache: MemoryRepository = field(default_factory=lambda: MemoryRepository("lab/layers"))
 
     def publish(self, image: EnvironmentImage, **options: Any) -> Published:  # noqa: ANN401
+        if callable(check := options.get("check")):
+            options["check"] = StartCheck(check)
         options = {"target": self.target, "base": self.base, "workers": 2, **options}
         target, base, env = options.pop("target"), options.pop("base"), {"RUNNER_TEMP": str(self.folder)}
         return publish(image, target, base, env=env, **options)

@@ -51,6 +51,30 @@ def parts(content: bytes = CONTENT) -> Generator[bytes, None, None]:
     yield content[10:]
 
 
+def test_a_folder_gives_what_it_has(folder: Path, server: Loopback, tmp_path: Path) -> None:
+    layout = OciLayout(folder)
+    layout.put(DIGEST, len(CONTENT), parts)
+    assert layout.scan(BLOB, b"".join) == CONTENT
+    other = OciLayout(tmp_path / "other")
+    other.take(BLOB, layout, lambda passed: passed)
+    assert other.get(BLOB) == CONTENT
+    with Registries(lambda _: None) as registries:
+        repository = ImageRepository(registries, ImageReference(server.address, "lab/study"))
+        repository.take(BLOB, layout, lambda passed: passed)
+        assert b"".join(repository.read(BLOB)) == CONTENT
+
+
+@pytest.mark.parametrize("content", [b"", CONTENT[:-1], CONTENT + b"x", b"x" * len(CONTENT), None])
+def test_a_folder_gives_no_wrong_bytes(folder: Path, tmp_path: Path, content: bytes | None) -> None:
+    layout = OciLayout(folder)
+    if content is not None:
+        (folder / "blobs/sha256" / DIGEST.partition(":")[2]).write_bytes(content)
+    with pytest.raises(RegistryError, match="wrong bytes"):
+        layout.scan(BLOB, b"".join)
+    with pytest.raises(RegistryError, match="wrong bytes"):
+        OciLayout(tmp_path / "other").take(BLOB, layout, lambda passed: passed)
+
+
 def test_a_blob_is_there_once_it_is_whole(folder: Path) -> None:
     layout = OciLayout(folder)
     assert not layout.has(DIGEST)

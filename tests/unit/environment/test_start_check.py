@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from pixi_container.environment.environment_image import EnvironmentImage
 from pixi_container.environment.oci_layout import UNTAGGED, OciLayout
 from pixi_container.environment.package_set import package_set
 from pixi_container.environment.publish import publish
-from pixi_container.environment.start_check import CHECK_KEY, CHECKED_BY, starting_packages
+from pixi_container.environment.start_check import CHECK_KEY, CHECKED_BY, StartCheck, starting_packages
 from pixi_container.errors import ImageTestFailedError
 from pixi_container.registry.reference import ImageReference
 from pixi_container.registry.repository import ImageRepository
@@ -192,7 +194,7 @@ def test_a_layout_has_a_tag_for_what_is_tried(place: Place, environment: dict[st
 
     base = ImageRepository(place.registries, ImageReference(place.server.address, "base"))
     env = {"RUNNER_TEMP": str(place.folder)}
-    done = publish(image(environment), layout, base, env=env, check=check)
+    done = publish(image(environment), layout, base, env=env, check=StartCheck(check))
     assert tried == [(done.checked_by, done.checked_by)]
     in_registry = place.publish(image(environment), check=lambda _: None)
     assert (in_registry.digest, in_registry.checked_by) == (done.digest, done.checked_by)
@@ -208,3 +210,22 @@ def test_dependencies_in_a_circle_end(tmp_path: Path) -> None:
     packages = package_set(locked(circle), PREFIX)
     files = {name: PackageFiles("", PathTable(name)) for name in packages.packages}
     assert starting_packages(packages, files) == {"conda:python", "conda:pip"}
+
+
+def test_the_check_is_prepared_only_where_it_is_certain_to_come(
+    place: Place, environment: dict[str, Made]
+) -> None:
+    events: list[str] = []
+
+    @contextmanager
+    def preparing() -> Iterator[None]:
+        events.append("preparing")
+        yield
+        events.append("prepared")
+
+    check = StartCheck(lambda _: events.append("checked"), preparing)
+    place.publish(image(environment), check=check)
+    assert events == ["preparing", "checked", "prepared"]
+    events.clear()
+    place.publish(image(environment, annotations={"own": "1"}), check=check)
+    assert events == []

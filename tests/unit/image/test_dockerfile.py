@@ -42,7 +42,7 @@ def rendered(folder: Path, environment: str = "default", **inputs: str) -> str:
         read_workspace(parsed, "linux/amd64"),
         builder_image=BASE,
         runtime_image=BASE,
-        settings=ImageSettings(workdir=parsed.workdir, expose=parsed.expose, command=parsed.command),
+        settings=ImageSettings(inputs=parsed),
     )
 
 

@@ -46,21 +46,53 @@ def test_docker_can_be_asked_for(folder: Folder) -> None:
     assert not chosen.is_direct
 
 
-@pytest.mark.parametrize(
-    ("entry", "reason"),
-    [
-        ("https://files.example.org/one-1.0.tar.gz", "is a source distribution, which has to be built"),
-        (
-            "git+https://example.org/one.git?rev=main#0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a",
-            "comes from a Git repository",
-        ),
-    ],
-)
-def test_a_package_that_has_to_be_built_is_named(folder: Folder, entry: str, reason: str) -> None:
+GIT = "git+https://example.org/one.git?rev=main#0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"
+SDIST = "https://files.example.org/one-1.0.tar.gz"
+
+
+@pytest.mark.parametrize("entry", [GIT, SDIST])
+def test_packages_that_are_fetched_as_source_are_added_on_top(folder: Folder, entry: str) -> None:
     locked(folder, entry, "  name: one\n  version: '1.0'\n")
-    assert way(folder) == EnvironmentWay("docker", f"package 'one' {reason}")
-    with pytest.raises(UserError, match=f"cannot be made straight from the lock: package 'one' {reason}"):
+    assert way(folder) == way(folder, environment_builder="direct") == EnvironmentWay("direct")
+
+
+def test_a_source_package_with_the_name_of_an_archive_is_for_docker(folder: Folder) -> None:
+    """Pixi would leave out both when it is to leave out the one."""
+    locked(folder, GIT, "  name: Python\n  version: '1.0'\n")
+    git = "comes from a Git repository"
+    reason = f"package 'python' {git}, and another package of the environment has the same name"
+    assert way(folder) == EnvironmentWay("docker", reason)
+    with pytest.raises(UserError, match=f"cannot be made straight from the lock: {reason}"):
         way(folder, environment_builder="direct")
+
+
+CONDA_SOURCE = "git+https://example.org/built.git?rev=main#0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"
+
+
+@pytest.mark.parametrize(("version", "kind"), [(6, "docker"), (7, "direct")])
+def test_conda_source_from_git_needs_a_lock_that_lets_pixi_leave_it_out(
+    folder: Folder, version: int, kind: str
+) -> None:
+    if version == 6:
+        entry, record = (
+            f"conda: {CONDA_SOURCE}",
+            "  name: built\n  version: '1.0'\n  build: h0_0\n  subdir: linux-64\n",
+        )
+    else:
+        entry, record = f"conda_source: built[0a0b0c0d] @ {CONDA_SOURCE}", ""
+        folder.replace("pixi.lock", "version: 6\n", "version: 7\nplatforms:\n- name: linux-64\n")
+        text = (folder.path / "pixi.lock").read_text()
+        for subdir, build in (("linux-aarch64", "h2_0"), ("osx-arm64", "h3_0")):
+            url = f"- conda: https://conda.anaconda.org/conda-forge/{subdir}/python-3.11.9-{build}.conda\n"
+            text = text.replace(f"      {subdir}:\n      {url}", "")
+        folder.write("pixi.lock", text)
+    folder.replace("pixi.lock", f"      {PYTHON}", f"      - {entry}\n      {PYTHON}")
+    folder.write("pixi.lock", (folder.path / "pixi.lock").read_text() + f"- {entry}\n{record}")
+    chosen = way(folder)
+    assert chosen.kind == kind, chosen.reason
+    if version == 6:
+        said = "package 'built' is built from its source, and version 6 of the lock is too old to add it later"
+        assert chosen.reason == said
 
 
 def test_a_package_without_a_digest_is_named(folder: Folder) -> None:

@@ -45,6 +45,16 @@ def test_a_dockerfile_of_ones_own_may_copy_anything(folder: Folder, name: str) -
     assert parts == ["included files", "context"]
 
 
+def test_files_of_a_base_count(folder: Folder) -> None:
+    folder.write("docker/base", "COPY certs/*.crt /c/\nRUN id")
+    folder.write("certs/a.crt", "a")
+    given = {"base-instructions": "docker/base"}
+    assert set(relevant(folder, **given)) == {*ALWAYS, "src", "docker/base", "certs"}
+    assert changed_parts(folder, "certs/a.crt", **given) == ["base"]
+    assert changed_parts(folder, "certs/a.crt") == []
+    assert set(relevant(folder, **{"base-instructions": "COPY certs /c/"})) == {*ALWAYS, "src", "certs"}
+
+
 def test_no_other_file_counts_without_one(folder: Folder) -> None:
     assert changed_parts(folder, "docs/page.md") == []
     assert changed_parts(folder, "src/main.py") == ["included files"]

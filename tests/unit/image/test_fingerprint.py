@@ -15,7 +15,7 @@ from pixi_container.image.files import read_image_files
 from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, _relevant, differing
 from pixi_container.image.fingerprint_labels import fingerprint_labels, parts_in
 from pixi_container.image.own_dockerfile import read_own_dockerfile
-from pixi_container.image.sources import Sources
+from pixi_container.image.sources import Sources, read_base_instructions
 from pixi_container.inputs import parse_inputs
 from pixi_container.runner.event import Event
 from pixi_container.tags import facts_from
@@ -41,7 +41,8 @@ def defined(folder: Folder, platform: str = "linux/amd64", base: str = "b", **te
     own = read_own_dockerfile(inputs)
     template = (folder.path / inputs.template).read_text() if inputs.template else ""
     facts = facts_from(EVENT, commit_date=DATE, now=DATE, expressions={})
-    sources = Sources(workspace=workspace, dockerfile=own, template=template)
+    instructions = read_base_instructions(inputs, workspace)
+    sources = Sources(workspace=workspace, dockerfile=own, template=template, base_instructions=instructions)
     return define_image(EVENT, inputs, sources, bases, facts, files)
 
 
@@ -96,8 +97,10 @@ def test_each_choice_of_the_user_counts_that_the_environment_depends_on(folder: 
         fingerprint(folder, workdir="/opt/work"),
         fingerprint(folder, pixi_version="0.76.0"),
         fingerprint(folder, runtime_image="debian:bookworm-slim"),
+        fingerprint(folder, apt_packages="git"),
+        fingerprint(folder, base_instructions="RUN id"),
     ]
-    assert len({base, *others}) == 6
+    assert len({base, *others}) == 8
     assert fingerprint(folder, expose="8000", command="python", include="none") == base
 
 
@@ -157,6 +160,8 @@ def test_an_explanation_names_what_differs(
         ({"workdir": "/work"}, "prefix"),
         ({"compression": "zstd"}, "compression"),
         ({"cuda_version": "12.9"}, "cuda"),
+        ({"apt_packages": "git"}, "runtime"),
+        ({"base_instructions": "RUN id"}, "runtime"),
     ],
 )
 def test_a_choice_of_the_user_is_explained(folder: Folder, texts: dict[str, str], name: str) -> None:
@@ -201,6 +206,21 @@ def test_a_dockerfile_that_builds_on_the_environment_changes_nothing_of_it(folde
         assert changed.fingerprint != own.fingerprint
 
 
+def test_what_a_dockerfile_ignores_still_counts_in_the_base_below_it(folder: Folder) -> None:
+    folder.write("Dockerfile", "FROM environment\n")
+    folder.write("Dockerfile.dockerignore", "certificates\n")
+    texts = {"dockerfile": "Dockerfile", "base_instructions": "COPY certificates /certificates\n"}
+    folder.write("certificates", "1")
+    before = defined(folder, **texts)
+    folder.write("certificates", "2")
+    after = defined(folder, **texts)
+    assert before.base
+    assert after.base
+    assert before.base.fingerprint != after.base.fingerprint
+    assert before.environment_fingerprint != after.environment_fingerprint
+    assert before.fingerprint != after.fingerprint
+
+
 @pytest.mark.slow
 def test_the_stages_of_a_template_depend_on_the_arguments(folder: Folder) -> None:
     folder.write("own.template", TEMPLATE.read_text("utf-8"))
@@ -238,6 +258,39 @@ def test_credentials_of_a_channel_change_nothing(folder: Folder) -> None:
     with_them = defined(folder, conda_auth='{"*.prefix.dev": {"BearerToken": "hunter2"}}')
     assert with_them.fingerprint == defined(folder).fingerprint
     assert "conda-auth" in with_them.dockerfile
+
+
+def test_credentials_of_git_hosts_change_nothing(folder: Folder) -> None:
+    before = defined(folder)
+    lock_git_package(folder)
+    without = defined(folder)
+    with_them = defined(folder, git_auth="https://me:hunter2@git.example")
+    assert with_them.fingerprint == without.fingerprint
+    assert "id=git-auth" in with_them.dockerfile
+    assert "id=git-auth" not in without.dockerfile
+    assert without.fingerprint != before.fingerprint
+
+
+@pytest.mark.parametrize("builder", ["docker", "auto"])
+def test_a_package_that_pixi_adds_later_changes_the_image_and_not_the_environment(
+    folder: Folder, builder: str
+) -> None:
+    lock_git_package(folder)
+    before = defined(folder, environment_builder=builder)
+    folder.replace("pixi.lock", "#0a0a", "#0b0b")
+    after = defined(folder, environment_builder=builder)
+    assert before.way.kind == ("docker" if builder == "docker" else "direct")
+    assert after.environment_fingerprint == before.environment_fingerprint
+    assert after.fingerprint != before.fingerprint
+
+
+def lock_git_package(folder: Folder) -> None:
+    """Add a package from Git to the default environment."""
+    place = f"git+https://git.example/tool.git?rev=main#{'0a' * 20}"
+    python = "- conda: https://conda.anaconda.org/conda-forge/linux-64/python-3.11.9-h1_0.conda\n"
+    folder.replace("pixi.lock", f"      {python}", f"      {python}      - pypi: {place}\n")
+    text = (folder.path / "pixi.lock").read_text()
+    folder.write("pixi.lock", f"{text}- pypi: {place}\n  name: tool\n  version: '1.0'\n")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,16 @@ def test_a_stage_that_is_not_there_is_named(inputs: dict[str, str]) -> None:
         read_own_dockerfile(parse_inputs({**inputs, "test-target": "unit\ntests"}))
 
 
-@pytest.mark.parametrize(("name", "text"), [("runtime-image", "a"), ("workdir", "/work"), ("layers", "3")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("runtime-image", "a"),
+        ("apt-packages", "git"),
+        ("base-instructions", "RUN id"),
+        ("workdir", "/work"),
+        ("layers", "3"),
+    ],
+)
 def test_what_shapes_the_environment_needs_a_dockerfile_that_builds_on_it(
     folder: Folder, inputs: dict[str, str], name: str, text: str
 ) -> None:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from pixi_container.image.dockerfile import ImageSettings, render_dockerfile
+from pixi_container.image.instructions import NO_INSTRUCTIONS
 from pixi_container.image.production_stage import ContextCopy, copies_by_folder, production_stage
 from pixi_container.image.stages import read_stages
 from pixi_container.inputs import parse_inputs
@@ -28,11 +29,12 @@ def test_the_text_has_these_instructions_and_no_other(
     line = f"version = {json.dumps(version)}\n" if version else ""
     folder.replace("pixi.toml", 'version = "1.2.0"\n', line)
     folder.write("data/it's here", "")
-    inputs = parse_inputs({"context": str(folder.path), "include": "src\ndata/it's here"})
+    given = {"context": str(folder.path), "include": "src\ndata/it's here", "workdir": "/work"}
+    inputs = parse_inputs({**given, "expose": " ".join(expose), "command": json.dumps(list(command))})
     workspace = read_workspace(inputs, "linux/amd64")
-    settings = ImageSettings(workdir="/work", expose=expose, command=command)
+    settings = ImageSettings(inputs=inputs)
     text = render_dockerfile(workspace, builder_image=BASE, runtime_image=BASE, settings=settings)
-    stage = production_stage(workspace, workdir="/work", expose=expose, command=command)
+    stage = production_stage(workspace, inputs, NO_INSTRUCTIONS)
     quoted = version.replace('"', '\\"').replace("$", "\\$")
     assert [line.strip() for line in read_stages(text)[-1].lines] == [
         "FROM environment AS production",

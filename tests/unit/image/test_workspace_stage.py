@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,10 +13,10 @@ from pixi_container.image.dockerfile import ImageSettings, render_dockerfile, sc
 from pixi_container.image.stages import environment_stages, read_stages, text_of
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.inputs import Inputs
-from pixi_container.paths import checked_path
 from pixi_container.plan.problems import problems_of
 from pixi_container.registry.reference import parse_reference
-from pixi_container.workspace.local_packages import OwnSource, SourcePlace
+from pixi_container.workspace.local_packages import GitSource, OwnSource, SourcePlace
+from pixi_container.workspace.lock import LockedPackage
 from pixi_container.workspace.workspace import Workspace, read_workspace
 from tests.unit.conftest import Folder
 
@@ -50,6 +51,76 @@ def with_own(
     own = tuple(OwnSource(name=name, kind=kind, path=path, reason="test") for name, kind, path in packages)
     places = tuple(sorted({SourcePlace(package.path, PLACE_OF[package.kind]) for package in own} | set(others)))
     return replace(workspace, own_source=own, source_places=places, lock_version=7)
+
+
+GIT = "git+https://git.example/tool.git?rev=main#" + "0a" * 20
+
+
+def with_fetched(workspace: Workspace, *packages: tuple[str, str, str]) -> Workspace:
+    """Add packages, by name, kind and location, to the lock."""
+    locked = tuple(
+        LockedPackage(
+            name=name,
+            version="1",
+            build="",
+            kind=kind,
+            size=None,
+            sha256="",
+            md5="",
+            location=location,
+            from_source=kind == "conda",
+        )
+        for name, kind, location in packages
+    )
+    platform = replace(workspace.platform, packages=(*workspace.platform.packages, *locked))
+    git = tuple(GitSource(name, location) for name, _, location in packages if location.startswith("git+"))
+    return replace(workspace, platform=platform, git_source=git, lock_version=7)
+
+
+def test_source_of_other_places_is_added_like_that_of_the_workspace(workspace: Workspace) -> None:
+    own = with_own(workspace, ("tools", "pypi-path", "packages/tools"))
+    sdist = "direct+https://files.example/sdist-1.0.tar.gz"
+    stage = workspace_stage(
+        with_fetched(own, ("tool", "pypi", GIT), ("sdist", "pypi", sdist), ("built", "conda", GIT)), DEFAULT_PIXI
+    )
+    assert stage
+    assert stage.skip == ("tools", "tool", "sdist", "built")
+    assert stage.skipped_records == 1
+    assert stage.distributions == ("tools", "tool", "sdist")
+    assert (stage.mounts, stage.locked, stage.git) == (("packages/tools",), True, True)
+
+
+def test_git_is_there_only_where_source_is_fetched_with_it(workspace: Workspace) -> None:
+    image = parse_reference("ghcr.io/prefix-dev/pixi:1", source="test")
+    places = {"git": GIT, "sdist": "https://files.example/tool-1.0.tar.gz"}
+    texts = {}
+    for name, location in places.items():
+        texts[name] = render_dockerfile(
+            with_fetched(workspace, ("tool", "pypi", location)),
+            builder_image=image,
+            runtime_image=image,
+            settings=ImageSettings(git_auth=True),
+        )
+        stages = {stage.name: "".join(stage.lines) for stage in read_stages(texts[name])}
+        assert "--skip tool" in stages["build"]
+        assert not re.search(r"\bgit\b", text_of(environment_stages(read_stages(texts[name]))))
+        for part in ("apt-get install --yes --no-install-recommends git", "lend-git.sh /mnt/pixi"):
+            assert (part in stages["own-source"]) == (name == "git")
+        assert ("--mount=type=secret,id=git-auth" in stages["workspace"]) == (name == "git")
+
+
+@pytest.mark.parametrize("name", ["python", "Python", "tool --all"])
+def test_what_cannot_be_left_out_is_installed_with_everything_else(workspace: Workspace, name: str) -> None:
+    fetched = with_fetched(workspace, (name, "pypi", GIT))
+    assert workspace_stage(fetched, DEFAULT_PIXI) is None
+    image = parse_reference("ghcr.io/prefix-dev/pixi:1", source="test")
+    text = render_dockerfile(
+        fetched, builder_image=image, runtime_image=image, settings=ImageSettings(git_auth=True, conda_auth=True)
+    )
+    build = next("".join(stage.lines) for stage in read_stages(text) if stage.name == "build")
+    assert "apt-get install --yes --no-install-recommends git" in text
+    assert build.index("id=git-auth") < build.index("id=conda-auth") < build.index("git-auth.sh /run/secrets")
+    assert "--skip" not in text
 
 
 def test_without_own_packages_there_is_no_stage(workspace: Workspace) -> None:
@@ -205,19 +276,17 @@ def test_a_script_that_bash_cannot_read_is_never_shipped(folder: Folder, script:
     assert all(problem.hint and problem.file.endswith("set up.sh") for problem in problems)
 
 
-def test_all_say_the_same_of_what_lies_outside(workspace: Workspace) -> None:
-    packages = problems_of(with_own(workspace, ("tools", "pypi-path", "../../libs/tools")))
+def test_all_say_with_which_inputs_the_context_has_what_lies_outside(folder: Folder, workspace: Workspace) -> None:
+    packages = problems_of(with_own(workspace, ("tools", "pypi-path", "../libs/tools")))
     wheels = problems_of(replace(workspace, find_links=("../wheels",)))
+    folder.replace("pixi.toml", "[activation.env]", '[activation]\nscripts = ["../up.sh"]\n[activation.env]')
+    (folder.path.parent / "up.sh").write_text("")
     with pytest.raises(UserError) as script:
-        checked_path(workspace.context, "../activate.sh", source="activation script")
-    hints = {
-        error.hint.removeprefix("Paths are relative to 'context'. ")
-        for error in (*packages, *wheels, script.value)
-    }
-    assert len(hints) == 1
-    (hint,) = hints
-    assert "outside 'context', which is the manifest's folder" in hint
-    assert "the manifest and the lock up to a folder that contains everything" in hint
+        read_workspace(Inputs(context=str(folder.path)))
+    errors = (*packages, *wheels, script.value)
+    hints = {error.hint.removeprefix("Paths are relative to 'context'. ") for error in errors}
+    place = f"Set 'context' to '{folder.path.parent}' and 'manifest-path' to 'a workspace/pixi.toml'"
+    assert hints == {f"{place}: a build can only use files in 'context'."}
 
 
 def test_an_old_lock_cannot_leave_out_what_conda_builds(workspace: Workspace) -> None:

@@ -6,8 +6,24 @@ import pytest
 
 from pixi_container.errors import UserError
 from pixi_container.image.definition import ImageDefinition
-from pixi_container.image.fingerprint_labels import ENVIRONMENT, IMAGE, PARTS, fingerprint_labels
-from pixi_container.plan.existing import ExistingImages, compare, find_environment, find_images
+from pixi_container.image.fingerprint_labels import (
+    APT_PACKAGES,
+    BASE,
+    BASE_REFRESHED,
+    ENVIRONMENT,
+    IMAGE,
+    PARTS,
+    base_labels,
+    fingerprint_labels,
+)
+from pixi_container.plan.existing import (
+    ExistingBase,
+    ExistingImages,
+    compare,
+    find_base,
+    find_environment,
+    find_images,
+)
 from pixi_container.registry.reference import ImageReference
 from tests.unit.conftest import Folder
 from tests.unit.loopback import as_json
@@ -42,6 +58,12 @@ class Search:
         names = tuple(self.server.name(repository) for repository in repositories)
         with self.server.client() as registry:
             return find_environment(registry, names, self.wanted, self.said.append)
+
+    def base(self, *repositories: str) -> ExistingBase | None:
+        names = tuple(self.server.name(repository) for repository in repositories)
+        assert self.wanted.base
+        with self.server.client() as registry:
+            return find_base(registry, names, self.wanted.base, "linux/amd64", self.said.append)
 
 
 @pytest.fixture
@@ -232,3 +254,47 @@ def test_what_cannot_be_explained(server: RegistryServer, wanted: ImageDefinitio
         ):
             with pytest.raises(UserError, match=message):
                 compare(registry, reference, wanted)
+
+
+@pytest.fixture
+def based(folder: Folder, server: RegistryServer) -> Search:
+    return Search(server, plan_of(folder, PUSH, apt_packages="git tini").definition)
+
+
+def base_labels_of(search: Search, **others: str) -> dict[str, object]:
+    assert search.wanted.base
+    return {**base_labels(search.wanted.base), **others}
+
+
+def test_a_base_is_known_by_its_label_with_what_is_in_it(based: Search, server: RegistryServer) -> None:
+    assert based.wanted.base
+    tag = based.wanted.base.tag
+    assert based.base(STUDY) is None
+    others = {BASE_REFRESHED: "2026-01-02T03:04:05Z", APT_PACKAGES: '{"tini": "0.19.0-1", "git": "1:2.39"}'}
+    image = server.put_image(STUDY, tag, labels=base_labels_of(based, **others))
+    assert based.base(STUDY) == ExistingBase(
+        image=server.name().pinned(image["digest"]),
+        refreshed="2026-01-02T03:04:05Z",
+        packages=(("git", "1:2.39"), ("tini", "0.19.0-1")),
+    )
+    assert based.base(STUDY, COPY) is None, "every name has its own"
+    assert based.said == []
+
+
+@pytest.mark.parametrize("packages", ["[]", "{", '{"git": 1, "a b": "x\\n", "../x": "1"}', "null", "[" * 100_000])
+def test_odd_labels_of_a_base_do_no_harm(based: Search, server: RegistryServer, packages: str) -> None:
+    assert based.wanted.base
+    labels = base_labels_of(based, **{BASE_REFRESHED: "now $(id)", APT_PACKAGES: packages})
+    server.put_image(STUDY, based.wanted.base.tag, labels=labels)
+    existing = based.base(STUDY)
+    assert existing
+    assert (existing.refreshed, existing.packages) in {("", ()), ("", (("git", "1"),))}
+
+
+def test_a_base_of_another_fingerprint_is_ignored(based: Search, server: RegistryServer) -> None:
+    assert based.wanted.base
+    server.put_image(STUDY, based.wanted.base.tag, labels={BASE: "0" * 64})
+    assert based.base(STUDY) is None
+    assert based.said == [
+        f"{server.name().tagged(based.wanted.base.tag)} is ignored: its fingerprint does not match its tag"
+    ]

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +17,7 @@ from pixi_container.image.base_images import DEFAULT_PIXI
 from pixi_container.inputs import parse_inputs
 from pixi_container.log import TerminalLog
 from pixi_container.plan import gather
-from pixi_container.plan.existing import ExistingImages
+from pixi_container.plan.existing import ExistingBase, ExistingImages
 from pixi_container.plan.gather import changes_between, changes_of, plan_for
 from pixi_container.plan.plan import Plan
 from pixi_container.registry.client import Registry
@@ -73,6 +73,7 @@ class Surroundings:
     changes: Changes = CHANGED
     images: ExistingImages = ExistingImages()  # noqa: RUF009 - it is frozen
     environment: ImageReference | None = None
+    base: ExistingBase | UserError | None = None
     asked: list[str] = field(default_factory=list)
 
     def find_changes(self, *_: object) -> Changes:
@@ -95,11 +96,24 @@ class Surroundings:
         self.asked.append("environment")
         return self.environment
 
+    def find_base(self, *_: object) -> ExistingBase | None:
+        self.asked.append("base")
+        if isinstance(self.base, UserError):
+            raise self.base
+        return self.base
+
 
 @pytest.fixture
 def around(monkeypatch: pytest.MonkeyPatch) -> Surroundings:
     made = Surroundings()
-    for name in ("find_changes", "native_platform", "builder_kind", "find_images", "find_environment"):
+    for name in (
+        "find_changes",
+        "native_platform",
+        "builder_kind",
+        "find_images",
+        "find_environment",
+        "find_base",
+    ):
         monkeypatch.setattr(gather, name, getattr(made, name))
     monkeypatch.setattr(gather, "workspace_prefix", lambda _: "")
     return made
@@ -344,3 +358,46 @@ def test_a_folder_that_is_a_build_context_counts(
     monkeypatch.setattr(gather, "workspace_prefix", lambda _: f"{folder.path.name}/")
     made = request(folder, PULL_REQUEST, dockerfile="Dockerfile", build_contexts="shared=../shared")
     assert planned(made, Shelf()).changes.relevant == relevant
+
+
+class Quiet(Log):
+    """Keeps what is said as well."""
+
+    def say(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_a_base_is_looked_for_where_there_is_one(folder: Folder, around: Surroundings) -> None:
+    around.base = ExistingBase(image=THERE, refreshed="2026-01-02T03:04:05Z")
+    plan = planned(request(folder, apt_packages="git"), Shelf())
+    assert "base" in around.asked
+    assert plan.base
+    assert (plan.base.kind, plan.base.image, plan.base.refreshed) == ("reuse", THERE, "2026-01-02T03:04:05Z")
+
+
+@pytest.mark.parametrize("texts", [{"reuse_environment": "false"}, {"refresh": "true"}])
+def test_a_base_is_not_looked_for_that_is_not_to_be_used(
+    folder: Folder, around: Surroundings, texts: dict[str, Any]
+) -> None:
+    around.base = ExistingBase(image=THERE)
+    plan = planned(request(folder, apt_packages="git", **texts), Shelf())
+    assert "base" not in around.asked
+    assert plan.base
+    assert plan.base.is_built
+    assert bool(plan.base.refreshed) == ("refresh" in texts)
+
+
+def test_a_base_that_cannot_be_looked_for_counts_as_a_new_one(folder: Folder, around: Surroundings) -> None:
+    """Else an image could be promoted that is on a base from before a refresh."""
+    around.base = RegistryUnavailableError("it is down")
+    log = Quiet()
+    plan = planned(request(folder, apt_packages="git"), Shelf(), log)
+    assert plan.base
+    assert plan.base.refreshed
+    assert log.warnings == ["could not look for the base image: it is down"]
+
+
+def test_a_refresh_is_no_skip(folder: Folder, around: Surroundings) -> None:
+    around.changes = UNCHANGED
+    plan = planned(request(folder, PULL_REQUEST, apt_packages="git", refresh="true"), Shelf())
+    assert plan.decision.kind == "build"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -44,8 +45,8 @@ def arguments(argv: tuple[str, ...]) -> dict[str, str]:
 def test_the_environment_comes_straight_from_the_lock(own: Folder) -> None:
     plan = own_plan(own)
     assert plan.way == EnvironmentWay("direct")
-    assert purposes(plan) == ["check-environment", "build", "test", "push"]
-    _, build, test, push = plan.commands.on_environment("sha256:abc").all
+    assert purposes(plan) == ["prepare-check", "check-environment", "build", "test", "push"]
+    _, _, build, test, push = plan.commands.on_environment("sha256:abc").all
     for command in (build, push):
         assert words_after("--build-context", command.argv) == [f"environment=docker-image://{STUDY}@sha256:abc"]
         assert arguments(command.argv)["ENVIRONMENT_IMAGE"] == f"{STUDY}@sha256:abc"
@@ -89,6 +90,42 @@ def test_where_nothing_is_pushed_it_stays_on_the_machine(
     assert plan.environment_image is None
 
 
+def test_the_base_is_below_the_environment_and_not_in_the_build_of_the_dockerfile(own: Folder) -> None:
+    base: dict[str, Any] = {"apt_packages": "git", "base_instructions": "RUN id"}
+    direct, docker = (own_plan(own, environment_builder=builder, **base) for builder in ("auto", "docker"))
+    built = ["list-packages", "base"]
+    assert purposes(direct) == [*built, "prepare-check", "check-environment", "build", "test", "push"]
+    assert purposes(docker) == [*built, "make-environment", "build", "test", "push"]
+    for plan in (direct, docker):
+        assert plan.base
+        assert plan.base.kind == "publish"
+        commands = plan.commands.on_base("sha256:ba5e").on_environment("sha256:abc")
+        for command in filter(None, (commands.build, commands.push)):
+            assert words_after("--build-context", command.argv) == [
+                f"environment=docker-image://{STUDY}@sha256:abc"
+            ]
+        for command in filter(None, (commands.list_packages, commands.base)):
+            assert words_after("--file", command.argv) == ["$WORK/Dockerfile"]
+    for commands in (docker.commands, direct.docker_commands):
+        made = commands.on_base("sha256:ba5e").make_environment
+        assert made
+        assert words_after("--build-context", made.argv) == [f"runtime=docker-image://{STUDY}@sha256:ba5e"]
+    assert "RUN id" in direct.definition.environment_dockerfile
+
+
+@pytest.mark.parametrize("name", ["conda-auth", "git-auth"])
+def test_credentials_go_to_the_build_of_the_environment_and_to_that_of_the_dockerfile(
+    own: Folder, name: str
+) -> None:
+    texts: dict[str, Any] = {
+        name.replace("-", "_"): "{}" if name == "conda-auth" else "https://me:hunter2@git.example"
+    }
+    plan = own_plan(own, environment_builder="docker", **texts)
+    for command in filter(None, (plan.commands.make_environment, plan.commands.build, plan.commands.push)):
+        assert words_after("--secret", command.argv) == [f"id={name},src=$WORK/{name}"]
+    assert "hunter2" not in str(plan.as_json())
+
+
 def test_one_that_is_there_is_used_again(own: Folder) -> None:
     there = parse_reference(f"{STUDY}@sha256:{'e' * 64}", source="test")
     for builder in ("auto", "docker"):
@@ -121,8 +158,8 @@ def test_what_the_user_gives_takes_precedence_and_goes_to_every_build(own: Folde
         secret_files="netrc=/home/me/.netrc",
         ssh="default\ndeploy=/run/key",
     )
-    assert purposes(plan) == ["check-environment", "test-unit", "test-0", "push"]
-    _, unit, _, push = plan.commands.all
+    assert purposes(plan) == ["prepare-check", "check-environment", "test-unit", "test-0", "push"]
+    _, _, unit, _, push = plan.commands.all
     assert (words_after("--target", unit.argv), words_after("--target", push.argv)) == (["unit"], ["app"])
     assert outputs_of(unit) == ["type=cacheonly"]
     for command in (unit, push):

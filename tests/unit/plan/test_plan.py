@@ -18,7 +18,7 @@ from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.files import read_image_files
 from pixi_container.image.metadata import workspace_expressions
 from pixi_container.image.own_dockerfile import read_own_dockerfile
-from pixi_container.image.sources import Sources
+from pixi_container.image.sources import Sources, read_base_instructions
 from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.plan.decision import decide
 from pixi_container.plan.existing import ExistingImages
@@ -67,10 +67,12 @@ def plan_of(
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
     facts = facts_from(event, commit_date=DATE, now=DATE, expressions=expressions)
     files = read_image_files(workspace, inputs, bases.pixi_version)
-    sources = Sources(workspace=workspace, dockerfile=own)
-    definition = define_image(event, inputs, sources, bases, facts, files)
-    changes = not_consulted("a test asks for it")
+    instructions = read_base_instructions(inputs, workspace)
+    sources = Sources(workspace=workspace, dockerfile=own, base_instructions=instructions)
     existing = existing or ExistingImages()
+    refreshed = existing.base.refreshed if existing.base else ""
+    definition = define_image(event, inputs, sources, bases, facts, files, refreshed=refreshed)
+    changes = not_consulted("a test asks for it")
     decision = decide(event, inputs, changes, existing)
     request = request_for(event, inputs, {}, keep=keep)
     return make_plan(request, definition, changes, existing, decision, builder or BuilderKind())
@@ -148,16 +150,16 @@ def test_an_image_that_is_there_gets_the_tags_and_nothing_is_run(folder: Folder)
 def test_an_environment_straight_from_the_lock_is_published_before_the_build(folder: Folder) -> None:
     plan = plan_of(folder, PUSH, environment_builder="auto")
     assert (plan.way.kind, plan.makes_environment, plan.reuses_environment) == ("direct", True, False)
-    assert purposes(plan) == ["check-environment", "push"]
+    assert purposes(plan) == ["prepare-check", "check-environment", "push"]
     made = f"ghcr.io/lab/study:env-default-{plan.definition.environment_fingerprint.short}"
     assert str(plan.environment_image) == made
     assert [str(tag) for tag in plan.environment_tags] == [made, "ghcr.io/lab/study:env-default"]
-    for command in plan.commands.all:
-        assert words_after("--build-context", command.argv) == [
-            "environment=docker-image://ghcr.io/lab/study@$ENVIRONMENT"
-        ]
+    assert [words_after("--build-context", command.argv) for command in plan.commands.all] == [
+        [f"environment=docker-image://{plan.definition.bases.runtime}"],
+        *[["environment=docker-image://ghcr.io/lab/study@$ENVIRONMENT"]] * 2,
+    ]
     digest = f"sha256:{'e' * 64}"
-    (_, push) = plan.commands.on_environment(digest).all
+    (*_, push) = plan.commands.on_environment(digest).all
     assert words_after("--build-context", push.argv) == [f"environment=docker-image://ghcr.io/lab/study@{digest}"]
     assert [command.purpose for command in plan.docker_commands.all] == ["push-environment", "push"]
     assert not any(words_after("--build-context", command.argv) for command in plan.docker_commands.all)
@@ -169,7 +171,11 @@ def test_an_environment_that_is_not_published_lies_in_a_folder(folder: Folder, e
     plan = plan_of(folder, event, environment_builder="auto", reuse_environment=reuse)
     assert plan.makes_environment
     assert (plan.environment_image, plan.environment_tags) == (None, ())
-    for command in plan.commands.all:
+    preparing, *others = plan.commands.all
+    assert words_after("--build-context", preparing.argv) == [
+        f"environment=docker-image://{plan.definition.bases.runtime}"
+    ]
+    for command in others:
         context = "environment=oci-layout://$WORK/environment@$ENVIRONMENT"
         assert words_after("--build-context", command.argv) == [context]
 
@@ -260,7 +266,8 @@ def test_without_a_repository_an_image_name_is_needed_to_push(folder: Folder) ->
 def test_a_users_test_runs_as_the_image_says(folder: Folder) -> None:
     test = plan_of(folder, PUSH, test_command="pytest -q\nruff check").commands.test
     assert test
-    assert test.argv[5:] == (test.argv[5], "bash", "-euo", "pipefail", "-c", "pytest -q\nruff check")
+    entrypoint, image = ("--entrypoint", "/app/entrypoint.sh"), test.argv[7]
+    assert test.argv[5:] == (*entrypoint, image, "bash", "-euo", "pipefail", "-c", "pytest -q\nruff check")
 
 
 def test_annotations_only_where_the_builder_takes_them(folder: Folder) -> None:
@@ -412,7 +419,7 @@ def test_a_person_reads_the_plan_line_by_line(folder: Folder) -> None:
     ]
     text = plan.as_text().splitlines()
     assert text[: len(lines)] == lines
-    assert [line.split()[0] for line in text[len(lines) :]] == ["check-environment", "push"]
+    assert [line.split()[0] for line in text[len(lines) :]] == ["prepare-check", "check-environment", "push"]
 
 
 def test_the_summary_is_a_table_and_how_to_use_the_image(folder: Folder) -> None:

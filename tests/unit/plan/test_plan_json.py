@@ -61,6 +61,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "pixi_reason": "the default, which fits lock version 6",
         "builder_image": PINNED,
         "runtime_image": PINNED,
+        "base": None,
         "conda_packages": 2,
         "pypi_packages": 0,
         "fingerprint": environment.digest,
@@ -97,6 +98,9 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "dockerfile": plan.definition.dockerfile,
         "environment_dockerfile": "",
         "commands": {
+            "list_packages": None,
+            "base": None,
+            "prepare_check": None,
             "check_environment": None,
             "make_environment": None,
             "build": None,
@@ -107,7 +111,10 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         },
         "docker_commands": {
             **dict.fromkeys(
-                ("check_environment", "make_environment", "build", "test", "push_environment", "push")
+                (
+                    *("list_packages", "base", "prepare_check", "check_environment", "make_environment"),
+                    *("build", "test", "push_environment", "push"),
+                )
             ),
             "test_stages": [],
         },

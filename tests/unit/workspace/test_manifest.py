@@ -506,7 +506,7 @@ def test_what_is_no_toml(tmp_path: Path, content: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("context", "path", "message", "hint"),
     [
-        ("absent", "", "absent' is not a folder", "Set 'context' to the workspace's folder."),
+        ("absent", "", "absent' is not a folder", "Set 'context' to the workspace's folder,"),
         (".", "", "no Pixi workspace in '", "pixi.toml, pyproject.toml, mojoproject.toml with a workspace table"),
         (
             ".",
@@ -515,7 +515,13 @@ def test_what_is_no_toml(tmp_path: Path, content: bytes, message: str) -> None:
             "'manifest-path' is relative to 'context'.",
         ),
         (".", "sub", "there is no manifest 'sub' in '", "'manifest-path' is relative to 'context'."),
-        (".", "sub/pixi.toml", "the manifest 'sub/pixi.toml' is not directly in '", "Set 'context' to the folder"),
+        (".", "sub/pixi.toml", "the manifest has no workspace table", "Add [workspace]."),
+        (
+            "sub",
+            "../pixi.toml",
+            "'../pixi.toml' is outside of the context '",
+            "and 'manifest-path' to 'pixi.toml'",
+        ),
         (
             ".",
             "other.toml",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +70,10 @@ def test_where_it_is_not_used_is_said(folder: Folder, config: str, ignore: str, 
         ('[mirrors]\n"https://one" = [2]\n', "mirrors"),
         ("mirrors = 3\n", "mirrors"),
         ("a-key-of-tomorrow = 1\n", "a-key-of-tomorrow"),
+        ('run-post-link-scripts = "false"\ntls-no-verify = false\noffline = false\n', ""),
+        ("offline = true\n", "offline"),
+        ("[s3-options.bucket]\nregion = 'eu'\n", "s3-options"),
+        ("tool-platform = 'linux-64'\n[index-config]\nwrite-zst = true\n", ""),
         ('[pypi-config]\nindex-url = "https://example.org"\n', ""),
         ('pinning-strategy = "semver"\n[shell]\nchange-ps1 = false\n', ""),
         (MIRROR, ""),
@@ -76,6 +82,35 @@ def test_where_it_is_not_used_is_said(folder: Folder, config: str, ignore: str, 
 def test_what_only_pixi_follows_is_named(folder: Folder, config: str, only_pixi: str) -> None:
     folder.write(".pixi/config.toml", config)
     assert read_workspace(Inputs(context=str(folder.path))).config.only_pixi == only_pixi
+
+
+DOCUMENT = Path(__file__).parents[3] / "docs/pixi-configuration.md"
+SAMPLES = {
+    "mirrors": MIRROR,
+    "run-post-link-scripts": 'run-post-link-scripts = "insecure"\n',
+    "shell": "[shell]\nchange-ps1 = false\n",
+    "pypi-config.allow-insecure-host": '[pypi-config]\nallow-insecure-host = ["a.example"]\n',
+    "pypi-config.keyring-provider": '[pypi-config]\nkeyring-provider = "subprocess"\n',
+    "pypi-config.index-url": '[pypi-config]\nindex-url = "https://a.example"\n',
+    "pypi-config.extra-index-urls": '[pypi-config]\nextra-index-urls = ["https://a.example"]\n',
+    "detached-environments": "detached-environments = true\n",
+}
+
+
+def documented() -> dict[str, str]:
+    """Return, by setting, what the table says of environments that come straight from the lock."""
+    table = DOCUMENT.read_text().partition("| setting |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines() if line.startswith("| `")]
+    return {name: row[2] for row in rows for name in re.findall(r"`([^`]+)`", row[1])}
+
+
+@pytest.mark.parametrize("name", documented())
+def test_the_document_says_what_each_setting_does(folder: Folder, name: str) -> None:
+    folder.write(".pixi/config.toml", SAMPLES.get(name, f"{name} = true\n"))
+    config, says = read_workspace(Inputs(context=str(folder.path))).config, documented()[name]
+    assert bool(config.only_pixi) == (says == "Pixi installs the environment")
+    assert bool(config.unused) == (says == "the file is not used")
+    assert bool(config.mirrors) == (says == "used")
 
 
 def test_one_that_is_no_toml_is_an_error(folder: Folder) -> None:

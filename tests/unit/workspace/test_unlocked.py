@@ -17,9 +17,12 @@ def unlocked(folder: Folder) -> Folder:
 
 
 def read(folder: Folder, platform: str = "", **texts: str) -> Workspace:
+    return read_workspace(workspace_inputs(folder, **texts), platform)
+
+
+def workspace_inputs(folder: Folder, **texts: str) -> Inputs:
     given = {name.replace("_", "-"): text for name, text in texts.items()}
-    inputs = parse_inputs({"context": str(folder.path), "dockerfile": "Dockerfile", **given})
-    return read_workspace(inputs, platform)
+    return parse_inputs({"context": str(folder.path), "dockerfile": "Dockerfile", **given})
 
 
 def test_the_manifest_says_what_it_can(unlocked: Folder) -> None:
@@ -66,6 +69,20 @@ def test_whoever_needs_the_environment_needs_the_lock(unlocked: Folder) -> None:
         read_workspace(Inputs(context=str(unlocked.path)))
     with pytest.raises(UserError, match=r"there is no pixi\.lock"):
         read_workspace(Inputs(context=str(unlocked.path), dockerfile="a"), needs_environment=True)
+
+
+def test_the_lock_is_beside_a_manifest_below_the_context(folder: Folder) -> None:
+    (folder.path / "container").mkdir()
+    for name in ("pixi.toml", "pixi.lock"):
+        (folder.path / name).rename(folder.path / "container" / name)
+    below = {"manifest_path": "container/pixi.toml"}
+    assert read(folder, **below).is_locked
+    (folder.path / "container/pixi.lock").rename(folder.path / "pixi.lock")
+    workspace = read(folder, **below, environment="gpu")
+    assert (workspace.is_locked, workspace.folder, workspace.environment) == (False, "container", "gpu")
+    assert workspace.include == ()
+    with pytest.raises(UserError, match=r"there is no pixi\.lock"):
+        read_workspace(workspace_inputs(folder, **below), needs_environment=True)
 
 
 def test_a_lock_that_is_there_is_read(folder: Folder) -> None:

@@ -1,14 +1,15 @@
 #!/bin/bash
-# Add the packages built from the workspace's own source. Runs in the environment image, with the builder image mounted.
+# Add the packages built from source. Runs in the environment image, with the builder image mounted.
 # Arguments: [NAME=VALUE…], variables for the builds; --; [DISTRIBUTION…], Python packages to expect. Variables:
 #   WORKDIR, ENVIRONMENT  the workspace's folder, and the environment's name
 #   RECORDS               number of conda packages by architecture: "amd64=12"
 #   LOCK                  "locked" to have pixi check the lock, else "frozen"
 #   RELEASE               the manifest if its editable packages are installed like regular ones, else empty
+#   GIT_AUTH              file with credentials for Git hosts, or empty
 #   PROXIES               names of the proxy variables that the builds get
 #   CACHE, TMPDIR         the builder's folder of downloaded packages, and a folder for temporary files
 set -euo pipefail
-export -n WORKDIR ENVIRONMENT RECORDS LOCK RELEASE PROXIES CACHE TMPDIR
+export -n WORKDIR ENVIRONMENT RECORDS LOCK RELEASE GIT_AUTH PROXIES CACHE TMPDIR
 here=$(dirname "${BASH_SOURCE[0]}")
 builder=${here%/*}
 prefix=$WORKDIR/.pixi/envs/$ENVIRONMENT
@@ -33,6 +34,7 @@ if [ -n "$RELEASE" ]; then sed -i -E 's/(editable *= *)true/\1false/g' "$WORKDIR
   export PATH="$builder/usr/local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
   # shellcheck source=/dev/null  # builder-variables.sh prints it
   . "$here/variables.sh"
+  if [ -n "$GIT_AUTH" ]; then mkdir -p "$HOME" && bash "$here/git-auth.sh" "$GIT_AUTH"; fi
   export PIXI_CACHE_DIR="$CACHE" PIXI_CACHE_NETFS_REDIRECT=never PIXI_NO_WRAP=true
   for assignment in "${assignments[@]}"; do declare -x "$assignment"; done
   bash "$here/install.sh" "--$LOCK" --environment "$ENVIRONMENT"

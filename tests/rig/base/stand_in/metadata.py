@@ -44,7 +44,7 @@ class Metadata:
 
     def entry(self, name: str, place: str, version: str = "") -> str:
         """The package's entry in a lock. The bindings read and write it in the form that pixi gives it."""
-        lines = [f"- pypi: {place}", f"  name: {name}", f"  version: {version}" * bool(version)]
+        lines = [f"- pypi: {place}", f"  name: {name}", f"  version: '{version}'" * bool(version)]
         lines += ["  requires_dist:"] * bool(self.requires)
         lines += ["  - " + self._located(text).replace('"', "'") for text in self.requires]
         lines += [f"  requires_python: '{self.requires_python}'"] * bool(self.requires_python)

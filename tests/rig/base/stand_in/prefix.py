@@ -265,7 +265,7 @@ def _install_conda(
                 cache_dir=machine.cache_root() / "pkgs",
                 reinstall_packages={r.name.normalized for r in kept} if before == _INSTALLING else None,
                 platform=Subdir(platform.subdir),
-                execute_link_scripts=False,
+                execute_link_scripts=machine.config(request.manifest.root).run_post_link_scripts == "insecure",
                 show_progress=False,
                 client=machine.client(request.manifest.root),
                 config=machine.config(request.manifest.root),

@@ -23,7 +23,7 @@ from rattler.exceptions import IoError
 from rattler.package_streaming import download_bytes
 
 from . import lock as locks
-from . import machine, wheels
+from . import machine, sources, wheels
 from .errors import NotProvidedError, PixiError
 from .manifest import normalised
 
@@ -82,7 +82,10 @@ def install(
         if name not in wanted:
             wheels.remove(dist_info)
     for name, package in wanted.items():
-        if "://" in package.location:
+        url = package.location.removeprefix("direct+").partition("#")[0]
+        if "://" in url and not url.endswith(".whl"):
+            _install_from_source(target, package, present.get(name))
+        elif "://" in url:
             _install_from_index(target, package, present.get(name))
         else:
             _install_own(target, package, present.get(name))
@@ -95,9 +98,36 @@ def _install_from_index(target: _Target, package: PypiLockedPackage, present: Pa
         if present.name.split("-")[1] == f"{package.version}.dist-info":
             return
         wheels.remove(present)
+    wheels.unpack(_fetched(target, package), target.site_packages, target.python)
+
+
+def _install_from_source(target: _Target, package: PypiLockedPackage, present: Path | None) -> None:
+    """Builds a package from Git, or from a source distribution, where it is not what was installed."""
+    described = sources.description(package.location)
+    if present:
+        if _read_json(present / "direct_url.json") == described:
+            return
+        wheels.remove(present)
+    with tempfile.TemporaryDirectory(prefix="pixi-source-") as name, tempfile.TemporaryDirectory() as built:
+        if package.location.startswith("git+"):
+            try:
+                source = sources.from_git(package.location, Path(name))
+            except PixiError as error:
+                what = f"Failed to download and build `{package.name} @ {package.location.partition('?')[0]}`"
+                raise target.failed(
+                    "Failed to prepare distributions", what, error.args[0], *error.causes
+                ) from None
+        else:
+            source = sources.from_archive(_fetched(target, package).read_bytes(), Path(name))
+        wheel = _build(target, package.name, source, Path(built), editable=False)
+        extra = {"direct_url.json": described, "uv_build.json": {"build_settings": {}}}
+        texts = {key: json.dumps(value) for key, value in extra.items()}
+        wheels.unpack(wheel, target.site_packages, target.python, texts)
+
+
+def _fetched(target: _Target, package: PypiLockedPackage) -> Path:
+    """The package's archive in the cache."""
     url = package.location.removeprefix("direct+").partition("#")[0]
-    if not url.endswith(".whl"):
-        raise NotProvidedError(f"building {package.name} from {url}")
     sha256 = locks.sha256_of(package)
     kept = machine.cache_root() / "uv-cache" / "wheels" / (sha256 or hashlib.sha256(url.encode()).hexdigest())
     if not kept.exists():
@@ -116,7 +146,7 @@ def _install_from_index(target: _Target, package: PypiLockedPackage, present: Pa
         part = kept.with_suffix(f".{os.getpid()}")
         part.write_bytes(content)
         part.replace(kept)
-    wheels.unpack(kept, target.site_packages, target.python)
+    return kept
 
 
 async def _download(manifest: Manifest, url: str) -> bytes:

@@ -13,13 +13,14 @@ import pytest
 
 from pixi_container.image.base_images import DEFAULT_PIXI
 from pixi_container.image.dockerfile import ImageSettings, render_dockerfile, scripts
-from pixi_container.inputs import Inputs
+from pixi_container.image.instructions import parse_instructions
+from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.registry.reference import parse_reference
 from pixi_container.workspace.local_packages import GitSource
 from pixi_container.workspace.workspace import Workspace, read_workspace
 from tests.unit.conftest import Folder
 from tests.unit.image.scripts.conftest import SCRIPTS, shellcheck
-from tests.unit.image.test_workspace_stage import with_own
+from tests.unit.image.test_workspace_stage import GIT, with_fetched, with_own
 
 # `make check` runs them.
 pytestmark = pytest.mark.slow
@@ -56,6 +57,21 @@ def with_own_source(folder: Folder) -> Workspace:
     )
 
 
+def below_the_context(folder: Folder) -> Workspace:
+    for name in ("pixi.toml", "pixi.lock"):
+        folder.write(f"container/{name}", (folder.path / name).read_text())
+    folder.replace(
+        "container/pixi.toml", "[activation.env]", '[activation]\nscripts = ["../up.sh"]\n[activation.env]'
+    )
+    folder.write("up.sh", "")
+    inputs = Inputs(context=str(folder.path), manifest_path="container/pixi.toml")
+    return with_own(read_workspace(inputs, "linux/amd64"), ("study", "pypi-editable", "."))
+
+
+def with_fetched_source(folder: Folder) -> Workspace:
+    return with_fetched(workspace_of(folder), ("tool", "pypi", GIT), ("built", "conda", GIT))
+
+
 def with_locked_git_versions(folder: Folder) -> Workspace:
     folder.write("packages/tools/pyproject.toml", "")
     own = with_own(workspace_of(folder, "gpu"), ("tools", "pypi-path", "packages/tools"))
@@ -64,11 +80,24 @@ def with_locked_git_versions(folder: Folder) -> Workspace:
 
 PLAIN = ImageSettings()
 FULL = ImageSettings(
-    workdir="/srv/study",
-    expose=("8000", "53/udp"),
-    command=("python", "-m", "app"),
-    layers=1,
+    inputs=parse_inputs(
+        {
+            "workdir": "/srv/study",
+            "expose": "8000 53/udp",
+            "command": "python -m app",
+            "layers": "1",
+            "env": "A=it's $HOME\nPATH=/opt/bin:$PATH",
+            "user": "1000:1000",
+            "working-directory": "/data",
+            "entrypoint": "tool --flag",
+            "healthcheck": "--interval=3s curl localhost",
+            "volumes": "/data /x",
+            "stop-signal": "SIGINT",
+        }
+    ),
+    instructions=parse_instructions("RUN python -m compileall /srv\nCOPY a.txt /b/\n", "test"),
     conda_auth=True,
+    git_auth=True,
     source_version="1.0 it's $HOME",
 )
 SHAPES: dict[str, tuple[Callable[[Folder], Workspace], ImageSettings]] = {
@@ -77,6 +106,10 @@ SHAPES: dict[str, tuple[Callable[[Folder], Workspace], ImageSettings]] = {
     "activation scripts": (with_scripts, PLAIN),
     "hostile values": (with_hostile_values, PLAIN),
     "own source": (with_own_source, PLAIN),
+    "below the context": (below_the_context, PLAIN),
+    "own source and Git for everything": (with_own_source, FULL),
+    "fetched source": (with_fetched_source, PLAIN),
+    "fetched source with every setting": (with_fetched_source, FULL),
     "own source with every setting": (with_locked_git_versions, FULL),
 }
 

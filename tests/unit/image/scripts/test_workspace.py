@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ def added(builder: Builder, *arguments: str, **variables: str) -> subprocess.Com
         "RECORDS": "amd64=2 ",
         "LOCK": "locked",
         "RELEASE": "",
+        "GIT_AUTH": "",
         "PROXIES": "HTTPS_PROXY no_proxy ",
         "CACHE": "/var/cache/pixi",
     }
@@ -74,6 +76,18 @@ def test_a_build_sees_what_the_builder_image_says_and_nothing_of_the_environment
         "CONDA_OVERRIDE_CUDA": "12",
         "SETUPTOOLS_SCM_PRETEND_VERSION": "1.0 it's $HOME",
     }
+
+
+def test_git_gets_credentials_while_packages_are_built(environment: Builder) -> None:
+    secret = write(environment.root / "secret", "https://me:token@git.example\n")
+    config = environment.root / "seen"
+    program = environment.pixi.folder / "pixi"
+    program.write_text(f'#!/bin/bash\ncp "$HOME/.gitconfig" {config}\n')
+    (environment.pixi.folder / "git").symlink_to(shutil.which("git") or "")
+    done = added(environment, GIT_AUTH=str(secret))
+    assert done.returncode == 0, done.stderr
+    assert f"--file='{secret}'" in config.read_text()
+    assert list((environment.root / "tmp").iterdir()) == []
 
 
 @pytest.mark.parametrize(
