@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -229,13 +230,14 @@ def test_a_dockerfile_of_ones_own_starts_from_an_environment_on_the_base(
     (based.repository.study / "Dockerfile").write_text(lines)
     (based.repository.study / "Dockerfile.dockerignore").write_text("settings\n")
     based.repository.commit()
-    own = {"dockerfile": "Dockerfile", "environment_builder": builder}
+    own: dict[str, Any] = {"dockerfile": "Dockerfile", "environment_builder": builder}
     done = based.run(**own)
     assert done.code == 0, done.log
     assert base_of(done)["apt_packages"] == {"hello-lab": "1.0-1"}
     assert "input 'base-instructions': line 3: LegacyKeyValueFormat" in done.log
     assert "::warning::Dockerfile, line 2: " in done.log
     assert "Dockerfile, line 3" not in done.log
+    assert based.local_images() == []
     assert run_in(based, done, "cat", "/said", "/etc/motd").split("\n") == ["hello-lab 1.0-1", "worker", "welcome"]
     archive.requests.clear()
     (based.repository.study / "Dockerfile").write_text(f"{lines}RUN exit 9\n")
@@ -244,4 +246,3 @@ def test_a_dockerfile_of_ones_own_starts_from_an_environment_on_the_base(
     assert failed.code != 0
     assert "Dockerfile, line 4" in failed.errors[0]
     assert (archive.requests, BASE in failed.log, ENVIRONMENT in failed.log) == ([], False, False)
-    assert based.local_images() == []
