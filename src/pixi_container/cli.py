@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         with stop_on_signals():
             return COMMANDS[options.subcommand].run(options, env, log)
     except UserError as error:
-        log.error(error)
+        log.error(_located(error, options))
         return error.exit_code
     except Interrupted as interrupted:
         log.error(UserError(f"stopped by {interrupted}; nothing is left on this machine"))
@@ -171,13 +171,31 @@ COMMANDS = {
 
 
 def _inputs(options: argparse.Namespace, env: Mapping[str, str]) -> Inputs:
-    """Return the inputs; a flag takes precedence over the ``INPUT_*`` variable of the same input.
+    """Return the inputs: a flag wins, then the ``INPUT_*`` variable, then the manifest's settings.
 
     Outside of a workflow, nothing is pushed unless ``push`` is set.
     """
+    from pathlib import Path
+
+    from pixi_container.settings import read_settings
+
     flags = {row.name: getattr(options, row.variable, None) for row in INPUTS}
     given = texts_in(env) | {name: value for name, value in flags.items() if value is not None}
-    return parse_inputs(given if _in_workflow(env) else {"push": "false"} | given)
+    given = {name: value for name, value in given.items() if value.strip()}
+    place = parse_inputs({name: given[name] for name in ("context", "manifest-path") if name in given})
+    options.settings = read_settings(Path(place.context), place.manifest_path).beside(given)
+    texts = {name: setting.text for name, setting in options.settings.items()} | given
+    return parse_inputs(texts if _in_workflow(env) else {"push": "false"} | texts)
+
+
+def _located(error: UserError, options: argparse.Namespace) -> UserError:
+    """Return the error with its place in the manifest if it is about a value from there."""
+    used = getattr(options, "settings", None)
+    if not used:
+        return error
+    from pixi_container.settings import located
+
+    return located(error, used)
 
 
 def _in_workflow(env: Mapping[str, str]) -> bool:

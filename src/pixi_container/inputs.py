@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pixi_container.errors import UserError
 from pixi_container.registry.credentials import Credential
@@ -19,6 +19,10 @@ MOST_LAYERS = 65
 """Maximum number of environment layers: of an image's 100, 20 are left for the base and 15 for the workspace."""
 
 
+Kind = Literal["text", "flag", "lines", "words", "pairs"]
+"""What an input is: one value, ``true`` or ``false``, an entry or a ``KEY=value`` per line, or a command."""
+
+
 COMMANDS_WITH_EVERY_INPUT = ("run", "build", "plan")
 """The commands that use every input; other commands use the inputs whose ``also_for`` names them."""
 
@@ -27,7 +31,9 @@ COMMANDS_WITH_EVERY_INPUT = ("run", "build", "plan")
 class Input:
     """One input: its name in a workflow, its default and its meaning.
 
-    ``also_for`` names the commands that use it in addition to those that use every input.
+    ``also_for`` names the commands that use it in addition to those that use every input. ``kind`` decides what a
+    value looks like in the manifest's settings, ``choices`` are all accepted words if they can be listed, and
+    ``not_in_settings`` says why the manifest cannot set it; a secret never can.
     """
 
     name: str
@@ -36,6 +42,26 @@ class Input:
     is_secret: bool = False
     workflow_default: str | None = None
     also_for: tuple[str, ...] = ()
+    kind: Kind = "text"
+    choices: tuple[str, ...] = ()
+    not_in_settings: str = ""
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether the manifest can set it."""
+        return not self.is_secret and not self.not_in_settings
+
+    @property
+    def action_default(self) -> str:
+        """The default in action.yml: empty for a setting, so that a value that was given can be told from it."""
+        if self.workflow_default is not None:
+            return self.workflow_default
+        return "" if self.is_setting else self.default
+
+    @property
+    def action_help(self) -> str:
+        """The description in action.yml, which has the default where ``action_default`` does not."""
+        return f"{self.help} Default: `{self.default}`." if self.default and not self.action_default else self.help
 
     @property
     def variable(self) -> str:
@@ -55,6 +81,7 @@ INPUTS = (
         "Workspace folder: the one that contains the manifest. It is also the build context: a build "
         "cannot use files outside it.",
         also_for=("render", "changes", "tags"),
+        not_in_settings="it says where the manifest is",
     ),
     Input(
         "manifest-path",
@@ -62,6 +89,7 @@ INPUTS = (
         "Manifest file, directly in `context`. When empty: the first that exists of `pixi.toml`, "
         "`pyproject.toml` with `[tool.pixi]`, and `mojoproject.toml`.",
         also_for=("render", "changes", "tags"),
+        not_in_settings="it says where the manifest is",
     ),
     Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags")),
     Input(
@@ -69,6 +97,7 @@ INPUTS = (
         "",
         "Image names without a tag, one per line, on any registry. When empty: `ghcr.io/<owner>/<repository>`.",
         also_for=("tags",),
+        kind="lines",
     ),
     Input(
         "tags",
@@ -77,12 +106,25 @@ INPUTS = (
         "`latest` on a version tag, the branch name and `latest` on the default branch, and always "
         "`sha-<7>`; `pr-<number>` alone on a pull request.",
         also_for=("tags",),
+        kind="lines",
     ),
-    Input("flavor", "", "`latest=…`, `prefix=…` and `suffix=…` for all tags.", also_for=("tags",)),
-    Input("labels", "", "Additional labels, one `key=value` per line.", also_for=("tags",)),
-    Input("annotations", "", "Additional annotations, one `key=value` per line.", also_for=("tags",)),
-    Input("push", "auto", "`auto` pushes if the event may push; `false` never pushes. Pull requests never push."),
-    Input("username", "", "User name for the registries in `images`. When empty: the actor's, for ghcr.io only."),
+    Input("flavor", "", "`latest=…`, `prefix=…` and `suffix=…` for all tags.", also_for=("tags",), kind="lines"),
+    Input("labels", "", "Additional labels, one `key=value` per line.", also_for=("tags",), kind="pairs"),
+    Input(
+        "annotations", "", "Additional annotations, one `key=value` per line.", also_for=("tags",), kind="pairs"
+    ),
+    Input(
+        "push",
+        "auto",
+        "`auto` pushes if the event may push; `false` never pushes. Pull requests never push.",
+        not_in_settings="who starts a run decides whether it may publish",
+    ),
+    Input(
+        "username",
+        "",
+        "User name for the registries in `images`. When empty: the actor's, for ghcr.io only.",
+        not_in_settings="it belongs to the credentials of who starts a run",
+    ),
     Input(
         "password",
         "",
@@ -126,14 +168,16 @@ INPUTS = (
         "Paths in `context` to copy into the image after the environment, one per line. When empty: "
         "`src`, if it exists; `none` copies nothing.",
         also_for=("render", "changes"),
+        kind="lines",
     ),
     Input("workdir", "/app", "Workspace folder in the image.", also_for=("render",)),
-    Input("expose", "", "Ports to expose, such as `8000` or `53/udp`.", also_for=("render",)),
+    Input("expose", "", "Ports to expose, such as `8000` or `53/udp`.", also_for=("render",), kind="lines"),
     Input(
         "command",
         "",
         "Default command of the image, as words or as a JSON list. When empty: `bash`.",
         also_for=("render",),
+        kind="words",
     ),
     Input(
         "layers",
@@ -148,6 +192,7 @@ INPUTS = (
         "gzip",
         "Compression of layers, `gzip` or `zstd`. Apptainer up to 1.4, which has umoci 0.4.7, cannot pull "
         "`zstd`; 1.5 and Debian's package of 1.4.5, which have umoci 0.6, can. See docs/using-images.md.",
+        choices=("gzip", "zstd"),
     ),
     Input(
         "test-command",
@@ -182,24 +227,28 @@ INPUTS = (
         "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. "
         "The workspace's own files always count.",
         also_for=("changes",),
+        kind="lines",
     ),
     Input(
         "skip-unchanged",
         "true",
         "Skip the build when no relevant file changed. A push still adds its tags to the existing image.",
+        kind="flag",
     ),
     Input(
         "reuse-environment",
         "true",
         "Publish the environment as its own image, and reuse it, or its layers, in later runs.",
+        kind="flag",
     ),
-    Input("promote", "true", "Retag a matching, tested image instead of rebuilding."),
+    Input("promote", "true", "Retag a matching, tested image instead of rebuilding.", kind="flag"),
     Input(
         "environment-builder",
         "auto",
         "`direct` makes the environment's image straight from the lock, package by package, without an engine; "
         "`docker` has Pixi install it in a Docker build. `auto` is `direct` wherever the lock allows it; the plan "
         "says which, and why.",
+        choices=("auto", "direct", "docker"),
     ),
     Input(
         "builder",
@@ -207,6 +256,7 @@ INPUTS = (
         "Name of a buildx builder; `auto` selects the current one. `none` puts the image's layers on the "
         "environment's and pushes it without Docker, where no step has to run in the image; `auto` does so "
         "where there is no engine.",
+        not_in_settings="it names something of the machine",
     ),
     Input(
         "layer-cache",
