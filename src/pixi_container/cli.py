@@ -151,6 +151,28 @@ def _tags(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
     return 0
 
 
+def _init(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
+    from pathlib import Path
+
+    from pixi_container.init.initialise import initialise
+
+    inputs = _inputs(options, env)
+    diff = initialise(
+        Path(inputs.context),
+        inputs.manifest_path,
+        env,
+        lambda line: print(without_commands(line)),
+        environment=inputs.environment if "environment" in options.given else "",
+        dockerfile=options.from_dockerfile,
+        force=options.force,
+        dry_run=options.dry_run,
+        lock=options.lock,
+    )
+    if diff:
+        print(without_commands(diff), end="")
+    return 0
+
+
 class Subcommand(NamedTuple):
     """A command of the command line: its function and its purpose."""
 
@@ -167,6 +189,7 @@ COMMANDS = {
     "render": Subcommand(_render, "print the Dockerfile"),
     "changes": Subcommand(_changes, "say what changed, and which of it matters to the image"),
     "tags": Subcommand(_tags, "compute version, tags, labels and annotations"),
+    "init": Subcommand(_init, "write a workflow and settings, from the Dockerfile and workflow that there are"),
 }
 
 
@@ -184,6 +207,7 @@ def _inputs(options: argparse.Namespace, env: Mapping[str, str]) -> Inputs:
     given = {name: value for name, value in given.items() if value.strip()}
     place = parse_inputs({name: given[name] for name in ("context", "manifest-path") if name in given})
     options.settings = read_settings(Path(place.context), place.manifest_path).beside(given)
+    options.given = given
     texts = {name: setting.text for name, setting in options.settings.items()} | given
     return parse_inputs(texts if _in_workflow(env) else {"push": "false"} | texts)
 
@@ -234,12 +258,26 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="IMAGE",
                 help="name the parts in which IMAGE differs from the planned one",
             )
+        if name == "init":
+            _add_init_flags(command)
         if name == "changes":
             command.add_argument("--base", metavar="REVISION", help="compare with this revision of the checkout")
             command.add_argument(
                 "--head", metavar="REVISION", default="HEAD", help="what to compare (default: HEAD)"
             )
     return parser
+
+
+def _add_init_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from-dockerfile",
+        metavar="PATH",
+        default="",
+        help="take over this Dockerfile of the repository",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would be written as a diff")
+    parser.add_argument("--force", action="store_true", help="overwrite the workflow and the settings that exist")
+    parser.add_argument("--lock", action="store_true", help="run `pixi lock` first")
 
 
 def _add_inputs(parser: argparse.ArgumentParser, command: str) -> None:

@@ -80,7 +80,7 @@ INPUTS = (
         ".",
         "Workspace folder: the one that contains the manifest. It is also the build context: a build "
         "cannot use files outside it.",
-        also_for=("render", "changes", "tags"),
+        also_for=("render", "changes", "tags", "init"),
         not_in_settings="it says where the manifest is",
     ),
     Input(
@@ -88,10 +88,10 @@ INPUTS = (
         "",
         "Manifest file, directly in `context`. When empty: the first that exists of `pixi.toml`, "
         "`pyproject.toml` with `[tool.pixi]`, and `mojoproject.toml`.",
-        also_for=("render", "changes", "tags"),
+        also_for=("render", "changes", "tags", "init"),
         not_in_settings="it says where the manifest is",
     ),
-    Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags")),
+    Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags", "init")),
     Input(
         "images",
         "",

@@ -56,7 +56,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ManifestSettings:
     """The settings of a manifest by the input's name: for every environment, and for each one that has its own."""
 
     every: Mapping[str, Setting] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Settings:
         return {key: setting for key, setting in used.items() if key not in given}
 
 
-def read_settings(context: Path, manifest_path: str = "") -> Settings:
+def read_settings(context: Path, manifest_path: str = "") -> ManifestSettings:
     """Return the settings of the workspace in ``context``; none if there is no workspace.
 
     Raises ``UserError`` for a manifest that cannot be read, and see ``settings_of``.
@@ -82,11 +82,11 @@ def read_settings(context: Path, manifest_path: str = "") -> Settings:
     try:
         manifest = read_manifest(context, manifest_path)
     except NoWorkspaceError:
-        return Settings()
+        return ManifestSettings()
     return settings_of(manifest)
 
 
-def settings_of(manifest: Manifest) -> Settings:
+def settings_of(manifest: Manifest) -> ManifestSettings:
     """Return the settings in a manifest.
 
     Raises ``UserError``, with the line if known, for an unknown key or environment, an input that a manifest
@@ -100,7 +100,7 @@ def settings_of(manifest: Manifest) -> Settings:
             unknown,
             hint=f"Environments of this workspace: {listed(manifest.environment_names)}.",
         )
-    return Settings(
+    return ManifestSettings(
         {name: _setting(table, name) for name in table.values if name != PER_ENVIRONMENT},
         {name: _settings_of_environment(own.table(name)) for name in own.values},
     )

@@ -1,4 +1,4 @@
-"""Settings in the manifest: what may stand there, in which form, and what takes precedence."""
+"""ManifestSettings in the manifest: what may stand there, in which form, and what takes precedence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pixi_container.cli import main
 from pixi_container.errors import UserError
 from pixi_container.inputs import INPUTS, lines_of, parse_inputs
-from pixi_container.settings import Settings, located, read_settings, settings_of
+from pixi_container.settings import ManifestSettings, located, read_settings, settings_of
 from pixi_container.workspace.manifest import manifest_from
 from pixi_container.workspace.toml_table import parse_toml
 from tests.documents import ROOT, SETTINGS
@@ -62,7 +62,7 @@ REFUSED = {"context", "manifest-path", "push", "username", "builder"}
 """The inputs that it cannot set, besides secrets."""
 
 
-def settings(text: str) -> Settings:
+def settings(text: str) -> ManifestSettings:
     return settings_of(manifest_from("pixi.toml", parse_toml(f"{WORKSPACE}{text}", "pixi.toml")))
 
 
@@ -247,7 +247,7 @@ def test_the_settings_are_read_from_the_manifest(tmp_path: Path, name: str, head
 
 def test_a_folder_without_a_workspace_has_no_settings(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'a'\n")
-    assert read_settings(tmp_path) == read_settings(tmp_path / "absent") == Settings()
+    assert read_settings(tmp_path) == read_settings(tmp_path / "absent") == ManifestSettings()
 
 
 def test_an_error_about_a_value_names_its_line_in_the_manifest() -> None:
