@@ -67,6 +67,8 @@ def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep
     inputs = _inputs(options, env)
     for secret in inputs.secrets:
         log.mask(secret)
+    if options.settings:
+        log.say(f"Settings of the manifest: {', '.join(options.settings)}")
     report = ship(request_for(_event(inputs, env), inputs, env, keep=keep), log)
     write_outputs(report.outputs())
     if trouble := write_summary(report.summary()):

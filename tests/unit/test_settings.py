@@ -301,6 +301,17 @@ def test_the_same_image_comes_out_without_a_flag(
     assert line in capsys.readouterr().out.splitlines()
 
 
+def test_a_setting_that_does_not_shape_the_environment_leaves_its_fingerprint(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fingerprints = []
+    for text in ("", "[tool.pixi-container]\nexpose = 80\n"):
+        manifest = folder.write("pixi.toml", f"{(folder.path / 'pixi.toml').read_text()}{text}")
+        assert main(["plan", "--offline", "--json", "--context", str(manifest.parent)], {"PATH": "/usr/bin"}) == 0
+        fingerprints.append(json.loads(capsys.readouterr().out)["fingerprint"])
+    assert fingerprints[0] == fingerprints[1]
+
+
 @pytest.mark.parametrize("name", schemas())
 def test_the_schemas_are_current(name: str) -> None:
     assert (ROOT / "schema" / name).read_text("utf-8") == schemas()[name], "run `python -m tests.documents`"

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from pixi_container.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tree_sitter import Node
 
+_MOST_INSTRUCTIONS = 1000
 _LEFT_OUT = {"line_continuation", "comment"}
 _FLAGS = {"param", "mount_param"}
 _REFERENCE = re.compile(
@@ -59,7 +62,10 @@ class DockerfileStage:
 
 
 def read_dockerfile(text: str) -> tuple[tuple[DockerfileInstruction, ...], tuple[DockerfileStage, ...]]:
-    """Return the instructions before the first FROM, and the stages."""
+    """Return the instructions before the first FROM, and the stages.
+
+    Raises ``UserError`` for a file that is too large.
+    """
     instructions = tuple(_instructions(text.replace("\r\n", "\n").rstrip() + "\n"))
     starts = [number for number, each in enumerate(instructions) if each.keyword == "FROM"]
     arguments = dict(pair for each in instructions[: starts[0] if starts else 0] for pair in each.pairs)
@@ -102,6 +108,8 @@ def _instructions(text: str) -> Iterator[DockerfileInstruction]:
     from tree_sitter import Language, Parser
 
     root = Parser(Language(tree_sitter_containerfile.language())).parse(text.encode()).root_node
+    if root.named_child_count > _MOST_INSTRUCTIONS:
+        raise UserError(f"a Dockerfile of more than {_MOST_INSTRUCTIONS} instructions is not read")
     for node in root.named_children:
         if node.type == "comment":
             continue
@@ -169,9 +177,12 @@ def _unquoted(text: str) -> str:
 
 
 def _below(node: Node) -> Iterator[Node]:
-    for child in node.children:
-        yield child
-        yield from _below(child)
+    """Yield all nodes below one, in the order of the text; nested ones may be deeper than Python can recurse."""
+    waiting = list(reversed(node.children))
+    while waiting:
+        each = waiting.pop()
+        yield each
+        waiting += reversed(each.children)
 
 
 def _text(node: Node) -> str:

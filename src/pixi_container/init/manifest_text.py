@@ -74,7 +74,7 @@ def _table(settings: Mapping[str, Value]) -> Table:
 
 def _item(value: Value) -> Item:
     if isinstance(value, str):
-        return tomlkit.string(value, multiline="\n" in value)
+        return tomlkit.string(value, multiline="\n" in value and "\r" not in value)
     if isinstance(value, list):
         items = tomlkit.array()
         items.extend(value)

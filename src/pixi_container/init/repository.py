@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _WORKFLOWS = ".github/workflows"
-_WORKFLOW_BYTES = 256 * 1024
+_TEXT_BYTES = 256 * 1024
 _DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\..+)?|.+\.(?:Dockerfile|Containerfile)", re.IGNORECASE)
 _NO_DOCKERFILE = re.compile(r".*\.(?:dockerignore|md|txt|j2|template)", re.IGNORECASE)
 _NOT_ENTERED = {"node_modules", "__pycache__", "venv"}
@@ -91,12 +91,12 @@ def survey(context: Path, manifest_path: str = "") -> RepositorySurvey:
         locked=locked,
         lock_problem=problem,
         dockerfiles={
-            file: read_text(root, file, what=f"'{file}'", errors="replace")
+            file: read_text(root, file, what=f"'{file}'", limit=_TEXT_BYTES, errors="replace")
             for file in listed_files
             if _DOCKERFILE.fullmatch(file.rpartition("/")[2]) and not _NO_DOCKERFILE.fullmatch(file)
         },
         workflows={
-            file: read_text(root, file, what=f"'{file}'", limit=_WORKFLOW_BYTES, errors="replace")
+            file: read_text(root, file, what=f"'{file}'", limit=_TEXT_BYTES, errors="replace")
             for file in _workflow_files(root)
         },
         branch=_default_branch(root),

@@ -212,4 +212,7 @@ def _list(value: object) -> list[Any]:
 
 
 def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+    """Return a scalar as text, and nothing for a list or table, which could stand for very many by aliases."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (str, int, float)) else ""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pixi_container.errors import UserError
 from pixi_container.init.dockerfile_taking import INPUT_OF, take_dockerfile
 from pixi_container.init.verdicts import LEFT, NOT_NEEDED, TAKEN, Proposal, Value
 from pixi_container.inputs import INPUTS
@@ -155,6 +156,24 @@ def test_the_lines_are_in_the_order_of_the_file() -> None:
 
 def test_a_file_without_a_stage_is_left() -> None:
     assert outcomes("RUN x\n") == outcomes("") == [(0, LEFT)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{PIXI}\nENV A=" + "${a:-" * 3000 + "}" * 3000,
+        f"{PIXI}\n" + "ONBUILD " * 20_000 + "RUN x",
+        f"{PIXI}\nRUN " + "a && " * 10_000 + "b",
+        f"{PIXI}\nRUN <<A\n" * 500,
+    ],
+)
+def test_a_deep_or_long_dockerfile_gives_verdicts(text: str) -> None:
+    assert len(taken(text).verdicts) > 1
+
+
+def test_a_dockerfile_of_very_many_instructions_is_refused() -> None:
+    with pytest.raises(UserError, match="more than 1000 instructions"):
+        taken("FROM a AS a\n" * 15_000)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))

@@ -7,7 +7,7 @@ import yaml
 
 from pixi_container.errors import UserError
 from pixi_container.init.verdicts import LEFT, NOT_NEEDED, TAKEN, Proposal, Value
-from pixi_container.init.workflow_reading import read_workflow, take_workflow, workflows_of_images
+from pixi_container.init.workflow_reading import Workflow, read_workflow, take_workflow, workflows_of_images
 from pixi_container.init.workflow_text import workflow_text
 from pixi_container.inputs import INPUTS
 
@@ -101,6 +101,15 @@ def test_a_workflow_that_is_no_yaml_is_one_error(text: str) -> None:
     (error,) = workflows_of_images({"w.yml": text})
     assert isinstance(error, UserError)
     assert error.file == "w.yml"
+
+
+def test_aliases_do_not_grow() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 9) + "]" for n in range(1, 30)]
+    steps = "jobs: {a: {steps: [{uses: docker/build-push-action@v6, with: {tags: *a29, file: *a29}}]}}"
+    (read,) = workflows_of_images({"w.yml": "\n".join([*lines, steps])})
+    assert isinstance(read, Workflow)
+    assert read.steps[0].inputs == {"tags": "", "file": ""}
 
 
 @pytest.mark.parametrize("value", ["a", "a\nb", 'x: "y" # z', "${{ secrets.A }}", "é'"])
