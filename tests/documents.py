@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pixi_container.inputs import Kind
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "docs/inputs.md", "docs/pixi-versions.md", "docs/reuse.md", "docs/settings.md")
+FILES = ("docs/inputs.md", "docs/pixi-versions.md", "docs/reuse.md", "docs/settings.md")
 PIXI_VERSIONS = {
     OLDEST_PIXI: "The oldest supported version: the first with every option that the Dockerfile uses.",
     "0.55.0": "Variables of `[activation.env]` are set after the activation scripts. In older versions, the "
