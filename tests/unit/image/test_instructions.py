@@ -86,6 +86,7 @@ def test_the_text_is_kept_but_for_line_ends() -> None:
         ("COPY src /lib/a.txt /x/", ("src", "lib/a.txt")),
         ('COPY ["a b", "/x"]', ("a b",)),
         ("COPY . /x", (".",)),
+        ("ENV A=#fff\nCOPY a#b é#c /x\nCOPY d /x", ("a#b", "é#c", "d")),
         ("COPY data/*/a.csv /x/", ("data",)),
         ("COPY *.csv /x/", (".",)),
         ("COPY $A /x/", (".",)),
@@ -121,6 +122,9 @@ def test_what_an_instruction_needs_of_the_context(line: str, paths: tuple[str, .
     [
         ("FROM debian", "input 'instructions', line 1: FROM starts another image"),
         ("RUN a\nfrom debian AS x", "input 'instructions', line 2: FROM starts another image"),
+        ("COPY a b #c\nFROM d", "input 'instructions', line 2: FROM starts another image"),
+        ("RUN a \\ #c\nFROM d", "input 'instructions', line 2: FROM starts another image"),
+        ("RUN a \\\n  # c\n  b\nFROM d", "input 'instructions', line 4: FROM starts another image"),
         ("RUN a <<X\nFROM b\nX\nFROM c", "input 'instructions', line 4: FROM starts another image"),
         ("MAINTAINER me", "input 'instructions', line 1: MAINTAINER is not supported any more"),
         ("RUN a\nINSTALL b", "input 'instructions', line 2: this is no instruction of a Dockerfile: INSTALL b"),
@@ -147,6 +151,7 @@ def test_what_cannot_stand_at_the_end_of_the_image(text: str, message: str) -> N
         ("FROM a\nRUN b\nCOPY c", 3, "this is no instruction of a Dockerfile: COPY c"),
         ("ONBUILD " * 5000, 1, "this is no instruction of a Dockerfile: ONBUILD ONBUILD"),
         ("# only a comment", 0, "has no instruction"),
+        ("\\\n# a", 0, "has no instruction"),
     ],
 )
 def test_what_nobody_can_read_is_refused_with_its_line(
@@ -160,14 +165,10 @@ def test_what_nobody_can_read_is_refused_with_its_line(
         assert (caught.value.file, caught.value.line) == (file, line if line and file else None)
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            [*("RUN ", "COPY ", "FROM ", "<<EOF", "EOF", "\n", "\\"), *("#", " a", '["a", "b"]', "'", '"', "$")]
-        ),
-        max_size=12,
-    ).map("".join)
-)  # fmt: skip
+PIECES = ("RUN ", "COPY ", "FROM ", "<<EOF", "EOF", "\n", "\\", "#", " # c", " a", '["a", "b"]', "'", '"', "$")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 def test_whatever_is_accepted_leaves_the_next_instruction_alone(text: str) -> None:
     try:
         parsed = parse_instructions(text, HERE)
