@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pixi_container.build_base import build_base, existing_base
-from pixi_container.docker.build_warnings import OwnLines
 from pixi_container.docker.engine import Build, Engine
 from pixi_container.errors import RegistryError, UserError
 from pixi_container.plan.decision import BUILD
@@ -57,7 +56,7 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
             return _built_without_builder(request, plan, registry, work, log)
         build = Build(
             dockerfile=plan.definition.dockerfile,
-            own_lines=OwnLines(*plan.definition.own_lines),
+            own_lines=plan.definition.own_lines,
             local_image=plan.local_image,
             leftover_images=plan.leftover_images,
             test_container=plan.test_container if plan.commands.test else "",
@@ -83,7 +82,6 @@ def _built_by_docker(
                 _read_tag(registry, tag, lambda image: image.digest == base.digest)
             for line in base.told:
                 log.say(line)
-        engine.notes += base.notes
         commands, docker_commands = commands.on_base(base.digest), docker_commands.on_base(base.digest)
     if plan.makes_environment:
         with log.step("Make the environment"):

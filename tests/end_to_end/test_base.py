@@ -105,7 +105,7 @@ def test_a_base_is_made_once_and_changes_alone(based: Step, archive: AptArchive)
     assert archive.requests
     assert base_of(first)["apt_packages"] == {"hello-lab": "1.0-1"}
     assert "hello-lab 1.0-1" in first.summary
-    assert "input 'base-instructions': line 3: LegacyKeyValueFormat" in first.log
+    assert "input 'base-instructions', line 3: LegacyKeyValueFormat" in first.log
     made = run_in(based, first, "bash", "-c", "hello-lab; cat /etc/motd /home/worker/who; echo $GREETING; id -un")
     assert made.split("\n") == ["hello-lab 1.0-1", "welcome", "worker", "hello", "root"]
     first_bases, first_layers = bases(based), layers(based, environment(based))
@@ -219,3 +219,11 @@ def test_a_package_that_does_not_exist_is_named(step: Step, archive: AptArchive,
     assert done.code == 6
     assert done.errors[0].startswith("apt-get knows no package 'absent-lab'")
     assert bases(step) == {}
+
+
+def test_an_instruction_of_the_base_that_fails_is_named(step: Step) -> None:
+    done = step.run(base_instructions="RUN true\nRUN echo because >&2; exit 7")
+    assert done.code == 6
+    assert "input 'base-instructions', line 2 failed: because" in done.errors[0]
+    assert bases(step) == {}
+    assert done.left_in_temp == []

@@ -21,8 +21,10 @@ from pixi_container.image.fingerprint import (
     environment_fingerprint,
     image_fingerprint,
 )
+from pixi_container.image.instructions import NO_INSTRUCTIONS
 from pixi_container.image.layers import environment_layers
 from pixi_container.image.metadata import compute_metadata
+from pixi_container.image.own_lines import OwnLines, own_lines
 from pixi_container.image.production_stage import ProductionStage, production_stage
 from pixi_container.image.stages import context_copies, environment_stages, read_stages
 from pixi_container.image.workspace_stage import workspace_stage
@@ -76,14 +78,12 @@ class ImageDefinition:
         return bool(self.bases.builder.digest and self.bases.runtime.digest)
 
     @property
-    def own_lines(self) -> tuple[int, int, str]:
-        """The lines of the Dockerfile that the user wrote: the first, from 1, how many, and their source."""
-        text, instructions = self.dockerfile, self.production.instructions
+    def own_lines(self) -> tuple[OwnLines, ...]:
+        """The lines of the Dockerfile that the user wrote."""
         if not self.stages:
-            return 1, text.count("\n") + 1, "the Dockerfile"
-        at = text.rfind(instructions.text) if instructions.text else -1
-        source = instructions.file or "input 'instructions'"
-        return (text.count("\n", 0, at) + 1, instructions.text.count("\n"), source) if at >= 0 else (0, 0, "")
+            return (OwnLines(1, self.dockerfile.count("\n") + 1, "the Dockerfile"),)
+        base = self.base.instructions if self.base else NO_INSTRUCTIONS
+        return own_lines(self.dockerfile, base, self.production.instructions)
 
     @property
     def image_tag(self) -> str:

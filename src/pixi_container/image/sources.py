@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
-from pixi_container.image.base_instructions import parse_base_instructions
+from pixi_container.image.base_instructions import read_base_instructions
 from pixi_container.image.instructions import NO_INSTRUCTIONS, Instructions, read_instructions
 from pixi_container.paths import checked_path, read_text
 from pixi_container.runner.checkout import source_version
@@ -14,7 +14,6 @@ from pixi_container.runner.checkout import source_version
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pixi_container.image.base_instructions import BaseInstructions
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.workspace import Workspace
 
@@ -31,7 +30,7 @@ class Sources:
     dockerfile: str = ""
     template: str = ""
     instructions: Instructions = NO_INSTRUCTIONS
-    base_instructions: BaseInstructions | None = None
+    base_instructions: Instructions = NO_INSTRUCTIONS
     source_version: str = ""
 
 
@@ -42,7 +41,7 @@ def read_sources(inputs: Inputs, workspace: Workspace, env: Mapping[str, str]) -
         dockerfile=_own_file(workspace, inputs.dockerfile, "dockerfile"),
         template=_own_file(workspace, inputs.template, "template"),
         instructions=read_instructions(workspace.context, inputs.instructions, "instructions"),
-        base_instructions=read_base_instructions(inputs, workspace),
+        base_instructions=read_base_instructions(workspace.context, inputs.base_instructions),
         source_version=source_version(workspace.context, env) if workspace.scm_versioned else "",
     )
 
@@ -56,15 +55,3 @@ def _own_file(workspace: Workspace, path: str, name: str) -> str:
     if not text.strip():
         raise UserError(f"{source}: '{path}' is empty", file=str(workspace.context / file))
     return text
-
-
-def read_base_instructions(inputs: Inputs, workspace: Workspace) -> BaseInstructions | None:
-    """Return the instructions for the base; None without any. Raises ``UserError`` for what cannot be used."""
-    given = inputs.base_instructions
-    if not given:
-        return None
-    if any(map(str.isspace, given)):
-        return parse_base_instructions(given)
-    return parse_base_instructions(
-        _own_file(workspace, given, "base-instructions"), str(workspace.context / given)
-    )
