@@ -31,6 +31,12 @@ py-modules = ["app"]
 PACKAGE = {"pyproject.toml": PYPROJECT, "app.py": "NAME = 'the app'\n", "serve.py": SERVE}
 """What makes the workspace a package of its own."""
 
+AFTERWARDS = """\
+# As `pip install /source` does, which the rig's channel has not.
+RUN --mount=type=bind,target=/source,rw cp /source/app.py $CONDA_PREFIX/lib/python3.11/site-packages/
+RUN printf '{"version": "%s"}' "$PIXI_PROJECT_VERSION" > version.json
+"""
+
 
 @pytest.fixture(scope="module")
 def bases(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bases]:
@@ -176,20 +182,24 @@ def test_an_api_from_another_ci(step: Step) -> None:
         docker(step.rig, "rm", "--force", name)
 
 
-def test_a_web_application_tells_its_version(step: Step) -> None:
-    write(step, PACKAGE, manifest=OWN)
-    ask = "import json; from importlib.metadata import version; print(json.dumps({'version': version('app')}))"
-    made = shipped(
-        step,
-        include="serve.py",
-        instructions=f'RUN python -c "{ask}" > version.json',
-        env="ANSWER=metadata",
-        command="python serve.py 8000",
-        tags="type=raw,value=latest",
-    )
+def test_a_web_application_is_installed_afterwards(step: Step) -> None:
+    write(step, PACKAGE)
+    inputs = {
+        "include": "serve.py",
+        "instructions": AFTERWARDS,
+        "env": "ANSWER=metadata",
+        "command": "python serve.py 8000",
+        "tags": "type=raw,value=latest",
+    }
+    made = shipped(step, **inputs)
     assert step.tags().keys() == {"latest"}
     assert json.loads(made.run("cat", "/app/version.json")) == {"version": "2.3.0"}
-    assert made.run("python", "-c", "import app; print(app.__file__)").endswith("site-packages/app.py")
+    assert made.run("python", "-c", "import app; print(app.NAME)") == "the app"
+    # What is mounted counts as a change.
+    (step.repository.study / "app.py").write_text("NAME = 'another app'\n")
+    step.repository.commit()
+    again = shipped(step, **inputs)
+    assert again.run("python", "-c", "import app; print(app.NAME)") == "another app"
 
 
 def test_a_map_server_writes_into_one_folder(step: Step, bases: Bases) -> None:

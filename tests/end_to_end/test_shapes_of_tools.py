@@ -1,4 +1,4 @@
-"""Command line tools, pipelines and training images as repositories have them: built with inputs, and run as users do."""
+"""Tools, pipelines and training images as repositories have them: built with inputs, and run as users do."""
 
 from __future__ import annotations
 
@@ -18,6 +18,36 @@ import os, sys
 print(os.environ.get("TOOL_VERSION", "none"), os.environ["CONDA_DEFAULT_ENV"], os.getcwd(), *sys.argv[1:])
 """
 """A tool: it says its version, its environment, where it runs, and its arguments."""
+
+PIPELINE = """\
+[project]
+name = "pipe"
+version = "5"
+
+[project.scripts]
+pipe = "pipe:main"
+
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[tool.setuptools]
+py-modules = ["pipe"]
+"""
+TALKS_OF_DATA = """\
+import os, sys
+
+
+def main():
+    print(open("/templates/mni").read(), os.environ["ATLAS"], sys.argv[1:])
+"""
+ROUTER = """\
+#!/bin/bash
+case "$1" in
+  count) shift; exec python /opt/tool/count.py "$@" ;;
+  *) exec "$@" ;;
+esac
+"""
 
 
 @pytest.fixture(scope="module")
@@ -182,13 +212,9 @@ def test_a_neuroimaging_pipeline_on_its_own_base(step: Step, tmp_path: Path) -> 
     templates = published(
         rig, tmp_path / "templates", f"FROM {rig.slim_image}\nRUN mkdir /t && echo brain > /t/mni\n"
     )
-    pyproject = '[project]\nname = "pipe"\nversion = "5"\n\n[project.scripts]\npipe = "pipe:main"\n\n'
-    build = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n\n'
-    modules = '[tool.setuptools]\npy-modules = ["pipe"]\n'
-    code = "import os, sys\n\n\ndef main():\n    print(open('/templates/mni').read(), os.environ['ATLAS'], sys.argv[1:])\n"
     files = {
-        "pyproject.toml": pyproject + build + modules,
-        "pipe.py": code,
+        "pyproject.toml": PIPELINE,
+        "pipe.py": TALKS_OF_DATA,
         ".pixi/config.toml": 'run-post-link-scripts = "insecure"\n',
     }
     own = '\n[pypi-dependencies]\npipe = { path = ".", editable = true }\n'
@@ -208,8 +234,7 @@ def test_a_neuroimaging_pipeline_on_its_own_base(step: Step, tmp_path: Path) -> 
 
 def test_a_sequencing_tool_routes_to_its_programs(step: Step, bases: Bases) -> None:
     rig, name = step.rig, step.image
-    router = '#!/bin/bash\ncase "$1" in\n  count) shift; exec python /opt/tool/count.py "$@" ;;\n  *) exec "$@" ;;\nesac\n'
-    write(step, {"router.sh": router, "tool/count.py": WRAPPER, "tool/kernel.py": "FAST = 1\n"})
+    write(step, {"router.sh": ROUTER, "tool/count.py": WRAPPER, "tool/kernel.py": "FAST = 1\n"})
     made = shipped(
         step,
         runtime_image=bases.slim,

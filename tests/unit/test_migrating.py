@@ -21,7 +21,8 @@ from pixi_container.tags import facts_from
 from pixi_container.workspace.workspace import read_workspace
 from tests.unit.conftest import Folder
 
-PAGE = (Path(__file__).parents[2] / "docs/migrating.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "migrating.md").read_text("utf-8")
 NAMES = {row.name for row in INPUTS}
 CODE = re.compile(r"`([^`]+)`")
 PUSH = Event(name="push", ref="refs/tags/v1.2.0", sha="0" * 40, repository="lab/study")
@@ -118,6 +119,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], ...]] = {
     "FROM node:22 AS site": (
         ('COPY --link ["site/dist", "/app/static"]',),
         ("COPY --from=ghcr.io/lab/site:1.4 /dist static",),
+        ('COPY --link ["site", "/app/site"]', "RUN cd site && npm ci && npm run build"),
     ),
 }
 """Lines of the Dockerfile by the first line of a row, for each alternative that the row gives."""
@@ -271,3 +273,12 @@ def test_the_examples_are_the_images_of_their_dockerfiles(folder: Folder) -> Non
 def test_every_other_input_that_it_names_exists() -> None:
     for text in re.findall(r"`([a-z-]+): ", PAGE):
         assert text in NAMES
+
+
+def test_links_lead_to_headings() -> None:
+    links = re.findall(r"\]\(([a-z-]*(?:\.md)?)#([a-z-]+)\)", PAGE)
+    assert len(links) > 4
+    for file, heading in links:
+        text = (DOCS / (file or "migrating.md")).read_text("utf-8")
+        headings = re.findall(r"(?m)^##+ (.+)$", text)
+        assert heading in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
