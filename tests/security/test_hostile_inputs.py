@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,8 @@ VALUES = (
     "type=schedule,pattern={{date '" + "Y" * HUGE + "'}}",
 )
 
+LONG = 100
+SHOWING = (["tags"], ["plan", "--offline"], ["render"])
 FORMS = {
     "text": ["{}"],
     "flag": ["{}"],
@@ -95,18 +97,24 @@ def test_no_value_of_a_setting_breaks_out(
     text = manifest.read_text()
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **job(checkout.git("rev-parse", "HEAD"))}
     env |= {"RUNNER_TEMP": str(tmp_path)}
-    for value in VALUES:
+    # A setting becomes the text of an input, and those are tried with all values.
+    for value in (value for value in VALUES if len(value) < LONG):
         # TOML has no lone surrogates, and JSON writes every other character of these so that TOML reads it.
         written = json.dumps(value.replace("\udcff", ""), ensure_ascii=False).replace("\x7f", "\\u007f")
         for form in FORMS[row.kind]:
             manifest.write_text(f"{text}[tool.pixi-container]\n{row.name} = {form.format(written)}\n")
-            check_that_it_stays_a_value(value, env, capsys)
+            check_that_it_stays_a_value(value, env, capsys, SHOWING[1:])
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def check_that_it_stays_a_value(value: str, env: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def check_that_it_stays_a_value(
+    value: str,
+    env: Mapping[str, str],
+    capsys: pytest.CaptureFixture[str],
+    commands: Sequence[Sequence[str]] = SHOWING,
+) -> None:
     """Run what shows a plan: it ends well or in one error, and the value is no command, line or instruction."""
-    for command in (["tags"], ["plan", "--offline"], ["render"]):
+    for command in commands:
         code = main(command, env)
         printed = capsys.readouterr()
         shown = printed.out + printed.err
