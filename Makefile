@@ -19,7 +19,7 @@ test: $(READY) check ## checks, unit tests, and end to end on real components
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal -m "not engine"
 	$(BIN)/pytest -m "engine and not slow"
 
-slow: $(READY) ## what takes minutes more: random walks, two builders, the services, and the stand-in for pixi itself
+slow: $(READY) ## what takes minutes more: random walks, shapes of real images, two builders, the services, and the stand-in for pixi
 	$(BIN)/pytest -m "engine and slow"
 
 real: $(READY) ## the example, event by event, on the services that tests/real/services.py tells of; else on the rig

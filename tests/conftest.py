@@ -18,7 +18,13 @@ _ON_THE_RIG = [Path(__file__).parent / name for name in ("end_to_end", "real", "
 
 _IN_MINUTES = [
     Path(__file__).parent / name
-    for name in ("real", "rig/test_stand_in_pixi.py", "end_to_end/test_random_walk.py")
+    for name in (
+        "real",
+        "rig/test_stand_in_pixi.py",
+        "end_to_end/test_random_walk.py",
+        "end_to_end/test_shapes_of_services.py",
+        "end_to_end/test_shapes_of_tools.py",
+    )
 ]
 
 

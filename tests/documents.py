@@ -1,10 +1,11 @@
-"""Generate the documentation tables and action.yml from the tables in the code: ``python -m tests.documents``."""
+"""Generate documentation tables, action.yml and schemas from tables in the code: ``python -m tests.documents``."""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixi_container.cli import COMMANDS
 from pixi_container.errors import EXIT_CODES
@@ -14,9 +15,15 @@ from pixi_container.image.workspace_stage import EDITABLE_FROM_MANIFEST
 from pixi_container.inputs import COMMANDS_WITH_EVERY_INPUT, INPUTS
 from pixi_container.report import OUTPUTS
 from tests.markers import between
+from tests.schema import schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pixi_container.inputs import Kind
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "docs/inputs.md", "docs/pixi-versions.md", "docs/reuse.md")
+FILES = ("docs/inputs.md", "docs/pixi-versions.md", "docs/reuse.md", "docs/settings.md")
 PIXI_VERSIONS = {
     OLDEST_PIXI: "The oldest supported version: the first with every option that the Dockerfile uses.",
     "0.55.0": "Variables of `[activation.env]` are set after the activation scripts. In older versions, the "
@@ -34,6 +41,15 @@ PIXI_VERSIONS = {
     DEFAULT_PIXI: "The default: the newest tested version.",
 }
 """What a version of Pixi changes for users of the image, beyond its own change log."""
+
+SETTINGS: Mapping[Kind, str] = {
+    "text": 'a string, `"12.9"`, or a whole number, `3`',
+    "flag": "`true` or `false`",
+    "lines": 'a list with an item for each line, `["src", "data/input.csv"]`, or the lines as a string',
+    "words": 'a list of words, `["python", "-m", "app"]`, or a string',
+    "pairs": 'a table, `{ maintainer = "lab" }`, or the lines of `KEY=value` as a string',
+}
+"""What a value looks like in the manifest, by the input's kind."""
 
 
 def with_tables(text: str) -> str:
@@ -53,6 +69,15 @@ def with_tables(text: str) -> str:
         used = "every input" if name in COMMANDS_WITH_EVERY_INPUT else ", ".join(flags)
         commands.append(f"| `{name}` | {command.purpose} | {used} |")
     text = between(text, "commands", commands)
+    kinds = {kind: [f"`{row.name}`" for row in INPUTS if row.is_setting and row.kind == kind] for kind in SETTINGS}
+    settings = [f"| {', '.join(kinds[kind])} | {written} |" for kind, written in SETTINGS.items()]
+    text = between(text, "settings", ["| settings | values |", "|---|---|", *settings])
+    refused = [
+        f"| `{row.name}` | {'it is a secret' if row.is_secret else row.not_in_settings} |"
+        for row in INPUTS
+        if not row.is_setting
+    ]
+    text = between(text, "not-settings", ["| input | why the manifest cannot set it |", "|---|---|", *refused])
     codes = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
     text = between(text, "exit-codes", ["| exit code | meaning |", "|---|---|", *codes])
     versions = [f"| {version} | {meaning} |" for version, meaning in PIXI_VERSIONS.items()]
@@ -62,8 +87,8 @@ def with_tables(text: str) -> str:
 def with_action_tables(text: str) -> str:
     """Return the text of action.yml with the current inputs, outputs and variables of the program's step."""
     inputs = [
-        f"  {row.name}:\n    description: {json.dumps(row.help)}\n    required: false\n"
-        f"    default: {json.dumps(row.default if row.workflow_default is None else row.workflow_default)}"
+        f"  {row.name}:\n    description: {json.dumps(row.action_help)}\n    required: false\n"
+        f"    default: {json.dumps(row.action_default)}"
         for row in INPUTS
     ]
     outputs = [
@@ -79,5 +104,7 @@ def with_action_tables(text: str) -> str:
 if __name__ == "__main__":
     for name in FILES:
         (ROOT / name).write_text(with_tables((ROOT / name).read_text("utf-8")), "utf-8")
+    for name, text in schemas().items():
+        (ROOT / "schema" / name).write_text(text, "utf-8")
     action = ROOT / "action.yml"
     action.write_text(with_action_tables(action.read_text("utf-8")), "utf-8")

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 from pixi_container.debian_packages import parse_installed
 from pixi_container.docker.command import PACKAGES
 from pixi_container.paths import read_text
-from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from pixi_container.docker.engine import BuildWarning, Engine
+    from pixi_container.docker.engine import Engine
     from pixi_container.plan.plan import Plan
 
 _LIST = "installed"
@@ -24,11 +22,10 @@ _LARGEST_LIST = 1 << 18
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltBase:
-    """The digest of a base; names and versions of the packages that it was asked for; and warnings about it."""
+    """The digest of a base, and names and versions of the packages that it was asked for."""
 
     digest: str
     packages: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -58,18 +55,4 @@ def build_base(plan: Plan, engine: Engine, work: Path) -> BuiltBase:
         listed = read_text(work / "base-packages", _LIST, what="the list of packages", limit=_LARGEST_LIST)
         packages = parse_installed(listed)
         command = command.filled(PACKAGES, json.dumps(dict(packages)))
-    pushed, warnings = engine.build_base(command)
-    return BuiltBase(digest=pushed.digest, packages=packages, notes=tuple(_notes(plan, warnings)))
-
-
-def _notes(plan: Plan, warnings: tuple[BuildWarning, ...]) -> Iterator[str]:
-    """Yield the warnings about the user's own instructions, with the line there."""
-    base = plan.definition.base
-    if base is None or base.instructions is None:
-        return
-    where = base.instructions.file or "input 'base-instructions'"
-    rendered = plan.definition.environment_dockerfile or plan.definition.dockerfile
-    for warning in warnings:
-        line = base.line_of_instructions(rendered, warning.line)
-        if line:
-            yield f"{where}: line {line}: {shortened(warning.text, 300)}"
+    return BuiltBase(digest=engine.build_base(command).digest, packages=packages)

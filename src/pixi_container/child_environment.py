@@ -36,6 +36,18 @@ _DOCKER = (
 
 _GIT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
 
+# Where Pixi has its caches, configuration and credentials, and what it takes the machine for:
+# https://pixi.sh/latest/reference/environment_variables/
+_PIXI = (
+    "PIXI_HOME",
+    "PIXI_CACHE_DIR",
+    "PIXI_CONFIG_FILE",
+    "RATTLER_*",
+    "UV_CACHE_DIR",
+    "CONDA_OVERRIDE_*",
+    "NETRC",
+)
+
 CREDENTIAL_HELPER = ("AWS_*", "AZURE_*", "CLOUDSDK_*", "GOOGLE_APPLICATION_CREDENTIALS", "PASSWORD_STORE_DIR")
 """The identity of cloud registries' credential helpers; only for a run that may use credentials."""
 
@@ -59,6 +71,8 @@ def child_environment(program: str, env: Mapping[str, str]) -> dict[str, str]:
         patterns += _DOCKER
     elif name == "git":
         patterns += _GIT
+    elif name == "pixi":
+        patterns += _PIXI
     elif name.startswith("docker-credential-"):
         patterns += ("DOCKER_CONFIG", *CREDENTIAL_HELPER)
     passed = passing(patterns, env)

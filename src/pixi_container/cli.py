@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         with stop_on_signals():
             return COMMANDS[options.subcommand].run(options, env, log)
     except UserError as error:
-        log.error(error)
+        log.error(_located(error, options))
         return error.exit_code
     except Interrupted as interrupted:
         log.error(UserError(f"stopped by {interrupted}; nothing is left on this machine"))
@@ -67,6 +67,8 @@ def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep
     inputs = _inputs(options, env)
     for secret in inputs.secrets:
         log.mask(secret)
+    if options.settings:
+        log.say(f"Settings of the manifest: {', '.join(options.settings)}")
     report = ship(request_for(_event(inputs, env), inputs, env, keep=keep), log)
     write_outputs(report.outputs())
     if trouble := write_summary(report.summary()):
@@ -151,6 +153,28 @@ def _tags(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
     return 0
 
 
+def _init(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
+    from pathlib import Path
+
+    from pixi_container.init.initialise import initialise
+
+    inputs = _inputs(options, env)
+    diff = initialise(
+        Path(inputs.context),
+        inputs.manifest_path,
+        env,
+        lambda line: print(without_commands(line)),
+        environment=inputs.environment if "environment" in options.given else "",
+        dockerfile=options.from_dockerfile,
+        force=options.force,
+        dry_run=options.dry_run,
+        lock=options.lock,
+    )
+    if diff:
+        print(without_commands(diff), end="")
+    return 0
+
+
 class Subcommand(NamedTuple):
     """A command of the command line: its function and its purpose."""
 
@@ -167,17 +191,37 @@ COMMANDS = {
     "render": Subcommand(_render, "print the Dockerfile"),
     "changes": Subcommand(_changes, "say what changed, and which of it matters to the image"),
     "tags": Subcommand(_tags, "compute version, tags, labels and annotations"),
+    "init": Subcommand(_init, "write a workflow and settings, from the Dockerfile and workflow that there are"),
 }
 
 
 def _inputs(options: argparse.Namespace, env: Mapping[str, str]) -> Inputs:
-    """Return the inputs; a flag takes precedence over the ``INPUT_*`` variable of the same input.
+    """Return the inputs: a flag wins, then the ``INPUT_*`` variable, then the manifest's settings.
 
     Outside of a workflow, nothing is pushed unless ``push`` is set.
     """
+    from pathlib import Path
+
+    from pixi_container.settings import read_settings
+
     flags = {row.name: getattr(options, row.variable, None) for row in INPUTS}
     given = texts_in(env) | {name: value for name, value in flags.items() if value is not None}
-    return parse_inputs(given if _in_workflow(env) else {"push": "false"} | given)
+    given = {name: value for name, value in given.items() if value.strip()}
+    place = parse_inputs({name: given[name] for name in ("context", "manifest-path") if name in given})
+    options.settings = read_settings(Path(place.context), place.manifest_path).beside(given)
+    options.given = given
+    texts = {name: setting.text for name, setting in options.settings.items()} | given
+    return parse_inputs(texts if _in_workflow(env) else {"push": "false"} | texts)
+
+
+def _located(error: UserError, options: argparse.Namespace) -> UserError:
+    """Return the error with its place in the manifest if it is about a value from there."""
+    used = getattr(options, "settings", None)
+    if not used:
+        return error
+    from pixi_container.settings import located
+
+    return located(error, used)
 
 
 def _in_workflow(env: Mapping[str, str]) -> bool:
@@ -216,12 +260,26 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="IMAGE",
                 help="name the parts in which IMAGE differs from the planned one",
             )
+        if name == "init":
+            _add_init_flags(command)
         if name == "changes":
             command.add_argument("--base", metavar="REVISION", help="compare with this revision of the checkout")
             command.add_argument(
                 "--head", metavar="REVISION", default="HEAD", help="what to compare (default: HEAD)"
             )
     return parser
+
+
+def _add_init_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from-dockerfile",
+        metavar="PATH",
+        default="",
+        help="take over this Dockerfile of the repository",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would be written as a diff")
+    parser.add_argument("--force", action="store_true", help="overwrite the workflow and the settings that exist")
+    parser.add_argument("--lock", action="store_true", help="run `pixi lock` first")
 
 
 def _add_inputs(parser: argparse.ArgumentParser, command: str) -> None:

@@ -39,6 +39,10 @@ class UserError(Exception):
         return f"{place}{self.message}" + (f"\n{self.hint}" if self.hint else "")
 
 
+class NoWorkspaceError(UserError):
+    """The folder has no manifest with a workspace."""
+
+
 class NotPermittedError(UserError):
     """The event or the user lacks the permission for this."""
 

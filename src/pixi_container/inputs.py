@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pixi_container.build_inputs import (
     BuildContext,
@@ -43,6 +43,10 @@ MOST_LAYERS = 65
 """Maximum number of environment layers: of an image's 100, 20 are left for the base and 15 for the workspace."""
 
 
+Kind = Literal["text", "flag", "lines", "words", "pairs"]
+"""What an input is: one value, ``true`` or ``false``, an entry or a ``KEY=value`` per line, or a command."""
+
+
 COMMANDS_WITH_EVERY_INPUT = ("run", "build", "plan")
 """The commands that use every input; other commands use the inputs whose ``also_for`` names them."""
 
@@ -51,7 +55,9 @@ COMMANDS_WITH_EVERY_INPUT = ("run", "build", "plan")
 class Input:
     """One input: its name in a workflow, its default and its meaning.
 
-    ``also_for`` names the commands that use it in addition to those that use every input.
+    ``also_for`` names the commands that use it in addition to those that use every input. ``kind`` decides what a
+    value looks like in the manifest's settings, ``choices`` are all accepted words if they can be listed, and
+    ``not_in_settings`` says why the manifest cannot set it; a secret never can.
     """
 
     name: str
@@ -60,6 +66,26 @@ class Input:
     is_secret: bool = False
     workflow_default: str | None = None
     also_for: tuple[str, ...] = ()
+    kind: Kind = "text"
+    choices: tuple[str, ...] = ()
+    not_in_settings: str = ""
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether the manifest can set it."""
+        return not self.is_secret and not self.not_in_settings
+
+    @property
+    def action_default(self) -> str:
+        """The default in action.yml: empty for a setting, so that a value that was given can be told from it."""
+        if self.workflow_default is not None:
+            return self.workflow_default
+        return "" if self.is_setting else self.default
+
+    @property
+    def action_help(self) -> str:
+        """The description in action.yml, which has the default where ``action_default`` does not."""
+        return f"{self.help} Default: `{self.default}`." if self.default and not self.action_default else self.help
 
     @property
     def variable(self) -> str:
@@ -78,7 +104,8 @@ INPUTS = (
         ".",
         "Folder with everything that goes into the image: the build context, to which other paths are relative. "
         "The workspace's folder, or one above it.",
-        also_for=("render", "changes", "tags"),
+        also_for=("render", "changes", "tags", "init"),
+        not_in_settings="it says where the manifest is",
     ),
     Input(
         "manifest-path",
@@ -86,14 +113,16 @@ INPUTS = (
         "Manifest file in `context` or below it, such as `container/pixi.toml`, with the lock beside it. When "
         "empty: the first that exists in `context` of `pixi.toml`, `pyproject.toml` with `[tool.pixi]`, and "
         "`mojoproject.toml`.",
-        also_for=("render", "changes", "tags"),
+        also_for=("render", "changes", "tags", "init"),
+        not_in_settings="it says where the manifest is",
     ),
-    Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags")),
+    Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags", "init")),
     Input(
         "images",
         "",
         "Image names without a tag, one per line, on any registry. When empty: `ghcr.io/<owner>/<repository>`.",
         also_for=("tags",),
+        kind="lines",
     ),
     Input(
         "tags",
@@ -102,12 +131,25 @@ INPUTS = (
         "`latest` on a version tag, the branch name and `latest` on the default branch, and always "
         "`sha-<7>`; `pr-<number>` alone on a pull request.",
         also_for=("tags",),
+        kind="lines",
     ),
-    Input("flavor", "", "`latest=…`, `prefix=…` and `suffix=…` for all tags.", also_for=("tags",)),
-    Input("labels", "", "Additional labels, one `key=value` per line.", also_for=("tags",)),
-    Input("annotations", "", "Additional annotations, one `key=value` per line.", also_for=("tags",)),
-    Input("push", "auto", "`auto` pushes if the event may push; `false` never pushes. Pull requests never push."),
-    Input("username", "", "User name for the registries in `images`. When empty: the actor's, for ghcr.io only."),
+    Input("flavor", "", "`latest=…`, `prefix=…` and `suffix=…` for all tags.", also_for=("tags",), kind="lines"),
+    Input("labels", "", "Additional labels, one `key=value` per line.", also_for=("tags",), kind="pairs"),
+    Input(
+        "annotations", "", "Additional annotations, one `key=value` per line.", also_for=("tags",), kind="pairs"
+    ),
+    Input(
+        "push",
+        "auto",
+        "`auto` pushes if the event may push; `false` never pushes. Pull requests never push.",
+        not_in_settings="who starts a run decides whether it may publish",
+    ),
+    Input(
+        "username",
+        "",
+        "User name for the registries in `images`. When empty: the actor's, for ghcr.io only.",
+        not_in_settings="it belongs to the credentials of who starts a run",
+    ),
     Input(
         "password",
         "",
@@ -145,6 +187,7 @@ INPUTS = (
         "Debian or Ubuntu packages to install in the runtime image with `apt-get`, before the environment: "
         "`name`, `name=version`, `name/release` or `name:architecture`, on one line or several.",
         also_for=("render",),
+        kind="lines",
     ),
     Input(
         "base-instructions",
@@ -158,6 +201,7 @@ INPUTS = (
         "false",
         "`true` builds the base of `apt-packages` and `base-instructions` anew although it exists, for newer "
         "versions of what they install.",
+        kind="flag",
     ),
     Input(
         "cuda-version",
@@ -172,6 +216,7 @@ INPUTS = (
         "(`!data/raw`) and destinations (`run.sh => /opt/run.sh`); see docs/content.md. When empty: `src` beside "
         "the manifest, else `src` in `context`, if it exists; `none` copies nothing.",
         also_for=("render", "changes"),
+        kind="lines",
     ),
     Input(
         "workdir",
@@ -191,6 +236,7 @@ INPUTS = (
         "Variables of the image, one `NAME=value` per line. `$PATH` and `${PATH}` stand for the image's own "
         "value, and `\\$` for a dollar sign.",
         also_for=("render",),
+        kind="pairs",
     ),
     Input(
         "user",
@@ -199,12 +245,13 @@ INPUTS = (
         "base's.",
         also_for=("render",),
     ),
-    Input("expose", "", "Ports to expose, such as `8000` or `53/udp`.", also_for=("render",)),
+    Input("expose", "", "Ports to expose, such as `8000` or `53/udp`.", also_for=("render",), kind="lines"),
     Input(
         "command",
         "",
         "Default command of the image, as words or as a JSON list. When empty: `bash`.",
         also_for=("render",),
+        kind="words",
     ),
     Input(
         "entrypoint",
@@ -212,6 +259,7 @@ INPUTS = (
         "Program that every command is given to, as words or as a JSON list; the environment is active for it. "
         "When empty: commands start as they are.",
         also_for=("render",),
+        kind="words",
     ),
     Input(
         "healthcheck",
@@ -220,7 +268,7 @@ INPUTS = (
         "`--interval=30s --timeout=3s CMD curl --fail http://localhost:8000/`. `NONE` switches off the base's.",
         also_for=("render",),
     ),
-    Input("volumes", "", "Folders of the image to declare as volumes.", also_for=("render",)),
+    Input("volumes", "", "Folders of the image to declare as volumes.", also_for=("render",), kind="lines"),
     Input(
         "stop-signal",
         "",
@@ -247,6 +295,7 @@ INPUTS = (
         "gzip",
         "Compression of layers, `gzip` or `zstd`. Apptainer up to 1.4, which has umoci 0.4.7, cannot pull "
         "`zstd`; 1.5 and Debian's package of 1.4.5, which have umoci 0.6, can. See docs/using-images.md.",
+        choices=("gzip", "zstd"),
     ),
     Input(
         "test-command",
@@ -266,12 +315,14 @@ INPUTS = (
         "test-target",
         "",
         "Stages of `dockerfile` to build before anything is pushed, one per line: tests that run in the build.",
+        kind="lines",
     ),
     Input(
         "build-args",
         "",
         "Build arguments for `dockerfile` or `template`, one `KEY=value` per line. They take precedence over "
         "those that the action offers.",
+        kind="pairs",
     ),
     Input(
         "build-contexts",
@@ -280,6 +331,7 @@ INPUTS = (
         "checkout, relative to `context`, `docker-image://…`, or the `https://` address of a Git repository or an "
         "archive.",
         also_for=("changes",),
+        kind="pairs",
     ),
     Input(
         "secrets",
@@ -293,12 +345,14 @@ INPUTS = (
         "",
         "BuildKit secrets from files, one `id=path` per line, relative to `context` or absolute; withheld like "
         "`secrets`.",
+        not_in_settings="it names files of the machine",
     ),
     Input(
         "ssh",
         "",
         "SSH agent or keys for `dockerfile` or `template`, one per line: `default`, or `id=/path` of a key or a "
         "socket; withheld like `secrets`.",
+        not_in_settings="it names keys of the machine",
     ),
     Input(
         "template",
@@ -330,24 +384,28 @@ INPUTS = (
         "Extra globs that count as changes, relative to `context`, one per line; a leading `!` excludes. "
         "The workspace's own files always count.",
         also_for=("changes",),
+        kind="lines",
     ),
     Input(
         "skip-unchanged",
         "true",
         "Skip the build when no relevant file changed. A push still adds its tags to the existing image.",
+        kind="flag",
     ),
     Input(
         "reuse-environment",
         "true",
         "Publish the environment as its own image, and reuse it, or its layers, in later runs.",
+        kind="flag",
     ),
-    Input("promote", "true", "Retag a matching, tested image instead of rebuilding."),
+    Input("promote", "true", "Retag a matching, tested image instead of rebuilding.", kind="flag"),
     Input(
         "environment-builder",
         "auto",
         "`direct` makes the environment's image straight from the lock, package by package, without an engine; "
         "`docker` has Pixi install it in a Docker build. `auto` is `direct` wherever the lock allows it; the plan "
         "says which, and why.",
+        choices=("auto", "direct", "docker"),
     ),
     Input(
         "builder",
@@ -355,6 +413,7 @@ INPUTS = (
         "Name of a buildx builder; `auto` selects the current one. `none` puts the image's layers on the "
         "environment's and pushes it without Docker, where no step has to run in the image; `auto` does so "
         "where there is no engine.",
+        not_in_settings="it names something of the machine",
     ),
     Input(
         "layer-cache",

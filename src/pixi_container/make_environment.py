@@ -13,7 +13,7 @@ from pixi_container.environment.start_check import StartCheck
 from pixi_container.image.dockerfile import PREPARING_CHECK, environment_check
 from pixi_container.plan.base_plan import BASE_FOLDER
 from pixi_container.plan.commands import environment_labels
-from pixi_container.progress_lines import ProgressLines
+from pixi_container.progress_display import progress_display
 from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.request import credential_source
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.image_store import ImageStore
     from pixi_container.log import Log
     from pixi_container.plan.plan import Plan
+    from pixi_container.progress_display import ProgressDisplay
     from pixi_container.registry.repository import ImageSource
     from pixi_container.request import Request
 
@@ -52,9 +53,8 @@ def make_environment(
     runtime = definition.bases.runtime
     below = base_digest or runtime.digest or runtime.tag
     image = planned_environment(definition, request.inputs, labels, _auth_file(request, work), below)
-    check = _check(plan, definition.workspace.place(request.inputs.workdir), engine)
-    show = ProgressLines(log).show
-    with Registries(credential_source(request)) as registries:
+    with Registries(credential_source(request)) as registries, progress_display(log) as display:
+        check = _check(plan, definition.workspace.place(request.inputs.workdir), engine, display)
         base: ImageSource = ImageRepository(registries, (plan.base and plan.base.image) or runtime)
         if plan.base and plan.base.kind == "folder":
             base = OciLayout(work / BASE_FOLDER)
@@ -67,7 +67,7 @@ def make_environment(
                 base,
                 env=request.env,
                 before=before,
-                show=show,
+                show=display.show,
                 check=check,
                 cache=cache,
                 cache_writes=request.may_push,
@@ -85,13 +85,14 @@ def make_environment(
     return MadeEnvironment(published.digest, tuple(_notes_on(published)))
 
 
-def _check(plan: Plan, place: str, engine: Engine | None) -> StartCheck | None:
+def _check(plan: Plan, place: str, engine: Engine | None, display: ProgressDisplay) -> StartCheck | None:
     """Return how the engine starts an environment; ``place`` is the workspace's folder in the image."""
     command, preparing = plan.commands.check_environment, plan.commands.prepare_check
     if engine is None or command is None or preparing is None:
         return None
 
     def check(digest: str) -> None:
+        display.clear()
         engine.check_environment(command.on_environment(digest), environment_check(place))
 
     return StartCheck(check, lambda: engine.preparing(preparing, PREPARING_CHECK))

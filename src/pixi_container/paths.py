@@ -1,4 +1,4 @@
-"""Open user-supplied files by name; path, kind and size are checked before a file is read.
+"""Open user-supplied files by name, and write files; path, kind and size are checked before a file is read.
 
 Only ``workspace.build_context``, which follows no links, opens files elsewhere: those of the build context.
 
@@ -194,6 +194,29 @@ def read_bytes(context: Path, path: str, *, what: str, limit: int = SMALL_FILE_B
     if max(size, len(content)) > limit:
         raise UserError(f"{what} is larger than the limit of {limit} bytes", file=str(context / path))
     return content
+
+
+def write_text(folder: Path, path: str, text: str) -> None:
+    """Write the file ``path`` in ``folder``, whole or not at all; its folders are made, and its mode stays.
+
+    Raises ``UserError`` for a path that leads out of ``folder`` or to something else than a file, and for a file
+    that cannot be written.
+    """
+    check_possible(path, source="a file to write")
+    place = folder / path
+    if leads_out(folder, path) or place.is_symlink() or (place.exists() and not place.is_file()):
+        raise UserError("a link, or something else than a file, is not overwritten", file=str(place))
+    made = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o644
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as stream:
+            stream.write(text.encode())
+        made.replace(place)
+    except OSError as error:
+        raise UserError(f"the file cannot be written: {error.strerror or error}", file=str(place)) from error
+    finally:
+        made.unlink(missing_ok=True)
 
 
 @contextmanager

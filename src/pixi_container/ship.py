@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pixi_container.build_base import BuiltBase, build_base, existing_base
-from pixi_container.docker.build_warnings import OwnLines
 from pixi_container.docker.engine import Build, Engine
 from pixi_container.docker.secrets import write_build_secrets
 from pixi_container.errors import RegistryError, UserError
+from pixi_container.image.own_lines import OwnLines
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_for
-from pixi_container.plan.own_build import dockerfile_path
 from pixi_container.registry.docker_config import credential_helper_variables, private_docker_config, write_secret
 from pixi_container.report import Report
 from pixi_container.request import registry_client
@@ -60,7 +59,8 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
             return _built_without_builder(request, plan, registry, work, log)
         build = Build(
             dockerfile=plan.definition.environment_dockerfile or plan.definition.dockerfile,
-            own_lines=_own_lines(request, plan),
+            own_lines=plan.definition.own_lines,
+            file_lines=_file_lines(request, plan),
             local_image=plan.local_image,
             leftover_images=plan.leftover_images,
             test_container=plan.test_container if plan.commands.test else "",
@@ -75,13 +75,10 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
                 engine.clean()
 
 
-def _own_lines(request: Request, plan: Plan) -> OwnLines:
-    """Return the lines of the image's Dockerfile that the user wrote: all of a user-supplied one."""
-    inputs, definition = request.inputs, plan.definition
-    if not inputs.dockerfile:
-        return OwnLines(*definition.own_lines)
-    lines = definition.dockerfile.count("\n") + 1
-    return OwnLines(1, lines, inputs.dockerfile, dockerfile_path(inputs, definition.workspace))
+def _file_lines(request: Request, plan: Plan) -> tuple[OwnLines, ...]:
+    """Return the lines of a user-supplied Dockerfile: all of them."""
+    file = request.inputs.dockerfile
+    return (OwnLines(1, plan.definition.dockerfile.count("\n") + 1, file),) if file else ()
 
 
 def _built_by_docker(
@@ -152,7 +149,6 @@ def _base(plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log) 
             _read_tag(registry, tag, lambda image: image.digest == base.digest)
         for line in base.told:
             log.say(line)
-    engine.notes += base.notes
     return base
 
 

@@ -106,7 +106,7 @@ def test_a_base_is_made_once_and_changes_alone(based: Step, archive: AptArchive)
     assert archive.requests
     assert base_of(first)["apt_packages"] == {"hello-lab": "1.0-1"}
     assert "hello-lab 1.0-1" in first.summary
-    assert "input 'base-instructions': line 3: LegacyKeyValueFormat" in first.log
+    assert "input 'base-instructions', line 3: LegacyKeyValueFormat" in first.log
     made = run_in(based, first, "bash", "-c", "hello-lab; cat /etc/motd /home/worker/who; echo $GREETING; id -un")
     assert made.split("\n") == ["hello-lab 1.0-1", "welcome", "worker", "hello", "root"]
     first_bases, first_layers = bases(based), layers(based, environment(based))
@@ -234,7 +234,7 @@ def test_a_dockerfile_of_ones_own_starts_from_an_environment_on_the_base(
     done = based.run(**own)
     assert done.code == 0, done.log
     assert base_of(done)["apt_packages"] == {"hello-lab": "1.0-1"}
-    assert "input 'base-instructions': line 3: LegacyKeyValueFormat" in done.log
+    assert "input 'base-instructions', line 3: LegacyKeyValueFormat" in done.log
     assert "::warning::Dockerfile, line 2: " in done.log
     assert "Dockerfile, line 3" not in done.log
     assert based.local_images() == []
@@ -246,3 +246,11 @@ def test_a_dockerfile_of_ones_own_starts_from_an_environment_on_the_base(
     assert failed.code != 0
     assert "Dockerfile, line 4" in failed.errors[0]
     assert (archive.requests, BASE in failed.log, ENVIRONMENT in failed.log) == ([], False, False)
+
+
+def test_an_instruction_of_the_base_that_fails_is_named(step: Step) -> None:
+    done = step.run(base_instructions="RUN true\nRUN echo because >&2; exit 7")
+    assert done.code == 6
+    assert "input 'base-instructions', line 2 failed: because" in done.errors[0]
+    assert bases(step) == {}
+    assert done.left_in_temp == []

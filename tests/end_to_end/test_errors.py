@@ -49,7 +49,7 @@ def test_a_lock_that_is_out_of_date(step: Step) -> None:
         outcome,
         3,
         "the conda package rich, which the manifest requires",
-        "Run `pixi lock` and commit pixi.lock.",
+        f"Run `pixi lock --manifest-path '{step.repository.study}'` and commit pixi.lock.",
     )
     assert "docker buildx build" not in outcome.log
     assert "file=" in next(line for line in outcome.log.splitlines() if line.startswith("::error"))

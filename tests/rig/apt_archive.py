@@ -29,13 +29,16 @@ class AptArchive:
         """The line for /etc/apt/sources.list; nothing signs the archive."""
         return f"deb [trusted=yes] {self.url} ./"
 
-    def add(self, name: str, version: str) -> None:
-        """Add a package whose program, of its own name, says its version; an older version is replaced."""
+    def add(self, name: str, version: str, program: str = "") -> None:
+        """Add a package with a shell script of its own name; an older version is replaced.
+
+        Without a ``program``, the script says name and version.
+        """
         with tempfile.TemporaryDirectory(dir=self.folder) as made:
             tree = Path(made)
             (tree / "DEBIAN").mkdir()
             (tree / "usr/bin").mkdir(parents=True)
-            (tree / "usr/bin" / name).write_text(f"#!/bin/sh\necho {name} {version}\n")
+            (tree / "usr/bin" / name).write_text(f"#!/bin/sh\n{program or f'echo {name} {version}'}\n")
             (tree / "usr/bin" / name).chmod(0o755)
             for folder in (tree, tree / "DEBIAN", tree / "usr", tree / "usr/bin"):
                 folder.chmod(0o755)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from pixi_container.cli import main
-from pixi_container.inputs import INPUTS
+from pixi_container.inputs import INPUTS, Input
 from tests.composite import Runner
 from tests.end_to_end.action_copy import copy_action
 from tests.security.conftest import Victim, job
@@ -52,6 +54,17 @@ VALUES = (
 OF_A_BUILD = {"target", "test-target", "build-args", "build-contexts", "secrets", "secret-files", "ssh"}
 """The inputs that have an effect only together with `dockerfile`, most of them lists of names with values."""
 
+LONG = 100
+SHOWING = (["tags"], ["plan", "--offline"], ["render"])
+FORMS = {
+    "text": ["{}"],
+    "flag": ["{}"],
+    "lines": ["[{}]"],
+    "words": ["[{}]"],
+    "pairs": ["{{ a = {} }}", "{{ {} = 'a' }}"],
+}
+"""How a value stands in the manifest, by the input's kind."""
+
 
 @pytest.fixture
 def checkout(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> Victim:
@@ -76,18 +89,49 @@ def test_no_value_of_an_input_breaks_out(
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **job(sha), "INPUT_IMAGES": "localhost:9/a"}
         env |= {"RUNNER_TEMP": str(tmp_path), variable: value}
         env |= {"INPUT_DOCKERFILE": "Dockerfile"} if name in OF_A_BUILD else {}
-        for command in (["tags"], ["plan", "--offline"], ["render"]):
-            code = main(command, env)
-            printed = capsys.readouterr()
-            shown = printed.out + printed.err
-            assert code in {0, 3}, (value, shown)
-            assert "this is a bug" not in shown, (value, shown)
-            assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown), (value, shown)
-            assert len(re.findall(r"(?m)^::error", shown)) == bool(code), (value, shown)
-            assert not re.search(r"(?m)^\s*::(?!error |warning|add-mask)", shown), (value, shown)
-            if command == ["render"] and code == 0:
-                assert "RUN touch" not in re.sub(r"(?m)^(ENV|CMD|LABEL|COPY) .*", "", printed.out), value
+        check_that_it_stays_a_value(value, env, capsys)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [row for row in INPUTS if row.is_setting], ids=lambda row: row.name)
+def test_no_value_of_a_setting_breaks_out(
+    row: Input, checkout: Victim, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    manifest = checkout.path / "pixi.toml"
+    text = manifest.read_text()
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **job(checkout.git("rev-parse", "HEAD"))}
+    env |= {"RUNNER_TEMP": str(tmp_path)}
+    # A setting becomes the text of an input, and those are tried with all values.
+    for value in (value for value in VALUES if len(value) < LONG):
+        # TOML has no lone surrogates, and JSON writes every other character of these so that TOML reads it.
+        written = json.dumps(value.replace("\udcff", ""), ensure_ascii=False).replace("\x7f", "\\u007f")
+        for form in FORMS[row.kind]:
+            manifest.write_text(f"{text}[tool.pixi-container]\n{row.name} = {form.format(written)}\n")
+            check_that_it_stays_a_value(value, env, capsys, SHOWING[1:])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def check_that_it_stays_a_value(
+    value: str,
+    env: Mapping[str, str],
+    capsys: pytest.CaptureFixture[str],
+    commands: Sequence[Sequence[str]] = SHOWING,
+) -> None:
+    """Run what shows a plan: it ends well or in one error, and the value is no command, line or instruction."""
+    for command in commands:
+        code = main(command, env)
+        printed = capsys.readouterr()
+        shown = printed.out + printed.err
+        assert code in {0, 3}, (value, shown)
+        assert "this is a bug" not in shown, (value, shown)
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown), (value, shown)
+        assert len(re.findall(r"(?m)^::error", shown)) == bool(code), (value, shown)
+        assert not re.search(r"(?m)^\s*::(?!error |warning|add-mask)", shown), (value, shown)
+        if command == ["render"] and code == 0:
+            texts = r"(?m)^(ENV|CMD|ENTRYPOINT|HEALTHCHECK|LABEL|COPY) .*"
+            assert "RUN touch" not in re.sub(texts, "", printed.out), value
 
 
 def test_no_value_reaches_the_shell_of_a_step(victim: Victim, tmp_path: Path) -> None:

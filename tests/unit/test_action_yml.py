@@ -22,12 +22,18 @@ STEPS = ACTION["runs"]["steps"]
 def test_the_inputs_are_those_of_the_table() -> None:
     assert {
         row.name: {
-            "description": row.help,
+            "description": row.action_help,
             "required": False,
-            "default": row.default if row.workflow_default is None else row.workflow_default,
+            "default": row.action_default,
         }
         for row in INPUTS
     } == ACTION["inputs"]
+
+
+def test_a_default_is_not_passed_as_a_value_where_the_manifest_may_have_one() -> None:
+    passed = {name: value["default"] for name, value in ACTION["inputs"].items() if value["default"]}
+    assert passed == {"context": ".", "push": "auto", "builder": "auto", "github-token": "${{ github.token }}"}
+    assert ACTION["inputs"]["workdir"]["description"].endswith(". Default: `/app`.")
 
 
 def test_every_input_reaches_the_program_by_its_variable() -> None:

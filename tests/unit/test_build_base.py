@@ -1,4 +1,4 @@
-"""The step that makes a base: the versions that it tells of, and warnings about the user's own lines."""
+"""The step that makes a base: the versions that it tells of, and the user's own lines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ def work(tmp_path: Path) -> Path:
 
 
 def engine_for(plan: Plan, docker: DockerProgram, work: Path) -> Engine:
-    build = Build(dockerfile=plan.definition.dockerfile, local_image="", leftover_images=(), test_container="")
+    definition = plan.definition
+    build = Build(
+        dockerfile=definition.dockerfile,
+        own_lines=definition.own_lines,
+        local_image="",
+        leftover_images=(),
+        test_container="",
+    )
     return Engine(build, work, {"PATH": docker.path}, {}, TerminalLog())
 
 
@@ -66,18 +73,21 @@ def test_a_step_that_fails_is_one_of_the_base(folder: Folder, docker: DockerProg
         build_base(plan, engine_for(plan, docker, work), work)
 
 
-def test_warnings_about_the_users_lines_name_them(folder: Folder, docker: DockerProgram, work: Path) -> None:
+def test_what_the_builder_says_of_the_users_lines_names_them(
+    folder: Folder, docker: DockerProgram, work: Path
+) -> None:
     folder.write("docker/base", "RUN id\nENV A b\n")
     plan = plan_of(folder, PULL_REQUEST, base_instructions="docker/base")
-    lines = plan.definition.dockerfile.splitlines()
-    warnings = [
-        {"short": b64encode(text).decode(), "range": [{"start": {"line": lines.index(line) + 1}}]}
-        for line, text in (("ENV A b", b"LegacyKeyValueFormat: ..."), ("RUN cat /pixi-container/notes", b"ours"))
-    ]
-    docker.behave(base={"metadata": {"buildx.build.warnings": warnings}})
-    made = build_base(plan, engine_for(plan, docker, work), work)
-    assert made.notes == (f"{folder.path}/docker/base: line 2: LegacyKeyValueFormat: ...",)
-    assert made.packages == ()
+    line = plan.definition.dockerfile.splitlines().index("ENV A b") + 1
+    warning = {"short": b64encode(b"LegacyKeyValueFormat: ...").decode(), "range": [{"start": {"line": line}}]}
+    docker.behave(base={"metadata": {"buildx.build.warnings": [warning]}})
+    engine = engine_for(plan, docker, work)
+    assert build_base(plan, engine, work).packages == ()
+    assert engine.notes == ["docker/base, line 2: LegacyKeyValueFormat: ..."]
+    printed = f"#7 1.0 oh no\n#7 ERROR: exit code: 1\nDockerfile:{line - 1}\n{'-' * 20}\n"
+    docker.behave(base={"prints": printed, "code": 1})
+    with pytest.raises(BuildFailedError, match="docker/base, line 1 failed: oh no"):
+        build_base(plan, engine, work)
 
 
 def test_without_additions_there_is_nothing(folder: Folder) -> None:

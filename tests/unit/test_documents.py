@@ -9,6 +9,7 @@ import pytest
 from pixi_container.errors import EXIT_CODES, UserError
 from pixi_container.image.base_images import DEFAULT_PIXI, OLDEST_PIXI
 from pixi_container.image.dockerfile import scripts
+from pixi_container.inputs import INPUTS
 from pixi_container.versions import version_order
 from tests.documents import FILES, PIXI_VERSIONS, ROOT, with_tables
 
@@ -37,3 +38,10 @@ def test_the_versions_of_pixi_go_from_the_oldest_to_the_default() -> None:
     versions = list(PIXI_VERSIONS)
     assert versions == sorted(versions, key=version_order)
     assert (versions[0], versions[-1]) == (OLDEST_PIXI, DEFAULT_PIXI)
+
+
+def test_the_readme_names_every_input_once() -> None:
+    groups = (
+        (ROOT / "README.md").read_text("utf-8").partition("<!-- groups -->")[2].partition("<!-- /groups -->")[0]
+    )
+    assert sorted(re.findall(r"`([a-z-]+)`", groups)) == sorted(row.name for row in INPUTS)

@@ -19,9 +19,9 @@ def test_defaults_need_no_input() -> None:
 
 SHOWN, RENDERED = ("render", "changes", "tags"), ("render",)
 TABLE = {
-    "context": (".", False, SHOWN),
-    "manifest-path": ("", False, SHOWN),
-    "environment": ("default", False, SHOWN),
+    "context": (".", False, (*SHOWN, "init")),
+    "manifest-path": ("", False, (*SHOWN, "init")),
+    "environment": ("default", False, (*SHOWN, "init")),
     "images": ("", False, ("tags",)),
     "tags": ("", False, ("tags",)),
     "flavor": ("", False, ("tags",)),

@@ -1,54 +1,60 @@
-"""What BuildKit's checks say of the lines of a Dockerfile that the user wrote.
+"""What a builder says of single lines of a Dockerfile: the findings of its checks, and the line that failed.
 
-Source: https://docs.docker.com/reference/build-checks/, and ``printWarnings`` in
-https://github.com/docker/buildx/blob/master/commands/build.go for how buildx prints them.
+Source: https://docs.docker.com/reference/build-checks/.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from base64 import b64decode
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from pixi_container.docker.command import WRITTEN_DOCKERFILE
+from pixi_container.json_object import object_in, object_under, text_under
+from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
-    from pixi_container.docker.command import Command
+    from collections.abc import Mapping
+
+    from pixi_container.image.own_lines import OwnLines
+
+WITH_WARNINGS = {"BUILDX_METADATA_WARNINGS": "true"}
+"""Variables with which buildx, from 0.16 on, writes the warnings into the metadata of a build.
+
+Source: https://docs.docker.com/build/building/variables/#buildx_metadata_warnings
+"""
 
 # What a build step prints has its number in front, so that no step can print such a line.
 _FAILED = re.compile(r"^(?:[^\n#]*/)?[A-Za-z0-9._-]+:(?P<line>[0-9]{1,6})$\n^-{20}$", re.MULTILINE)
-_WARNING = re.compile(r"(?:\x1b\[[0-9;]*m)* - (?P<rule>[A-Za-z]+): (?P<message>.+) \(line (?P<line>[0-9]{1,6})\)")
+_LONGEST_WARNING = 300
 
 
-@dataclass(frozen=True)
-class OwnLines:
-    """The lines of a Dockerfile that are the user's: the first one's number, how many, and where they are from.
+def warnings_about(own_lines: tuple[OwnLines, ...], metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the warnings about the user's own lines, each once and in order, with the place where they wrote it.
 
-    ``file`` is the Dockerfile as a command line names it, because a run also builds others.
+    ``metadata`` is that of a build, in which buildx writes warnings as BuildKit's ``VertexWarning``, with texts in
+    base64: https://github.com/moby/buildkit/blob/master/client/graph.go.
     """
-
-    first: int = 0
-    count: int = 0
-    source: str = ""
-    file: str = WRITTEN_DOCKERFILE
-
-    def in_build(self, command: Command) -> OwnLines:
-        """Return the user's lines in what a command builds: none if that is another Dockerfile."""
-        return self if self.file in command.argv else NO_OWN_LINES
-
-    def warning(self, printed: str) -> str:
-        """Return a warning about one of them, in its own numbering; empty for any other line of buildx."""
-        warning = _WARNING.fullmatch(printed.rstrip())
-        place = self._place(warning)
-        return f"{place}: {warning['message']} ({warning['rule']})" if warning and place else ""
-
-    def failed(self, output: str) -> str:
-        """Return the place of the instruction that failed; empty if it is none of them, or buildx does not say."""
-        return self._place(next(reversed(list(_FAILED.finditer(output))), None))
-
-    def _place(self, match: re.Match[str] | None) -> str:
-        number = int(match["line"]) - self.first + 1 if match else 0
-        return f"{self.source}, line {number}" if 1 <= number <= self.count else ""
+    warnings: list[tuple[int, str]] = []
+    for warning in metadata.get("buildx.build.warnings") or ():
+        with suppress(ValueError, LookupError, TypeError):
+            line = object_under(object_in(object_in(warning)["range"][0]), "start")["line"]
+            text = b64decode(text_under(object_in(warning), "short"), validate=True).decode("utf-8", "replace")
+            if isinstance(line, int):
+                # The number in the text is that of the rendered Dockerfile.
+                warnings.append((line, text.removesuffix(f" (line {line})")))
+    return tuple(
+        f"{place}: {shortened(text, _LONGEST_WARNING)}"
+        for line, text in sorted(set(warnings))
+        if (place := _place(own_lines, line))
+    )
 
 
-NO_OWN_LINES = OwnLines()
+def failed_instruction(own_lines: tuple[OwnLines, ...], output: str) -> str:
+    """Return the place of the instruction that failed; empty if it is not the user's, or buildx does not say."""
+    failures = _FAILED.findall(output)
+    return _place(own_lines, int(failures[-1])) if failures else ""
+
+
+def _place(own_lines: tuple[OwnLines, ...], line: int) -> str:
+    return next((place for lines in own_lines if (place := lines.place(line))), "")

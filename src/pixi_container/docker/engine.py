@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from base64 import b64decode
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pixi_container.docker.build_warnings import NO_OWN_LINES, OwnLines
+from pixi_container.docker.build_warnings import WITH_WARNINGS, failed_instruction, warnings_about
+from pixi_container.docker.command import WRITTEN_DOCKERFILE
 from pixi_container.docker.failures import explain
 from pixi_container.errors import BuildFailedError, ImageTestFailedError
-from pixi_container.json_object import object_in, object_under, text_under
 from pixi_container.processes import alongside, capture, stream
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixi_container.docker.command import Command
+    from pixi_container.image.own_lines import OwnLines
     from pixi_container.log import Log
 
 # What the build prints if pixi left something out, as buildx shows it.
@@ -28,8 +28,6 @@ NOTE = re.compile(r"#\d+ [\d.]+ pixi-container: (not run: .+)")
 # The exit code of `docker run` if the image does not have the program.
 _NO_SUCH_PROGRAM = 127
 _DIGESTS = ("containerimage.config.digest", "containerimage.digest")
-# https://docs.docker.com/build/building/variables/#buildx_metadata_warnings
-_WITH_WARNINGS = {"BUILDX_METADATA_WARNINGS": "true"}
 _CLEAN_ATTEMPTS = 20
 _CLEAN_AGAIN_SECONDS = 0.2
 
@@ -42,23 +40,17 @@ class Pushed:
     config: str
 
 
-@dataclass(frozen=True)
-class BuildWarning:
-    """A warning of the builder about a line of the Dockerfile."""
-
-    line: int
-    text: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Build:
     """An image to build. ``leftover_images`` are removed at the end; ``test_container`` may be empty.
 
-    ``own_lines`` are the lines of the Dockerfile that the user wrote.
+    ``own_lines`` are the lines of the Dockerfile that the user wrote, and ``file_lines`` those of a Dockerfile of
+    the user's own, which is built where it is.
     """
 
     dockerfile: str
-    own_lines: OwnLines = NO_OWN_LINES
+    own_lines: tuple[OwnLines, ...] = ()
+    file_lines: tuple[OwnLines, ...] = ()
     local_image: str
     leftover_images: tuple[str, ...]
     test_container: str
@@ -94,10 +86,9 @@ class Engine:
         """Run the steps of a base, and have the versions of packages written. Raises what ``explain`` returns."""
         self._buildx(command, needs=(), of="base")
 
-    def build_base(self, command: Command) -> tuple[Pushed, tuple[BuildWarning, ...]]:
-        """Return the base as the builder reports it, and its warnings. Raises what ``explain`` returns."""
-        pushed = self._pushed(self._buildx(command, needs=_DIGESTS, added=_WITH_WARNINGS))
-        return pushed, _warnings_in(self._metadata(command))
+    def build_base(self, command: Command) -> Pushed:
+        """Return the base as the builder reports it. Raises what ``explain`` returns."""
+        return self._pushed(self._buildx(command, needs=_DIGESTS))
 
     def build(self, command: Command) -> str:
         """Build the image, and return the digest of its configuration; empty if the image is not kept.
@@ -193,33 +184,30 @@ class Engine:
         self,
         command: Command,
         needs: tuple[str, ...],
-        added: Mapping[str, str] | None = None,
         of: str = "",
     ) -> dict[str, str]:
         """Run one build, and return the string values of its metadata, in which ``needs`` must exist.
 
-        ``added`` are variables for buildx, and ``of`` is what the build makes, if its purpose does not say it.
+        ``of`` is what the build makes, if its purpose does not say it.
         """
         self._prepare()
-        own_lines = self._build.own_lines.in_build(command)
+        own_lines = self._lines_of(command)
         with self._log.untrusted_output() as show:
 
             def watch(line: str) -> None:
                 show(line)
-                note = NOTE.match(line)
-                text = note[1] if note else own_lines.warning(line)
-                if text and text not in self.notes:
-                    self.notes.append(text)
+                if note := NOTE.match(line):
+                    self._note(note[1])
 
             done = stream(
                 command.in_folder(str(self._work)),
                 env=self._env,
-                added={**self._login, **(added or {})},
+                added={**self._login, **WITH_WARNINGS},
                 show=watch,
                 group_file=self._work / "build-process-group",
             )
         if done.code != 0:
-            place = own_lines.failed(done.output)
+            place = failed_instruction(own_lines, done.output)
             raise explain(done.output, purpose=of or command.purpose, code=done.code, place=place)
         metadata = self._metadata(command)
         missing = set(needs) - metadata.keys()
@@ -228,7 +216,19 @@ class Engine:
                 f"buildx succeeded but did not report {' or '.join(sorted(missing))}",
                 hint="Use a builder with the docker, docker-container, remote or kubernetes driver.",
             )
+        for warning in warnings_about(own_lines, metadata):
+            self._note(warning)
         return {name: value for name, value in metadata.items() if isinstance(value, str)}
+
+    def _lines_of(self, command: Command) -> tuple[OwnLines, ...]:
+        """Return the user's lines in what a command builds; a check has a Dockerfile of its own."""
+        if "--file" not in command.argv:
+            return ()
+        return self._build.own_lines if WRITTEN_DOCKERFILE in command.argv else self._build.file_lines
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
     def _metadata(self, command: Command) -> dict[str, Any]:
         try:
@@ -246,17 +246,3 @@ class Engine:
         if self._build.test_container:
             (self._work / "container").write_text(self._build.test_container)
         self._started = True
-
-
-def _warnings_in(metadata: Mapping[str, Any]) -> tuple[BuildWarning, ...]:
-    """Return the warnings in a build's metadata, each once, as buildx writes BuildKit's ``VertexWarning``.
-
-    The texts are in base64, as they are bytes in BuildKit.
-    """
-    warnings: list[BuildWarning] = []
-    for warning in metadata.get("buildx.build.warnings") or ():
-        with suppress(ValueError, LookupError, TypeError):
-            line = object_under(object_in(object_in(warning)["range"][0]), "start")["line"]
-            text = b64decode(text_under(object_in(warning), "short")).decode("utf-8", "replace")
-            warnings += [BuildWarning(line, text)] if isinstance(line, int) else []
-    return tuple(dict.fromkeys(warnings))

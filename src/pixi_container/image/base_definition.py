@@ -10,7 +10,7 @@ from pixi_container.image.fingerprint import Fingerprint, fingerprint_of
 
 if TYPE_CHECKING:
     from pixi_container.image.base_images import BaseImages
-    from pixi_container.image.base_instructions import BaseInstructions
+    from pixi_container.image.instructions import Instructions
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.workspace import Workspace
 
@@ -27,7 +27,7 @@ class BaseDefinition:
     """
 
     packages: tuple[str, ...]
-    instructions: BaseInstructions | None
+    instructions: Instructions
     fingerprint: Fingerprint
     refreshed: str = ""
 
@@ -47,23 +47,17 @@ class BaseDefinition:
         return {
             "packages": self.packages,
             "names": [package_name(package) for package in self.packages],
-            "instructions": self.instructions.text if self.instructions else "",
-            "sets_shell": bool(self.instructions and self.instructions.sets_shell),
+            "instructions": self.instructions.text,
+            "sets_shell": self.instructions.sets_shell,
             "refreshed": self.refreshed,
         }
-
-    def line_of_instructions(self, dockerfile: str, line: int) -> int | None:
-        """Return which line of the user's instructions a line of the rendered Dockerfile is; None for others."""
-        before, text, _ = dockerfile.partition(self.instructions.text if self.instructions else "\0")
-        place = line - before.count("\n")
-        return place if text and 1 <= place <= text.count("\n") else None
 
 
 def define_base(
     inputs: Inputs,
     workspace: Workspace,
     bases: BaseImages,
-    instructions: BaseInstructions | None,
+    instructions: Instructions,
     files: str,
     refreshed: str = "",
 ) -> BaseDefinition | None:
@@ -71,14 +65,14 @@ def define_base(
 
     ``files`` is the digest of the files that the instructions read.
     """
-    if not inputs.apt_packages and not instructions:
+    if not inputs.apt_packages and not instructions.text:
         return None
     parts = {
         "version": BASE_VERSION,
         "platform": workspace.platform.docker,
         "runtime": str(bases.runtime),
         "packages": list(inputs.apt_packages),
-        "instructions": instructions.text if instructions else "",
+        "instructions": instructions.text,
         "files": files,
     }
     return BaseDefinition(

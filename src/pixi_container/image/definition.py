@@ -21,9 +21,11 @@ from pixi_container.image.fingerprint import (
     environment_fingerprint,
     image_fingerprint,
 )
+from pixi_container.image.instructions import NO_INSTRUCTIONS
 from pixi_container.image.layers import environment_layers
 from pixi_container.image.metadata import compute_metadata
 from pixi_container.image.own_dockerfile import ENVIRONMENT_NAME, check_pixi_version
+from pixi_container.image.own_lines import OwnLines, own_lines
 from pixi_container.image.production_stage import ProductionStage, production_stage
 from pixi_container.image.stages import context_copies, environment_stages, read_stages
 from pixi_container.image.workspace_stage import workspace_stage
@@ -82,12 +84,10 @@ class ImageDefinition:
         return bool(self.bases.builder.digest and self.bases.runtime.digest)
 
     @property
-    def own_lines(self) -> tuple[int, int, str]:
-        """The user's lines of a rendered Dockerfile: the first one's number, how many, and their source."""
-        text, instructions = self.dockerfile, self.production.instructions
-        at = text.rfind(instructions.text) if instructions.text else -1
-        source = instructions.file or "input 'instructions'"
-        return (text.count("\n", 0, at) + 1, instructions.text.count("\n"), source) if at >= 0 else (0, 0, "")
+    def own_lines(self) -> tuple[OwnLines, ...]:
+        """The lines that the user wrote of the Dockerfile that is rendered."""
+        base = self.base.instructions if self.base else NO_INSTRUCTIONS
+        return own_lines(self.environment_dockerfile or self.dockerfile, base, self.production.instructions)
 
     @property
     def image_tag(self) -> str:

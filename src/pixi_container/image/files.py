@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.image.base_instructions import read_base_instructions
 from pixi_container.image.instructions import NO_INSTRUCTIONS
-from pixi_container.image.sources import read_base_instructions
 from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
@@ -36,6 +36,7 @@ def read_image_files(
 ) -> ImageFiles:
     """Read the files that the build copies or mounts. Raises ``UserError`` for what cannot be read."""
     context = workspace.context
+    base = read_base_instructions(context, inputs.base_instructions)
     ignore, ignore_text = read_docker_ignore(context, inputs.dockerfile)
     # The ignore file of a user-supplied Dockerfile does not apply to the builds of what is below its image.
     below = read_docker_ignore(context)[0] if inputs.dockerfile else ignore
@@ -50,7 +51,7 @@ def read_image_files(
             "own packages": digest_of(context, _own_packages(workspace, pixi_version), ignore),
             "included files": whole
             or digest_of(context, (*workspace.include, *instructions.context_paths), ignore),
-            "base": digest_of(context, _base_files(workspace, inputs), below),
+            "base": digest_of(context, base.context_paths, below),
             "context": whole,
             "build contexts": digest_of_folders(named_folders(context, inputs.build_contexts)),
             ".dockerignore": ignore_text,
@@ -68,6 +69,7 @@ def relevant_paths(
     """
     if inputs.dockerfile or inputs.template:
         return (".",)
+    base = read_base_instructions(workspace.context, inputs.base_instructions)
     paths = {
         *(in_context(name, workspace.folder) for name in (*MANIFEST_NAMES, LOCK_NAME, PIXI_CONFIG)),
         ".dockerignore",
@@ -77,10 +79,7 @@ def relevant_paths(
         *workspace.missing_scripts,
         *workspace.local_channels,
         *_own_packages(workspace, pixi_version),
-        *_base_files(workspace, inputs),
-        *((inputs.base_instructions,) if len(inputs.base_instructions.split()) == 1 else ()),
-        *instructions.context_paths,
-        *((instructions.file,) if instructions.file else ()),
+        *(path for given in (base, instructions) for path in (*given.context_paths, given.file) if path),
         *(rule.top for rule in workspace.include_rules if not rule.is_exception),
         *(default_includes(workspace.folder) if inputs.include is None else ()),
         *workspace.include,
@@ -97,8 +96,3 @@ def relevant_paths(
 def _own_packages(workspace: Workspace, pixi_version: str) -> tuple[str, ...]:
     stage = workspace_stage(workspace, pixi_version)
     return tuple(sorted({*stage.mounts, *stage.copies})) if stage else ()
-
-
-def _base_files(workspace: Workspace, inputs: Inputs) -> tuple[str, ...]:
-    instructions = read_base_instructions(inputs, workspace)
-    return instructions.reads if instructions else ()

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.image.instructions import NO_INSTRUCTIONS, Instructions
+from pixi_container.input_values import Variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pixi_container.input_values import Healthcheck, Variable
+    from pixi_container.input_values import Healthcheck
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.included import IncludedCopy
     from pixi_container.workspace.workspace import Workspace
+
+_TAKEN_FOR_A_HOSTS = ("PYTHONHOME", "PYTHONPATH")
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def production_stage(workspace: Workspace, inputs: Inputs, instructions: Instruc
         manifest_copies=copies_by_folder(workspace.install_files, workdir),
         include_copies=tuple(_included(copy, workdir) for copy in workspace.include_copies),
         variables=(("PIXI_PROJECT_VERSION", version),) if version else (),
-        env=inputs.env,
+        env=(*inputs.env, *_kept(inputs.env)),
         expose=inputs.expose,
         volumes=inputs.volumes,
         working_directory=inputs.working_directory,
@@ -97,6 +100,12 @@ def production_stage(workspace: Workspace, inputs: Inputs, instructions: Instruc
         user=inputs.user,
         instructions=instructions,
     )
+
+
+def _kept(env: Iterable[Variable]) -> tuple[Variable, ...]:
+    """Return the variable by which the activation keeps those that it would remove as a host's."""
+    names = [variable.name for variable in env if variable.name in _TAKEN_FOR_A_HOSTS]
+    return (Variable("PIXI_CONTAINER_KEEP", (" ".join(names),)),) if names else ()
 
 
 def _command(inputs: Inputs, instructions: Instructions) -> tuple[str, ...] | None:

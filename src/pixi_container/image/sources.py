@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixi_container.image.base_instructions import parse_base_instructions
+from pixi_container.image.base_instructions import read_base_instructions
 from pixi_container.image.instructions import NO_INSTRUCTIONS, Instructions, read_instructions
 from pixi_container.image.own_dockerfile import read_own_dockerfile, read_own_file
 from pixi_container.runner.checkout import source_version
@@ -13,7 +13,6 @@ from pixi_container.runner.checkout import source_version
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pixi_container.image.base_instructions import BaseInstructions
     from pixi_container.image.own_dockerfile import OwnDockerfile
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.workspace import Workspace
@@ -31,7 +30,7 @@ class Sources:
     dockerfile: OwnDockerfile | None = None
     template: str = ""
     instructions: Instructions = NO_INSTRUCTIONS
-    base_instructions: BaseInstructions | None = None
+    base_instructions: Instructions = NO_INSTRUCTIONS
     source_version: str = ""
 
 
@@ -48,16 +47,6 @@ def read_sources(
         dockerfile=own or read_own_dockerfile(inputs),
         template=template,
         instructions=read_instructions(workspace.context, inputs.instructions, "instructions"),
-        base_instructions=read_base_instructions(inputs, workspace),
+        base_instructions=read_base_instructions(workspace.context, inputs.base_instructions),
         source_version=source_version(workspace.context, env) if workspace.scm_versioned else "",
     )
-
-
-def read_base_instructions(inputs: Inputs, workspace: Workspace) -> BaseInstructions | None:
-    """Return the instructions for the base; None without any. Raises ``UserError`` for what cannot be used."""
-    given, context = inputs.base_instructions, workspace.context
-    if not given:
-        return None
-    if any(map(str.isspace, given)):
-        return parse_base_instructions(given)
-    return parse_base_instructions(read_own_file(context, given, "base-instructions"), str(context / given))

@@ -20,6 +20,7 @@ from pixi_container.workspace.build_context import read_docker_ignore
 from pixi_container.workspace.folder import HERE, covers, how_to_be_inside, in_context
 from pixi_container.workspace.local_packages import is_inside
 from pixi_container.workspace.lock import LOCK_NAME
+from pixi_container.workspace.lock_commands import lock_command
 from pixi_container.workspace.workspace import MOST_PROBLEMS
 
 if TYPE_CHECKING:
@@ -126,10 +127,14 @@ def _of_package(package: OwnSource, workspace: Workspace) -> UserError | None:
         problem = f"{place}, a path that a Dockerfile cannot name in a mount"
         hint = "Accepted: letters, digits and . _ @ + - between slashes."
     elif not is_name(package.name):
-        problem, hint = "has an invalid name", "Run `pixi lock` and commit the result."
+        problem, hint = (
+            "has an invalid name",
+            f"Run `{lock_command(workspace.context / workspace.folder)}` and commit the result.",
+        )
     elif package.kind == "conda-source" and workspace.lock_version < 7:
         problem = f"is a conda package from source, but version {workspace.lock_version} of the lock is too old"
-        hint = f"Run `pixi lock` with pixi 0.68 or newer, and commit {LOCK_NAME}."
+        command = lock_command(workspace.context / workspace.folder)
+        hint = f"Run `{command}` with pixi 0.68 or newer, and commit {LOCK_NAME}."
     if not problem:
         return None
     return UserError(

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.paths import HOW_TO_FETCH_LFS, LFS_POINTER, LOCK_BYTES, read_text
 from pixi_container.shortening import listed, shortened
+from pixi_container.workspace.lock_commands import lock_command
 from pixi_container.workspace.lock_sources import SourceRecord, source_records
 from pixi_container.workspace.lock_text import check_lock_text
 from pixi_container.workspace.platforms import Platform, Promise, parse_virtual_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from rattler import LockFile, RepoDataRecord
     from rattler.lock import Environment as RattlerEnvironment
@@ -192,7 +193,7 @@ class Lock:
                 f"the lock has no environment '{shortened(environment)}'; it has "
                 f"{listed(self.environment_names)}{old}",
                 file=self.file,
-                hint=f"Run `pixi lock` and commit {LOCK_NAME}.",
+                hint=f"Run `{lock_command(Path(self.file).parent)}` and commit {LOCK_NAME}.",
             )
 
     def _environment(self, name: str) -> RattlerEnvironment:
@@ -223,7 +224,8 @@ def read_lock(context: Path, folder: str = ".") -> Lock:
             "the lock cannot be read: it has an unresolved merge conflict",
             file=str(path),
             line=text.count("\n", 0, conflict.start()) + 1,
-            hint=f"Take one side with `git checkout --ours {LOCK_NAME}`, run `pixi lock` and commit the result.",
+            hint=f"Take one side with `git checkout --ours {shlex.quote(str(path))}`, run "
+            f"`{lock_command(context / folder)}` and commit the result.",
         )
     check_lock_text(text, str(path))
     rattler = _parsed(path)
@@ -253,7 +255,7 @@ def _parsed(path: Path) -> LockFile:
             f"the lock cannot be read: {shortened(' '.join(str(error).split()), 300)}",
             file=str(path),
             line=int(place[1]) if place else None,
-            hint="Was it edited or merged by hand? Run `pixi lock` and commit the result.",
+            hint=f"Was it edited or merged by hand? Run `{lock_command(path.parent)}` and commit the result.",
         ) from error
 
 
@@ -279,7 +281,7 @@ def _text(context: Path, folder: str) -> str:
     except FileNotFoundError as error:
         raise UserError(
             f"there is no {LOCK_NAME} in '{context / folder}'",
-            hint=f"Run `pixi lock` and commit {LOCK_NAME}: an image contains exactly what is locked.",
+            hint=f"Run `{lock_command(context / folder)}` and commit {LOCK_NAME}: an image has what it locks.",
         ) from error
     if text.startswith(LFS_POINTER):
         raise UserError(

@@ -9,8 +9,10 @@ memory that grows exponentially (https://docs.rs/pep508_rs, ``marker::algebra``)
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from pixi_container.errors import UserError
+from pixi_container.workspace.lock_commands import lock_command
 
 MOST_ENTRIES = 300_000
 """The limit of lines, and of keys, items and commas, in a lock; the largest public ones have half as many."""
@@ -56,7 +58,7 @@ def check_lock_text(text: str, file: str) -> None:
             "the lock cannot be read: Pixi would not write this line",
             file=file,
             line=lines.count("\n", 0, other.start()) + 1,
-            hint="Was it edited or merged by hand? Run `pixi lock` and commit the result.",
+            hint=f"Was it edited or merged by hand? Run `{lock_command(Path(file).parent)}` and commit it.",
         )
 
 

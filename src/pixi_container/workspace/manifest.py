@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from pixi_container.errors import UserError
+from pixi_container.errors import NoWorkspaceError, UserError
 from pixi_container.paths import exists, is_folder, read_text
 from pixi_container.shortening import listed, shortened
 from pixi_container.workspace.feature import DEFAULT, Feature
@@ -245,7 +245,7 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
     ``UserError`` if there is no manifest, it is outside of ``context``, or it is not valid TOML.
     """
     if not is_folder(context, "."):
-        raise UserError(
+        raise NoWorkspaceError(
             f"the context '{shortened(str(context))}' is not a folder",
             hint="Set 'context' to the workspace's folder, or to one above it.",
         )
@@ -274,7 +274,7 @@ def read_manifest(context: Path, manifest_path: str = "") -> Manifest:
             manifest = _parse(context, name)
             if manifest.workspace:
                 return manifest
-    raise UserError(
+    raise NoWorkspaceError(
         f"no Pixi workspace in '{context}'",
         hint=f"Set 'context' to a folder that has {', '.join(MANIFEST_NAMES)} with a workspace table, or "
         "'manifest-path' to a manifest below it.",

@@ -12,6 +12,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
@@ -19,6 +20,7 @@ from pixi_container.shortening import listed, shortened
 from pixi_container.versions import version_order
 from pixi_container.workspace.feature import DEFAULT
 from pixi_container.workspace.lock import LOCK_NAME
+from pixi_container.workspace.lock_commands import lock_command
 from pixi_container.workspace.platforms import environment_platforms
 from pixi_container.workspace.requirements import Requirements, has_dev_dependencies
 from pixi_container.workspace.stale_packages import Asked, PackageComparison
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 _RICH_PLATFORMS = "0.71"
 """The first version of Pixi that compares environments and platforms as this module does."""
 
-_HINT = f"Run `pixi lock` and commit {LOCK_NAME}."
 _CONDA_ALIAS = "https://conda.anaconda.org/"
 _DEFAULT_INDEX = "https://pypi.org/simple"
 _MOST_STEPS = 2_000_000
@@ -305,9 +306,10 @@ class _Comparison:
 
     def _reason(self, message: str, table: TomlTable | None = None, key: str = "") -> UserError:
         message = f"the lock is not up to date: {message}"
+        hint = f"Run `{lock_command(Path(self.lock.file).parent)}` and commit {LOCK_NAME}."
         if table is None:
-            return UserError(shortened(message, 600), file=self.lock.file, hint=_HINT)
-        return table.error(message, key, hint=_HINT)
+            return UserError(shortened(message, 600), file=self.lock.file, hint=hint)
+        return table.error(message, key, hint=hint)
 
 
 def _row_name(

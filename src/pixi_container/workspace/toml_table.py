@@ -95,10 +95,16 @@ class TomlTable:
 
         Message and hint are shortened, as they may quote the document.
         """
-        line = _line_of(self.text, (*self.keys, *keys))
         return UserError(
-            shortened(message, _LONGEST_TEXT), hint=shortened(hint, _LONGEST_TEXT), file=self.file, line=line
+            shortened(message, _LONGEST_TEXT),
+            hint=shortened(hint, _LONGEST_TEXT),
+            file=self.file,
+            line=self.line(*keys),
         )
+
+    def line(self, *keys: str) -> int | None:
+        """Return the line that sets ``keys`` below this table, or the nearest table around it, if known."""
+        return _line_of(self.text, (*self.keys, *keys))
 
     def dotted(self, *keys: str) -> str:
         """Return the full dotted name of a key below this table."""

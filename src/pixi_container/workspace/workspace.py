@@ -45,6 +45,7 @@ from pixi_container.workspace.local_packages import (
     source_places,
 )
 from pixi_container.workspace.lock import DOCKER_PLATFORMS, LOCK_NAME, Lock, LockedPlatform, LockRow, read_lock
+from pixi_container.workspace.lock_commands import add_platform_commands, lock_command
 from pixi_container.workspace.machine import RequiredVersion
 from pixi_container.workspace.manifest import Environment, Manifest, read_manifest
 from pixi_container.workspace.pixi_config import PixiConfig, pixi_config
@@ -236,7 +237,7 @@ def read_workspace(
                 file=str(context / manifest.file),
                 hint=f"Leave 'cuda-version' empty, or set it to {wanted} or a newer version.",
             )
-        raise _not_locked(lock, environment, platforms, rows, docker)
+        raise _not_locked(lock, manifest, environment, platforms, rows, docker)
     declared, row = rows[docker]
     locked = lock.read(environment.name, row)
     names = (declared.name, declared.subdir)
@@ -351,7 +352,12 @@ def _rows(
 
 
 def _not_locked(
-    lock: Lock, environment: Environment, platforms: Sequence[Platform], rows: Iterable[str], docker: str
+    lock: Lock,
+    manifest: Manifest,
+    environment: Environment,
+    platforms: Sequence[Platform],
+    rows: Iterable[str],
+    docker: str,
 ) -> UserError:
     """Return the error for a Docker platform that is not locked; ``docker`` is empty if none is."""
     where = docker or "any of Docker's platforms"
@@ -366,18 +372,18 @@ def _not_locked(
         )
     subdirs = [conda for conda, known in DOCKER_PLATFORMS.items() if docker in {known, ""}]
     declared = [platform.name for platform in platforms if platform.subdir in subdirs]
+    folder = Path(lock.file).parent
     if declared:
-        todo = f"The manifest has {listed(declared)} for it, so"
+        hint = (
+            f"The manifest has {listed(declared)} for it, so run `{lock_command(folder)}` and commit {LOCK_NAME}."
+        )
     else:
         have = listed(platform.name for platform in platforms)
-        todo = (
-            f"Its platforms in the manifest: {have}. Add '{next(iter(subdirs), docker)}' to those of the workspace"
-        )
-        todo += " and of its features,"
+        commands = add_platform_commands(folder, manifest, environment, next(iter(subdirs), docker))
+        run = " and ".join(f"`{command}`" for command in commands) or f"`{lock_command(folder)}`"
+        hint = f"Its platforms in the manifest: {have}. Run {run}, and commit the manifest and {LOCK_NAME}."
     return UserError(
-        f"{message}; it is locked for {', '.join(sorted(rows))}" if rows else message,
-        file=lock.file,
-        hint=f"{todo} run `pixi lock` and commit {LOCK_NAME}.",
+        f"{message}; it is locked for {', '.join(sorted(rows))}" if rows else message, file=lock.file, hint=hint
     )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from pixi_container.docker.command import WORK, Command
-from pixi_container.docker.engine import NOTE, Build, BuildWarning, Engine, Pushed
+from pixi_container.docker.engine import NOTE, Build, Engine, Pushed
 from pixi_container.errors import BuildFailedError, ImageTestFailedError, ToolUnavailableError, UserError
+from pixi_container.image.own_lines import OwnLines
 from pixi_container.interrupts import Interrupted
 from pixi_container.log import TerminalLog
 from pixi_container.processes import Finished
@@ -43,6 +44,7 @@ def engine(docker: DockerProgram, work: Path) -> Engine:
 def engine_of(docker: DockerProgram, work: Path, *, leftover: tuple[str, ...], container: str) -> Engine:
     build = Build(
         dockerfile="FROM scratch\n",
+        own_lines=(OwnLines(1, 1, "docker/more"),),
         local_image="local/image:1",
         leftover_images=leftover,
         test_container=container,
@@ -61,25 +63,26 @@ def test_a_build_gives_the_configurations_digest(engine: Engine, docker: DockerP
     assert "INPUT_PASSWORD" not in start.env
 
 
-def test_a_base_comes_with_the_builders_warnings(engine: Engine, docker: DockerProgram) -> None:
-    def warning(line: object, text: str) -> dict[str, object]:
-        return {"short": b64encode(text.encode()).decode(), "range": [{"start": {"line": line}, "end": {}}]}
+def test_warnings_about_the_users_lines_are_noted_once(engine: Engine, docker: DockerProgram) -> None:
+    warning = {"short": b64encode(b"Legacy: use =").decode(), "range": [{"start": {"line": 1}}]}
+    does = {"metadata": {"buildx.build.warnings": [warning]}}
+    docker.behave(build=does, push=does, check=does)
+    engine.build(BUILD)
+    engine.push(PUSH)
+    assert engine.notes == ["docker/more, line 1: Legacy: use ="]
+    assert {start.env["BUILDX_METADATA_WARNINGS"] for start in docker.starts} == {"true"}
 
-    warnings = [
-        warning(3, "Legacy: use ="),
-        warning(3, "Legacy: use ="),
-        {"short": "?", "range": []},
-        warning("x", "y"),
-        1,
-    ]
-    docker.behave(base={"metadata": {"buildx.build.warnings": warnings}})
-    base = Command("base", tuple(word.replace("build.json", "base.json") for word in BUILD.argv))
-    pushed, told = engine.build_base(base)
-    assert pushed.digest.startswith("sha256:")
-    assert told == (BuildWarning(3, "Legacy: use ="),)
-    assert docker.starts[0].env["BUILDX_METADATA_WARNINGS"] == "true"
-    docker.behave()
-    assert engine.build_base(base)[1] == ()
+
+def test_the_lines_of_another_dockerfile_are_not_the_users(engine: Engine, docker: DockerProgram) -> None:
+    warning = {"short": b64encode(b"Legacy: use =").decode(), "range": [{"start": {"line": 1}}]}
+    docker.behave(check={"metadata": {"buildx.build.warnings": [warning]}})
+    check = Command("check", ("docker", "buildx", "build", "--metadata-file", "$WORK/check.json", "$WORK/check"))
+    engine.check_environment(check, {})
+    assert engine.notes == []
+    docker.behave(check={"prints": f"Dockerfile:1\n{'-' * 20}\n", "code": 1})
+    with pytest.raises(BuildFailedError) as caught:
+        engine.check_environment(check, {})
+    assert "docker/more" not in str(caught.value)
 
 
 def test_a_build_that_keeps_nothing_has_no_digest(engine: Engine, docker: DockerProgram) -> None:

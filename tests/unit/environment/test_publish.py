@@ -324,13 +324,17 @@ FAULTS = [
     ("POST", 0),
     ("PUT .*uploads", 0),
     ("PUT .*uploads", 404),
+    ("PUT .*uploads", 401),
+    ("POST", 429),
     ("GET", 503),
+    ("GET", 0),
     ("PUT .*manif", 500),
+    ("PUT .*manif", 0),
 ]
 
 
 @pytest.mark.parametrize(
-    "seed", [3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12) if seed != 3)]
+    "seed", [3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(85) if seed != 3)]
 )
 def test_trouble_never_leaves_a_tag_on_what_is_not_whole(
     place: Place, packages: list[Made], monkeypatch: pytest.MonkeyPatch, seed: int
@@ -365,7 +369,9 @@ def test_a_wrong_package_leaves_no_tag(place: Place, packages: list[Made], field
     assert place.server.tags("lab/study") == set()
 
 
-@pytest.mark.parametrize("at", [10, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 3, 6, 15, 20))])
+@pytest.mark.parametrize(
+    "at", [10, *(pytest.param(at, marks=pytest.mark.slow) for at in (*range(1, 10), *range(12, 21, 2)))]
+)
 def test_a_signal_leaves_neither_a_file_nor_a_tag(place: Place, packages: list[Made], at: int) -> None:
     channel = packages[0].archive.parent
     with process(place, channel) as running:

@@ -112,18 +112,6 @@ def test_the_base_counts_in_the_fingerprint_before_it_exists(folder: Folder) -> 
         assert len(set(made)) == 4
 
 
-def test_lines_of_the_instructions_are_found_in_the_dockerfile(folder: Folder) -> None:
-    made = defined(folder, apt_packages="curl", base_instructions=INSTRUCTIONS)
-    assert made.base
-    lines = made.dockerfile.splitlines()
-    number = lines.index("COPY certs /c") + 1
-    found = [made.base.line_of_instructions(made.dockerfile, line) for line in range(number - 1, number + 3)]
-    assert found == [None, 1, 2, None]
-    alone = defined(folder, apt_packages="curl")
-    assert alone.base
-    assert alone.base.line_of_instructions(alone.dockerfile, number) is None
-
-
 @pytest.mark.parametrize("text", ["docker/gone", "pixi.toml", "COPY gone", "../x"])
 def test_what_is_no_file_and_no_instruction_is_refused(folder: Folder, text: str) -> None:
     with pytest.raises(UserError, match="input 'base-instructions'"):

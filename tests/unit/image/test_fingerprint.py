@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from pixi_container.image.base_images import choose_base_images
+from pixi_container.image.base_instructions import read_base_instructions
 from pixi_container.image.definition import ImageDefinition, define_image
 from pixi_container.image.files import read_image_files
 from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, _relevant, differing
 from pixi_container.image.fingerprint_labels import fingerprint_labels, parts_in
 from pixi_container.image.own_dockerfile import read_own_dockerfile
-from pixi_container.image.sources import Sources, read_base_instructions
+from pixi_container.image.sources import Sources
 from pixi_container.inputs import parse_inputs
 from pixi_container.runner.event import Event
 from pixi_container.tags import facts_from
@@ -41,7 +42,7 @@ def defined(folder: Folder, platform: str = "linux/amd64", base: str = "b", **te
     own = read_own_dockerfile(inputs)
     template = (folder.path / inputs.template).read_text() if inputs.template else ""
     facts = facts_from(EVENT, commit_date=DATE, now=DATE, expressions={})
-    instructions = read_base_instructions(inputs, workspace)
+    instructions = read_base_instructions(workspace.context, inputs.base_instructions)
     sources = Sources(workspace=workspace, dockerfile=own, template=template, base_instructions=instructions)
     return define_image(EVENT, inputs, sources, bases, facts, files)
 

@@ -59,3 +59,19 @@ def test_files_of_one_folder_are_one_copy() -> None:
         ContextCopy(("pixi.toml", "pixi.lock"), "/app/"),
         ContextCopy(("lib/a/pyproject.toml", "lib/a/README.md"), "/app/lib/a/"),
     )
+
+
+@pytest.mark.parametrize(
+    ("env", "kept"),
+    [
+        ("PYTHONPATH=/app/src", ["PYTHONPATH"]),
+        ("PYTHONHOME=/opt/python\nX=1\nPYTHONPATH=/app/src:$PYTHONPATH", ["PYTHONHOME PYTHONPATH"]),
+        ("PYTHONUNBUFFERED=1", []),
+    ],
+)
+def test_the_activation_keeps_what_the_user_sets_of_python(folder: Folder, env: str, kept: list[str]) -> None:
+    """It removes these variables otherwise, because they are a host's in most containers that have them."""
+    inputs = parse_inputs({"context": str(folder.path), "env": env})
+    stage = production_stage(read_workspace(inputs, "linux/amd64"), inputs, NO_INSTRUCTIONS)
+    assert [variable.value({}) for variable in stage.env if variable.name == "PIXI_CONTAINER_KEEP"] == kept
+    assert stage.env[: len(inputs.env)] == inputs.env

@@ -13,12 +13,13 @@ from pixi_container.docker.builder import BuilderKind
 from pixi_container.docker.command import Command
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import DEFAULT_PIXI, choose_base_images
+from pixi_container.image.base_instructions import read_base_instructions
 from pixi_container.image.definition import define_image
 from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.files import read_image_files
 from pixi_container.image.metadata import workspace_expressions
 from pixi_container.image.own_dockerfile import read_own_dockerfile
-from pixi_container.image.sources import Sources, read_base_instructions
+from pixi_container.image.sources import Sources
 from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.plan.decision import decide
 from pixi_container.plan.existing import ExistingImages
@@ -67,8 +68,8 @@ def plan_of(
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
     facts = facts_from(event, commit_date=DATE, now=DATE, expressions=expressions)
     files = read_image_files(workspace, inputs, bases.pixi_version)
-    instructions = read_base_instructions(inputs, workspace)
-    sources = Sources(workspace=workspace, dockerfile=own, base_instructions=instructions)
+    base_instructions = read_base_instructions(workspace.context, inputs.base_instructions)
+    sources = Sources(workspace=workspace, dockerfile=own, base_instructions=base_instructions)
     existing = existing or ExistingImages()
     refreshed = existing.base.refreshed if existing.base else ""
     definition = define_image(event, inputs, sources, bases, facts, files, refreshed=refreshed)

@@ -126,7 +126,7 @@ def test_a_change_of_the_manifest_makes_the_lock_stale(
     first = reasons(tmp_path, MANIFEST.replace(old, new))[0]
     assert reason in first.message
     assert first.message.startswith("the lock is not up to date: ")
-    assert first.hint == "Run `pixi lock` and commit pixi.lock."
+    assert first.hint == f"Run `pixi lock --manifest-path {tmp_path}` and commit pixi.lock."
     if line:
         assert (first.file, first.line) == (str(tmp_path / "pixi.toml"), line)
     else:

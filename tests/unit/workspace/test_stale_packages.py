@@ -132,7 +132,7 @@ def test_an_extra_of_a_package_may_require_another(tmp_path: Path) -> None:
 def test_a_reason_of_no_line_names_the_lock(tmp_path: Path) -> None:
     (reason,) = reasons(tmp_path, MANIFEST, with_conda(LOCK, "a"))
     assert (reason.file, reason.line) == (str(tmp_path / "pixi.lock"), None)
-    assert reason.hint == "Run `pixi lock` and commit pixi.lock."
+    assert reason.hint == f"Run `pixi lock --manifest-path {tmp_path}` and commit pixi.lock."
 
 
 def locked_packages(folder: Path, text: str = LOCK) -> list[LockedPackage]:

@@ -13,7 +13,7 @@ import pytest
 
 from pixi_container.image.base_images import DEFAULT_PIXI
 from pixi_container.image.dockerfile import ImageSettings, render_dockerfile, scripts
-from pixi_container.image.instructions import parse_instructions
+from pixi_container.image.instructions import Origin, parse_instructions
 from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.registry.reference import parse_reference
 from pixi_container.workspace.local_packages import GitSource
@@ -95,7 +95,7 @@ FULL = ImageSettings(
             "stop-signal": "SIGINT",
         }
     ),
-    instructions=parse_instructions("RUN python -m compileall /srv\nCOPY a.txt /b/\n", "test"),
+    instructions=parse_instructions("RUN python -m compileall /srv\nCOPY a.txt /b/\n", Origin("instructions")),
     conda_auth=True,
     git_auth=True,
     source_version="1.0 it's $HOME",
