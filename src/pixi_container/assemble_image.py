@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pixi_container.application.application_image import application_image
 from pixi_container.application.push import Destination, push_application, read_environment
+from pixi_container.docker.command import LAYOUT_FOLDER
 from pixi_container.environment.image_config import UnfitBaseError
 from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.errors import UserError
-from pixi_container.plan.plan import LAYOUT_FOLDER
 from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.request import credential_source
 

@@ -6,6 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pixi_container.build_inputs import (
+    BuildContext,
+    Pairs,
+    build_arguments,
+    build_contexts,
+    build_secrets,
+    secret_files,
+    ssh_agents,
+    stage_names,
+)
 from pixi_container.debian_packages import parse_packages
 from pixi_container.errors import UserError
 from pixi_container.git_credentials import parse_git_auth, secrets_in
@@ -291,13 +301,58 @@ INPUTS = (
         "test-command",
         "",
         "Bash commands to run in the built image before it is pushed. When empty: a check that the environment "
-        "is active for an unknown user.",
+        "is active for an unknown user; of the image of your own `dockerfile`, that its environment can be used.",
     ),
     Input(
         "dockerfile",
         "",
-        "Your own Dockerfile in `context`, built as is; see docs/template.md.",
+        "Your own Dockerfile in `context`, built as is. It gets the environment with `FROM environment`; see "
+        "docs/template.md.",
         also_for=("render", "changes", "tags"),
+    ),
+    Input("target", "", "Stage of `dockerfile` to ship. When empty: the last one."),
+    Input(
+        "test-target",
+        "",
+        "Stages of `dockerfile` to build before anything is pushed, one per line: tests that run in the build.",
+        kind="lines",
+    ),
+    Input(
+        "build-args",
+        "",
+        "Build arguments for `dockerfile` or `template`, one `KEY=value` per line. They take precedence over "
+        "those that the action offers.",
+        kind="pairs",
+    ),
+    Input(
+        "build-contexts",
+        "",
+        "Further build contexts for `dockerfile` or `template`, one `name=value` per line: a folder of the "
+        "checkout, relative to `context`, `docker-image://…`, or the `https://` address of a Git repository or an "
+        "archive.",
+        also_for=("changes",),
+        kind="pairs",
+    ),
+    Input(
+        "secrets",
+        "",
+        "BuildKit secrets for `dockerfile` or `template`, one `id=value` per line. Like `conda-auth`, they are "
+        "withheld on events that would expose them to untrusted code.",
+        is_secret=True,
+    ),
+    Input(
+        "secret-files",
+        "",
+        "BuildKit secrets from files, one `id=path` per line, relative to `context` or absolute; withheld like "
+        "`secrets`.",
+        not_in_settings="it names files of the machine",
+    ),
+    Input(
+        "ssh",
+        "",
+        "SSH agent or keys for `dockerfile` or `template`, one per line: `default`, or `id=/path` of a key or a "
+        "socket; withheld like `secrets`.",
+        not_in_settings="it names keys of the machine",
     ),
     Input(
         "template",
@@ -319,7 +374,7 @@ INPUTS = (
         "",
         "Credentials for packages from private Git repositories, a URL for each host, one per line, such as "
         "`https://x-access-token:TOKEN@github.com`. It is a BuildKit secret, `git-auth`, of the step that fetches "
-        "them. It is withheld on events that would expose it to untrusted code.",
+        "them, and of your own Dockerfile. It is withheld on events that would expose it to untrusted code.",
         is_secret=True,
         also_for=("render",),
     ),
@@ -417,6 +472,13 @@ class Inputs:
     compression: str = "gzip"
     test_command: str = ""
     dockerfile: str = ""
+    target: str = ""
+    test_target: tuple[str, ...] = ()
+    build_args: Pairs = ()
+    build_contexts: tuple[BuildContext, ...] = ()
+    build_secrets: Pairs = ()
+    secret_files: Pairs = ()
+    ssh: Pairs = ()
     template: str = ""
     conda_auth: str = ""
     git_auth: str = ""
@@ -439,6 +501,7 @@ class Inputs:
             *_texts_in(self.conda_auth),
             *(credential.password for credential in self.credentials),
             *secrets_in(self.git_auth),
+            *(value for _, value in self.build_secrets),
         )
         return tuple(dict.fromkeys(secret for secret in secrets if secret))
 
@@ -517,6 +580,13 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         compression=_matching("compression", text["compression"], "gzip|zstd", "gzip or zstd"),
         test_command=text["test-command"],
         dockerfile=_own_dockerfile(text),
+        target=_target(text["target"]),
+        test_target=stage_names("test-target", text["test-target"]),
+        build_args=build_arguments(text["build-args"]),
+        build_contexts=_build_contexts(text),
+        build_secrets=_build_secrets(text),
+        secret_files=secret_files(text["secret-files"]),
+        ssh=ssh_agents(text["ssh"]),
         template=_path("template", text["template"]) if text["template"] else "",
         conda_auth=_conda_auth(text["conda-auth"]),
         git_auth=parse_git_auth(lines_of(text["git-auth"])),
@@ -599,25 +669,68 @@ def _layers(value: str) -> int:
 def _own_dockerfile(text: Mapping[str, str]) -> str:
     """Return the path of the user-supplied Dockerfile, or empty.
 
-    Raises ``UserError`` if another input only affects a rendered Dockerfile.
+    Raises ``UserError`` if another input only affects a rendered Dockerfile, or only a user-supplied one.
     """
     if not text["dockerfile"]:
+        _check_that_something_uses(text, ("target", "test-target"), ("dockerfile",))
+        _check_that_something_uses(text, _FOR_OWN_INSTRUCTIONS, ("dockerfile", "template"))
         return ""
     shaping = (
-        *("template", "runtime-image", "apt-packages", "base-instructions", "include", "working-directory"),
-        *("env", "user", "expose", "command", "entrypoint", "healthcheck", "volumes", "stop-signal"),
-        "instructions",
+        *("template", "include", "working-directory", "env", "user", "expose", "command", "entrypoint"),
+        *("healthcheck", "volumes", "stop-signal", "instructions"),
     )
     without_effect = [name for name in shaping if text[name]]
-    without_effect += [
-        name for name, default in (("workdir", "/app"), ("layers", "auto")) if text[name] != default
-    ]
     if without_effect:
         raise UserError(
             f"input '{without_effect[0]}' has no effect together with 'dockerfile'",
             hint="Your own Dockerfile is built as is. Remove one of the two inputs.",
         )
     return _path("dockerfile", text["dockerfile"])
+
+
+_FOR_OWN_INSTRUCTIONS = ("build-args", "build-contexts", "secrets", "secret-files", "ssh")
+
+
+def _check_that_something_uses(text: Mapping[str, str], names: tuple[str, ...], users: tuple[str, ...]) -> None:
+    """Raise ``UserError`` for one of the inputs ``names`` that is set although none of ``users`` is."""
+    unused = next((name for name in names if text[name]), "")
+    if unused and not any(text[user] for user in users):
+        needs = " or ".join(f"'{user}'" for user in users)
+        raise UserError(
+            f"input '{unused}' has no effect without {needs}",
+            hint=f"Remove it, or set {needs}: the instructions of the action's own Dockerfile do not use it.",
+        )
+
+
+def _target(value: str) -> str:
+    names = stage_names("target", value)
+    if len(names) > 1:
+        raise malformed("target", value, "the name of one stage")
+    return names[0] if names else ""
+
+
+def _build_contexts(text: Mapping[str, str]) -> tuple[BuildContext, ...]:
+    contexts = build_contexts(text["build-contexts"])
+    if text["template"] and any(context.name.lower() == "environment" for context in contexts):
+        raise UserError(
+            "input 'build-contexts': 'environment' is a stage of the template",
+            hint="Give the build context another name.",
+        )
+    return contexts
+
+
+def _build_secrets(text: Mapping[str, str]) -> Pairs:
+    secrets = build_secrets(text["secrets"])
+    values, files = dict(secrets), dict(secret_files(text["secret-files"]))
+    twice = values.keys() & files.keys()
+    named = {name for name in ("conda-auth", "git-auth") if text[name]}
+    twice |= named & (values.keys() | files.keys())
+    if twice:
+        raise UserError(
+            f"the secret '{min(twice)}' is set by two inputs",
+            hint="Of 'secrets', 'secret-files', 'conda-auth' and 'git-auth', only one can set a secret.",
+        )
+    return secrets
 
 
 def _base_instructions(text: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixi_container.docker.command import LAYOUT_FOLDER
 from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.planned import planned_environment
 from pixi_container.environment.publish import publish
@@ -12,7 +13,6 @@ from pixi_container.environment.start_check import StartCheck
 from pixi_container.image.dockerfile import PREPARING_CHECK, environment_check
 from pixi_container.plan.base_plan import BASE_FOLDER
 from pixi_container.plan.commands import environment_labels
-from pixi_container.plan.plan import LAYOUT_FOLDER
 from pixi_container.progress_display import progress_display
 from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.request import credential_source

@@ -65,11 +65,17 @@ class Request:
 
 
 def request_for(event: Event, inputs: Inputs, env: Mapping[str, str], *, keep: bool = False) -> Request:
-    """Return the request, without build credentials if the event's code may be untrusted."""
-    given = {"conda-auth": inputs.conda_auth, "git-auth": inputs.git_auth}
-    withheld = () if event.may_use_credentials else tuple(name for name, secret in given.items() if secret)
+    """Return the request, without the credentials of the build if the event's code may be untrusted."""
+    given = {
+        "conda-auth": inputs.conda_auth,
+        "git-auth": inputs.git_auth,
+        "secrets": inputs.build_secrets,
+        "secret-files": inputs.secret_files,
+        "ssh": inputs.ssh,
+    }
+    withheld = () if event.may_use_credentials else tuple(name for name, value in given.items() if value)
     if withheld:
-        inputs = replace(inputs, conda_auth="", git_auth="")
+        inputs = replace(inputs, conda_auth="", git_auth="", build_secrets=(), secret_files=(), ssh=())
     return Request(event=event, inputs=inputs, env=env, keep=keep, withheld=withheld)
 
 

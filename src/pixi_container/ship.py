@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pixi_container.build_base import build_base, existing_base
+from pixi_container.build_base import BuiltBase, build_base, existing_base
 from pixi_container.docker.engine import Build, Engine
+from pixi_container.docker.secrets import write_build_secrets
 from pixi_container.errors import RegistryError, UserError
+from pixi_container.image.own_lines import OwnLines
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_for
 from pixi_container.registry.docker_config import credential_helper_variables, private_docker_config, write_secret
@@ -49,14 +51,16 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
             write_secret(work / "conda-auth", request.inputs.conda_auth)
         if request.inputs.git_auth:
             write_secret(work / "git-auth", request.inputs.git_auth)
+        write_build_secrets(work, request.inputs, request.env, log.mask)
         if plan.push:
             with log.step("Check the registries"):
                 _check_push(registry, plan.published_tags, log)
         if plan.without_builder:
             return _built_without_builder(request, plan, registry, work, log)
         build = Build(
-            dockerfile=plan.definition.dockerfile,
+            dockerfile=plan.definition.environment_dockerfile or plan.definition.dockerfile,
             own_lines=plan.definition.own_lines,
+            file_lines=_file_lines(request, plan),
             local_image=plan.local_image,
             leftover_images=plan.leftover_images,
             test_container=plan.test_container if plan.commands.test else "",
@@ -71,29 +75,39 @@ def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report
                 engine.clean()
 
 
+def _file_lines(request: Request, plan: Plan) -> tuple[OwnLines, ...]:
+    """Return the lines of a user-supplied Dockerfile: all of them."""
+    file = request.inputs.dockerfile
+    return (OwnLines(1, plan.definition.dockerfile.count("\n") + 1, file),) if file else ()
+
+
 def _built_by_docker(
     request: Request, plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log
 ) -> Report:
     commands, docker_commands, tested, base = plan.commands, plan.docker_commands, "", existing_base(plan)
     if commands.base:
-        with log.step("Build the base"):
-            base = build_base(plan, engine, work)
-            for tag in plan.base.tags if plan.base else ():
-                _read_tag(registry, tag, lambda image: image.digest == base.digest)
-            for line in base.told:
-                log.say(line)
+        base = _base(plan, registry, engine, work, log)
         commands, docker_commands = commands.on_base(base.digest), docker_commands.on_base(base.digest)
     if plan.makes_environment:
         with log.step("Make the environment"):
             environment = _environment(request, plan, registry, engine, work, log, base.digest)
         commands = commands.on_environment(environment.digest) if environment else docker_commands
         engine.notes += environment.notes if environment else ()
+    if commands.make_environment:
+        with log.step("Build the environment"):
+            made = engine.push(commands.make_environment)
+            _read_back_environment(registry, plan, made.config)
+            commands = commands.on_environment(made.digest)
     if commands.build:
         with log.step("Build"):
             tested = engine.build(commands.build)
+    for command in commands.test_stages:
+        with log.step(f"Test {command.purpose.removeprefix('test-')}"):
+            engine.test_stage(command)
     if commands.test:
         with log.step("Test"):
-            engine.test(commands.test)
+            is_check_of_own = bool(request.inputs.dockerfile) and not request.inputs.test_command
+            engine.test(commands.test, may_lack_shell=is_check_of_own)
     if commands.push_environment:
         with log.step("Push the environment"):
             _read_back_environment(registry, plan, engine.push(commands.push_environment).config)
@@ -126,6 +140,16 @@ def _built_without_builder(request: Request, plan: Plan, registry: Registry, wor
         published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
         log.say(f"verified: all {len(plan.published_tags)} tags point to the image")
     return Report(plan=plan, published=published, notes=notes)
+
+
+def _base(plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log) -> BuiltBase:
+    with log.step("Build the base"):
+        base = build_base(plan, engine, work)
+        for tag in plan.base.tags if plan.base else ():
+            _read_tag(registry, tag, lambda image: image.digest == base.digest)
+        for line in base.told:
+            log.say(line)
+    return base
 
 
 def _environment(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -219,6 +220,32 @@ def test_a_package_that_does_not_exist_is_named(step: Step, archive: AptArchive,
     assert done.code == 6
     assert done.errors[0].startswith("apt-get knows no package 'absent-lab'")
     assert bases(step) == {}
+
+
+@pytest.mark.parametrize("builder", ["direct", "docker"])
+def test_a_dockerfile_of_ones_own_starts_from_an_environment_on_the_base(
+    based: Step, archive: AptArchive, builder: str
+) -> None:
+    lines = "FROM environment\nLABEL a b\nRUN hello-lab > /said && cat /home/worker/who >> /said\n"
+    (based.repository.study / "Dockerfile").write_text(lines)
+    (based.repository.study / "Dockerfile.dockerignore").write_text("settings\n")
+    based.repository.commit()
+    own: dict[str, Any] = {"dockerfile": "Dockerfile", "environment_builder": builder}
+    done = based.run(**own)
+    assert done.code == 0, done.log
+    assert base_of(done)["apt_packages"] == {"hello-lab": "1.0-1"}
+    assert "input 'base-instructions', line 3: LegacyKeyValueFormat" in done.log
+    assert "::warning::Dockerfile, line 2: " in done.log
+    assert "Dockerfile, line 3" not in done.log
+    assert based.local_images() == []
+    assert run_in(based, done, "cat", "/said", "/etc/motd").split("\n") == ["hello-lab 1.0-1", "worker", "welcome"]
+    archive.requests.clear()
+    (based.repository.study / "Dockerfile").write_text(f"{lines}RUN exit 9\n")
+    based.repository.commit()
+    failed = based.run(**own)
+    assert failed.code != 0
+    assert "Dockerfile, line 4" in failed.errors[0]
+    assert (archive.requests, BASE in failed.log, ENVIRONMENT in failed.log) == ([], False, False)
 
 
 def test_an_instruction_of_the_base_that_fails_is_named(step: Step) -> None:

@@ -228,3 +228,15 @@ def test_what_is_outside_of_the_context_is_an_error_with_the_inputs_that_work(be
     outcome = below.run(context="container", manifest_path="", push="false")
     assert outcome.code == 3
     assert "Set 'context' to '.' and 'manifest-path' to 'container/pixi.toml'" in outcome.errors[0]
+
+
+def test_a_dockerfile_of_ones_own_starts_from_the_environment_of_a_folder(below: Step) -> None:
+    text = "FROM environment\nCOPY src src\nRUN python src/means.py\n"
+    (below.repository.path / "Dockerfile").write_text(text)
+    below.repository.commit()
+    outcome = below.run(dockerfile="Dockerfile")
+    assert outcome.code == 0, outcome.log
+    assert "installed    straight from the lock" in outcome.log
+    assert f"environment {PREFIX} can be used by user 0" in outcome.log
+    ran = below.docker("run", "--rm", outcome.outputs["image"], "python", "-c", ASK)
+    assert ran == f"/app {PREFIX} yes"

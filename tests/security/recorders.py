@@ -18,7 +18,15 @@ SECRETS = {
     "git-auth": "https://me:marker-git-auth-e07b@git.example",
     "github-token": "marker-github-token-c3e8",
 }
+BUILD_SECRETS = {
+    "dockerfile": "Dockerfile",
+    "secrets": 'token=marker-build-secret-4e6b\n"key=first line\nmarker-build-key-a90f\nlast line"',
+}
+"""The secrets of a build of one's own Dockerfile, which has no effect without one."""
 MARKERS = (
+    "marker-build-secret-4e6b",
+    "marker-build-key-a90f",
+    "marker-secret-file-d13c",
     "marker-password-9f2c",
     "marker-registry-77aa",
     "marker-conda-auth-51d0",

@@ -51,6 +51,8 @@ VALUES = (
     "type=pep440,pattern={{version}},value=1!" + "9" * 5000,
     "type=schedule,pattern={{date '" + "Y" * HUGE + "'}}",
 )
+OF_A_BUILD = {"target", "test-target", "build-args", "build-contexts", "secrets", "secret-files", "ssh"}
+"""The inputs that have an effect only together with `dockerfile`, most of them lists of names with values."""
 
 LONG = 100
 SHOWING = (["tags"], ["plan", "--offline"], ["render"])
@@ -68,6 +70,7 @@ FORMS = {
 def checkout(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> Victim:
     (victim.path / "src").mkdir()
     (victim.path / "src/main.py").touch()
+    (victim.path / "Dockerfile").write_text("FROM environment AS app\n")
     monkeypatch.chdir(victim.path)
     return victim
 
@@ -80,9 +83,12 @@ def test_no_value_of_an_input_breaks_out(
     before = sorted(tmp_path.rglob("*"))
     sha = checkout.git("rev-parse", "HEAD")
     variable = "INPUT_" + name.upper().replace("-", "_")
-    for value in VALUES:
+    named = tuple(f"app={value}" for value in (*VALUES, '"', "docker-image://$(touch mark)", "https://a/\x1b[0m"))
+    quoted = ('"app=a\nRUN touch mark\n::error::forged\n"',)
+    for value in (*VALUES, *named, *quoted) if name in OF_A_BUILD else VALUES:
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **job(sha), "INPUT_IMAGES": "localhost:9/a"}
         env |= {"RUNNER_TEMP": str(tmp_path), variable: value}
+        env |= {"INPUT_DOCKERFILE": "Dockerfile"} if name in OF_A_BUILD else {}
         check_that_it_stays_a_value(value, env, capsys)
     assert sorted(tmp_path.rglob("*")) == before
 

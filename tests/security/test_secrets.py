@@ -12,7 +12,7 @@ import pytest
 from pixi_container.child_environment import child_environment
 from tests.end_to_end.conftest import Step
 from tests.security.conftest import Victim, job
-from tests.security.recorders import MARKERS, SECRETS, Recorders, markers_in, recorders
+from tests.security.recorders import BUILD_SECRETS, MARKERS, SECRETS, Recorders, markers_in, recorders
 
 EVENTS = {
     "push": "refs/heads/main",
@@ -57,10 +57,21 @@ def check(calls: Recorders, log: str, *folders: Path) -> None:
                 assert markers_in(file.read_text(errors="replace")) == [], file
 
 
+OWN_DOCKERFILE = """\
+FROM environment
+RUN --mount=type=secret,id=token --mount=type=secret,id=key --mount=type=secret,id=file \\
+    cat /run/secrets/token /run/secrets/key /run/secrets/file | wc --chars > /secrets
+"""
+
+
 @pytest.mark.parametrize("event", [*EVENTS, "local"])
-def test_no_child_process_gets_a_secret(victim: Victim, tmp_path: Path, event: str) -> None:
+@pytest.mark.parametrize("own", [False, True], ids=["rendered", "own"])
+def test_no_child_process_gets_a_secret(victim: Victim, tmp_path: Path, event: str, own: bool) -> None:
     calls = recorders(tmp_path / "recorders", real=("git",))
-    sha = victim.git("rev-parse", "HEAD")
+    (victim.path / "Dockerfile").write_text(OWN_DOCKERFILE)
+    (tmp_path / "secret-file").write_text("marker-secret-file-d13c")
+    given = {**BUILD_SECRETS, "secret-files": f"file={tmp_path}/secret-file"} if own else {}
+    sha = victim.commit()
     temp = tmp_path / "temp"
     temp.mkdir()
     files = {name: tmp_path / name for name in ("output", "summary")}
@@ -70,7 +81,7 @@ def test_no_child_process_gets_a_secret(victim: Victim, tmp_path: Path, event: s
     payload.write_text(json.dumps({"before": "1" * 40, "after": sha, "number": 7}))
     env = {
         **(job(sha, event, EVENTS[event]) if event in EVENTS else {}),
-        **inputs(),
+        **inputs(**given),
         "PATH": calls.path,
         "RUNNER_TEMP": str(temp),
         "GITHUB_SERVER_URL": "http://127.0.0.1:9",
@@ -143,13 +154,20 @@ def test_a_program_of_the_checkout_is_never_started(victim: Victim, tmp_path: Pa
         ("pull_request", {}),
         ("pull_request_target", {}),
         ("workflow_run", {"test_command": "env"}),
+        ("push", BUILD_SECRETS),
+        ("pull_request_target", BUILD_SECRETS),
     ],
-    ids=["push", "failing-test", "failing-build", "pull-request", "target", "workflow-run"],
+    ids=["push", "failing-test", "failing-build", "pull-request", "target", "workflow-run", "own", "own-target"],
 )
 def test_no_secret_is_left_anywhere(step: Step, tmp_path: Path, event: str, more: dict[str, str]) -> None:
     """On the real engine and registry: children, log, outputs, summary, files, image layers and history."""
     calls = recorders(tmp_path / "recorders", real=("git", "docker"))
-    environment = step.environment(event, EVENTS[event], {"number": 7}, {"environment": "default", **more})
+    own = "dockerfile" in more
+    (tmp_path / "secret-file").write_text("marker-secret-file-d13c")
+    (step.repository.study / "Dockerfile").write_text(OWN_DOCKERFILE)
+    step.repository.commit()
+    given = {"secret_files": f"file={tmp_path}/secret-file", **more} if own else more
+    environment = step.environment(event, EVENTS[event], {"number": 7}, {"environment": "default", **given})
     env = {**environment, **inputs(), "PATH": calls.path, "INPUT_IMAGES": f"{step.rig.registry}/{step.image}"}
     env["GITHUB_SERVER_URL"] = env["GITHUB_API_URL"] = "http://127.0.0.1:9"
     done = Victim(step.repository.path).run("run", env=env, seconds=300)
@@ -165,6 +183,10 @@ def test_no_secret_is_left_anywhere(step: Step, tmp_path: Path, event: str, more
     has_auth = [any("id=conda-auth" in word for word in call.argv) for call in builds]
     # The build that starts an environment downloads nothing, and gets no secret at any event.
     assert any(has_auth) == (bool(builds) and event in {"push", "pull_request"})
+    has_secret = [any("id=token" in word for word in call.argv) for call in builds]
+    assert any(has_secret) == (own and event == "push")
+    if own:
+        assert outcome.code == 0, outcome.log
     if outcome.code == 0 and event == "push":
         image = outcome.outputs["image"]
         step.docker("pull", "--quiet", image)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pixi_container.build_inputs import BuildContext
 from pixi_container.errors import UserError
 from pixi_container.input_values import Healthcheck, Variable
 from pixi_container.inputs import INPUTS, Inputs, lines_of, parse_inputs, texts_in
@@ -53,6 +54,13 @@ TABLE = {
     "compression": ("gzip", False, ()),
     "test-command": ("", False, ()),
     "dockerfile": ("", False, SHOWN),
+    "target": ("", False, ()),
+    "test-target": ("", False, ()),
+    "build-args": ("", False, ()),
+    "build-contexts": ("", False, ("changes",)),
+    "secrets": ("", True, ()),
+    "secret-files": ("", False, ()),
+    "ssh": ("", False, ()),
     "template": ("", False, ("render", "changes")),
     "conda-auth": ("", True, RENDERED),
     "git-auth": ("", True, RENDERED),
@@ -113,6 +121,11 @@ def test_every_input_is_parsed_into_its_field() -> None:
         "compression": "zstd",
         "test-command": "true",
         "template": "template.j2",
+        "build-args": "A=b",
+        "build-contexts": "c=../d",
+        "secrets": "token=s3cret",
+        "secret-files": "netrc=/home/me/.netrc",
+        "ssh": "default",
         "conda-auth": '{"a": {"BearerToken": "t0ken", "n": 1, "abc": "abc"}}',
         "git-auth": "# GitHub\nhttps://x-access-token:g1t%2Bhub@github.com/\n",
         "paths": "data/**\n!data/a",
@@ -156,6 +169,11 @@ def test_every_input_is_parsed_into_its_field() -> None:
         compression="zstd",
         test_command="true",
         template="template.j2",
+        build_args=(("A", "b"),),
+        build_contexts=(BuildContext("c", "../d"),),
+        build_secrets=(("token", "s3cret"),),
+        secret_files=(("netrc", "/home/me/.netrc"),),
+        ssh=(("default", ""),),
         conda_auth=texts["conda-auth"],
         git_auth="https://x-access-token:g1t%2Bhub@github.com\n",
         paths=("data/**", "!data/a"),
@@ -166,8 +184,9 @@ def test_every_input_is_parsed_into_its_field() -> None:
         github_token="g",
     )
     of_git = ("https://x-access-token:g1t%2Bhub@github.com", "g1t%2Bhub", "g1t+hub")
-    assert inputs.secrets == ("p", "g", texts["conda-auth"], "t0ken", "w", *of_git)
-    assert parse_inputs({"dockerfile": "Dockerfile"}) == Inputs(dockerfile="Dockerfile")
+    assert inputs.secrets == ("p", "g", texts["conda-auth"], "t0ken", "w", *of_git, "s3cret")
+    own = {"dockerfile": "Dockerfile", "target": "app", "test-target": "unit\nlint"}
+    assert parse_inputs(own) == Inputs(dockerfile="Dockerfile", target="app", test_target=("unit", "lint"))
     based = {"apt-packages": "git, tini", "base-instructions": "docker/base", "refresh": "true"}
     assert parse_inputs(based) == Inputs(
         apt_packages=("git", "tini"), base_instructions="docker/base", refresh=True
@@ -179,9 +198,6 @@ def test_every_input_is_parsed_into_its_field() -> None:
     ("name", "text"),
     [
         ("template", "a"),
-        ("runtime-image", "a"),
-        ("apt-packages", "git"),
-        ("base-instructions", "RUN id"),
         ("include", "a"),
         ("expose", "80"),
         ("command", "a"),
@@ -193,15 +209,56 @@ def test_every_input_is_parsed_into_its_field() -> None:
         ("volumes", "/a"),
         ("stop-signal", "9"),
         ("instructions", "RUN a"),
-        ("workdir", "/work"),
-        ("layers", "3"),
     ],
 )
 def test_what_shapes_a_rendered_dockerfile_has_no_effect_on_ones_own(name: str, text: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_inputs({"dockerfile": "Dockerfile", name: text})
     assert caught.value.message == f"input '{name}' has no effect together with 'dockerfile'"
-    assert parse_inputs({"dockerfile": "Dockerfile", "workdir": "/app", "layers": "auto"}).dockerfile
+    assert parse_inputs({"dockerfile": "Dockerfile", "workdir": "/work", "layers": "3"}).dockerfile
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "needs"),
+    [
+        ("target", "app", "'dockerfile'"),
+        ("test-target", "unit", "'dockerfile'"),
+        ("build-args", "A=b", "'dockerfile' or 'template'"),
+        ("build-contexts", "a=b", "'dockerfile' or 'template'"),
+        ("secrets", "a=hunter2", "'dockerfile' or 'template'"),
+        ("secret-files", "a=b", "'dockerfile' or 'template'"),
+        ("ssh", "default", "'dockerfile' or 'template'"),
+    ],
+)
+def test_what_only_own_instructions_use_has_no_effect_without_them(name: str, text: str, needs: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_inputs({name: text})
+    assert caught.value.message == f"input '{name}' has no effect without {needs}"
+    assert "hunter2" not in str(caught.value)
+    assert parse_inputs({name: text, "dockerfile": "Dockerfile"}).dockerfile
+    if "template" not in needs:
+        with pytest.raises(UserError, match="has no effect without 'dockerfile'"):
+            parse_inputs({name: text, "template": "a"})
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"secrets": "a=1", "secret-files": "a=b"},
+        {"secrets": "conda-auth=1", "conda-auth": "{}"},
+        {"secret-files": "conda-auth=b", "conda-auth": "{}"},
+        {"secrets": "git-auth=1", "git-auth": "https://a:b@c"},
+    ],
+)
+def test_a_secret_comes_from_one_input(texts: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=r"the secret '.+' is set by two inputs"):
+        parse_inputs({"dockerfile": "Dockerfile", **texts})
+
+
+def test_a_template_has_a_stage_of_the_environment_already() -> None:
+    with pytest.raises(UserError, match="'environment' is a stage of the template"):
+        parse_inputs({"template": "a", "build-contexts": "Environment=b"})
+    assert parse_inputs({"dockerfile": "a", "build-contexts": "environment=b"}).build_contexts
 
 
 @pytest.mark.parametrize(("name", "text"), [("apt-packages", "git"), ("base-instructions", "RUN id")])

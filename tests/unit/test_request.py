@@ -64,6 +64,22 @@ def test_untrusted_code_gets_no_credentials_of_the_build(event: Event, is_withhe
     assert request_for(event, Inputs(), {}).withheld == ()
 
 
+@pytest.mark.parametrize("name", ["pull_request_target", "workflow_run", "merge_group", "anything"])
+def test_untrusted_code_gets_no_secret_of_the_build(name: str) -> None:
+    secret = Inputs(
+        dockerfile="a",
+        git_auth="https://a:b@c\n",
+        build_args=(("A", "b"),),
+        build_secrets=(("a", "1"),),
+        secret_files=(("b", "/c"),),
+        ssh=(("default", ""),),
+    )
+    request = request_for(replace(PUSH, name=name), secret, {})
+    assert request.withheld == ("git-auth", "secrets", "secret-files", "ssh")
+    assert request.inputs == Inputs(dockerfile="a", build_args=(("A", "b"),))
+    assert request_for(PULL_REQUEST, secret, {}).inputs == secret
+
+
 def test_one_pair_of_credentials_is_for_every_registry() -> None:
     assert push_credentials(PUSH, Inputs(username="u", password="p"), NAMES) == (
         Credential(registry="ghcr.io", username="u", password="p"),

@@ -59,6 +59,10 @@ KINDS = {
     "compression": "text",
     "test-command": "text",
     "dockerfile": "text",
+    "target": "text",
+    "test-target": "lines",
+    "build-args": "pairs",
+    "build-contexts": "pairs",
     "template": "text",
     "paths": "lines",
     "skip-unchanged": "flag",
@@ -69,7 +73,7 @@ KINDS = {
 }
 """The inputs that the manifest can set, with their kinds."""
 
-REFUSED = {"context", "manifest-path", "push", "username", "builder"}
+REFUSED = {"context", "manifest-path", "push", "username", "builder", "secret-files", "ssh"}
 """The inputs that it cannot set, besides secrets."""
 
 

@@ -154,6 +154,35 @@ def test_without_a_push_the_machine_s_own_configuration_is_used(job: Job) -> Non
     assert job.pushed == set()
 
 
+@pytest.mark.slow
+def test_what_a_dockerfile_of_ones_own_builds_on_is_made_first(job: Job) -> None:
+    job.folder.write("Dockerfile", "FROM environment AS app\nFROM app AS unit\n")
+    report = job.ship(dockerfile="Dockerfile", test_command=TEST, secrets="token=hunter2", test_target="unit")
+    assert job.docker.purposes == ["make-environment", "build", "test-unit", "run --rm", "push", *CLEANED]
+    made, build, unit, _, push, *_ = job.docker.starts
+    digest = job.server.digest(STUDY, report.plan.environment_tags[0].tag)
+    assert "AS environment" in made.dockerfile
+    assert made.after("--secret") == []
+    for start in (build, unit, push):
+        assert start.dockerfile.startswith("FROM environment AS app")
+        assert start.after("--build-context") == [f"environment=docker-image://{job.server.name()}@{digest}"]
+        assert f"ENVIRONMENT_IMAGE={job.server.name()}@{digest}" in start.after("--build-arg")
+        assert [word.partition(",")[0] for word in start.after("--secret")] == ["id=token"]
+    assert job.left == []
+    job.docker.behave(**{"test-unit": {"code": 1, "prints": "ERROR: it is broken\n"}})
+    job.folder.write("Dockerfile", "FROM environment AS app\nFROM app AS unit\nRUN false\n")
+    failed = f"Dockerfile:3\n{'-' * 20}\nERROR: it is broken\n"
+    job.docker.behave(**{"test-unit": {"code": 1, "prints": failed}})
+    texts = {"tags": "type=raw,value=other", "secrets": "token=hunter2", "test_target": "unit"}
+    error = job.fails(ImageTestFailedError, PUSH, dockerfile="Dockerfile", **texts)
+    assert "Dockerfile, line 3" in error.message
+    assert error.message.endswith("the image was not pushed")
+    assert "other" not in job.pushed
+    job.docker.behave(**{"make-environment": {"code": 1, "prints": failed}})
+    error = job.fails(BuildFailedError, PUSH, dockerfile="Dockerfile", **texts, reuse_environment="false")
+    assert "line 3" not in error.message
+
+
 @pytest.mark.parametrize(
     ("broken", "kind", "done"),
     [

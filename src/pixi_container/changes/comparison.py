@@ -149,23 +149,28 @@ class Relevance:
 
     ``paths`` are files, and folders with everything in them; ``patterns`` are globs, of which the last match
     decides and a leading ``!`` excludes. Both are relative to the build context. ``workflow`` is the running
-    workflow's file and ``prefix`` the build context, empty or with a trailing slash, relative to the
-    repository's root.
+    workflow's file and ``prefix`` the build context, empty or with a trailing slash, relative to the repository's
+    root, as are ``folders``: with everything in them, wherever they are.
     """
 
     paths: tuple[str, ...]
     patterns: tuple[str, ...] = ()
     prefix: str = ""
     workflow: str = ""
+    folders: tuple[str, ...] = ()
 
     def of(self, files: Iterable[str]) -> tuple[str, ...]:
         """Return the relevant ones of ``files``, relative to the build context, sorted."""
         relevant = set()
         for file in files:
             path = posixpath.relpath(file, self.prefix or ".")
-            if file == self.workflow or self._is_named(path) or self._is_matched(path):
+            named = file == self.workflow or self._is_in_folder(file) or self._is_named(path)
+            if named or self._is_matched(path):
                 relevant.add(path)
         return tuple(sorted(relevant))
+
+    def _is_in_folder(self, file: str) -> bool:
+        return any(not folder or _within(file, folder) or _within(folder, file) for folder in self.folders)
 
     def _is_named(self, path: str) -> bool:
         # A changed submodule or symbolic link is one entry, and a relevant path may be inside it.

@@ -10,6 +10,12 @@ WORK = "$WORK"
 ENVIRONMENT = "$ENVIRONMENT"
 """Placeholder in a command line for the digest of the environment's image, which is known once it is made."""
 
+WRITTEN_DOCKERFILE = f"{WORK}/Dockerfile"
+"""The Dockerfile that a run writes, as a command line names it."""
+
+LAYOUT_FOLDER = "environment"
+"""The folder below the temporary one with an environment's image that is not published, as an OCI layout."""
+
 BASE = "$BASE"
 """Placeholder in a command line for the digest of the base image, which is known once it is built."""
 

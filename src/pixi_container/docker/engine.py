@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.docker.build_warnings import WITH_WARNINGS, failed_instruction, warnings_about
+from pixi_container.docker.command import WRITTEN_DOCKERFILE
 from pixi_container.docker.failures import explain
 from pixi_container.errors import BuildFailedError, ImageTestFailedError
 from pixi_container.processes import alongside, capture, stream
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # What the build prints if pixi left something out, as buildx shows it.
 NOTE = re.compile(r"#\d+ [\d.]+ pixi-container: (not run: .+)")
+# The exit code of `docker run` if the image does not have the program.
+_NO_SUCH_PROGRAM = 127
 _DIGESTS = ("containerimage.config.digest", "containerimage.digest")
 _CLEAN_ATTEMPTS = 20
 _CLEAN_AGAIN_SECONDS = 0.2
@@ -41,11 +44,13 @@ class Pushed:
 class Build:
     """An image to build. ``leftover_images`` are removed at the end; ``test_container`` may be empty.
 
-    ``own_lines`` are the lines of the Dockerfile that the user wrote.
+    ``own_lines`` are the lines of the Dockerfile that the user wrote, and ``file_lines`` those of a Dockerfile of
+    the user's own, which is built where it is.
     """
 
     dockerfile: str
     own_lines: tuple[OwnLines, ...] = ()
+    file_lines: tuple[OwnLines, ...] = ()
     local_image: str
     leftover_images: tuple[str, ...]
     test_container: str
@@ -68,7 +73,7 @@ class Engine:
     def check_environment(self, command: Command, context: Mapping[str, str]) -> None:
         """Start an environment in a build whose context has these files. Raises what ``explain`` returns."""
         self._write_context(command, context)
-        self._buildx(command, needs=(), own_lines=())
+        self._buildx(command, needs=())
 
     @contextmanager
     def preparing(self, command: Command, context: Mapping[str, str]) -> Iterator[None]:
@@ -92,8 +97,19 @@ class Engine:
         """
         return self._buildx(command, needs=()).get("containerimage.config.digest", "")
 
-    def test(self, command: Command) -> None:
-        """Run the test in the built image. Raises ``ImageTestFailedError`` if it fails."""
+    def test_stage(self, command: Command) -> None:
+        """Build a stage that is a test. Raises ``ImageTestFailedError`` if a step of it fails."""
+        try:
+            self._buildx(command, needs=())
+        except BuildFailedError as error:
+            raise ImageTestFailedError(f"{error.message}; the image was not pushed", hint=error.hint) from error
+
+    def test(self, command: Command, *, may_lack_shell: bool = False) -> None:
+        """Run the test in the built image.
+
+        Raises ``ImageTestFailedError`` if it fails. If the image ``may_lack_shell`` and does, nothing is tested,
+        and a note says so.
+        """
         with self._log.untrusted_output() as show:
             # If a signal stops the client while it requests the container, nobody removes that container.
             done = stream(
@@ -103,6 +119,12 @@ class Engine:
                 show=show,
                 stop=self._remove_container,
             )
+        if may_lack_shell and done.code == _NO_SUCH_PROGRAM:
+            self.notes.append(
+                "the image was not tested: it has no shell. Set 'test-target' to a stage that tests it, or "
+                "'test-command' if the image has Bash"
+            )
+            return
         if done.code != 0:
             raise ImageTestFailedError(
                 f"the test in the built image failed with exit code {done.code}; the image was not pushed",
@@ -163,14 +185,13 @@ class Engine:
         command: Command,
         needs: tuple[str, ...],
         of: str = "",
-        own_lines: tuple[OwnLines, ...] | None = None,
     ) -> dict[str, str]:
         """Run one build, and return the string values of its metadata, in which ``needs`` must exist.
 
-        ``of`` is what the build makes, if its purpose does not say it. ``own_lines`` are for another Dockerfile.
+        ``of`` is what the build makes, if its purpose does not say it.
         """
-        own_lines = self._build.own_lines if own_lines is None else own_lines
         self._prepare()
+        own_lines = self._lines_of(command)
         with self._log.untrusted_output() as show:
 
             def watch(line: str) -> None:
@@ -198,6 +219,12 @@ class Engine:
         for warning in warnings_about(own_lines, metadata):
             self._note(warning)
         return {name: value for name, value in metadata.items() if isinstance(value, str)}
+
+    def _lines_of(self, command: Command) -> tuple[OwnLines, ...]:
+        """Return the user's lines in what a command builds; a check has a Dockerfile of its own."""
+        if "--file" not in command.argv:
+            return ()
+        return self._build.own_lines if WRITTEN_DOCKERFILE in command.argv else self._build.file_lines
 
     def _note(self, text: str) -> None:
         if text not in self.notes:

@@ -95,7 +95,8 @@ def choose_pixi(
     from rattler import Version
 
     spec = _specification(requires_pixi, manifest)
-    needs = {LOCK_NEEDS.get(lock_version, "0"): f"lock version {lock_version}"}
+    lock = f"lock version {lock_version}" if lock_version else "a workspace without a lock"
+    needs = {LOCK_NEEDS.get(lock_version, "0"): lock}
     if rich_platforms:
         needs[RICH_PLATFORMS_NEED] = "platforms given as tables"
     needed = max(needs, key=version_order)

@@ -24,6 +24,7 @@ from pixi_container.image.fingerprint import (
 from pixi_container.image.instructions import NO_INSTRUCTIONS
 from pixi_container.image.layers import environment_layers
 from pixi_container.image.metadata import compute_metadata
+from pixi_container.image.own_dockerfile import ENVIRONMENT_NAME, check_pixi_version
 from pixi_container.image.own_lines import OwnLines, own_lines
 from pixi_container.image.production_stage import ProductionStage, production_stage
 from pixi_container.image.stages import context_copies, environment_stages, read_stages
@@ -32,12 +33,14 @@ from pixi_container.workspace.folder import HERE
 from pixi_container.workspace.package_ways import direct_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.base_images import BaseImages
     from pixi_container.image.files import ImageFiles
+    from pixi_container.image.own_dockerfile import OwnDockerfile
     from pixi_container.image.sources import Sources
+    from pixi_container.image.stages import Stage
     from pixi_container.inputs import Inputs
     from pixi_container.runner.event import Event
     from pixi_container.tags import Facts, Metadata
@@ -51,10 +54,12 @@ class ImageDefinition:
     """The definition of an image, which may already exist.
 
     ``base`` is what is added to the runtime image; None for nothing. ``way`` is how its environment is made.
-    ``stages`` are the names of the Dockerfile's stages; empty for a user-supplied Dockerfile, whose stages may
-    mean anything. ``layers`` is the number of layers of an environment that is made straight from the lock, at
-    most ``most_layers``; 0 for another one. ``production`` is the last stage. ``epoch`` is the commit's time in
-    seconds. ``lfs_pointers`` are the included files that Git LFS has not fetched.
+    ``stages`` are the names of the Dockerfile's stages; of a user-supplied Dockerfile, whose stages may mean
+    anything, only ``environment`` if it builds on that. Then the text of ``environment_dockerfile``, else empty,
+    makes the environment in a Docker build. ``layers`` is the number of layers of an environment that is made
+    straight from the lock, at most ``most_layers``; 0 for another one. ``production`` is the last stage of a
+    rendered Dockerfile. ``epoch`` is the commit's time in seconds. ``lfs_pointers`` are the included files that
+    Git LFS has not fetched.
     """
 
     workspace: Workspace
@@ -69,6 +74,7 @@ class ImageDefinition:
     fingerprint: Fingerprint
     metadata: Metadata
     epoch: int
+    environment_dockerfile: str = ""
     lfs_pointers: tuple[str, ...] = ()
     base: BaseDefinition | None = None
 
@@ -79,11 +85,9 @@ class ImageDefinition:
 
     @property
     def own_lines(self) -> tuple[OwnLines, ...]:
-        """The lines of the Dockerfile that the user wrote."""
-        if not self.stages:
-            return (OwnLines(1, self.dockerfile.count("\n") + 1, "the Dockerfile"),)
+        """The lines that the user wrote of the Dockerfile that is rendered."""
         base = self.base.instructions if self.base else NO_INSTRUCTIONS
-        return own_lines(self.dockerfile, base, self.production.instructions)
+        return own_lines(self.environment_dockerfile or self.dockerfile, base, self.production.instructions)
 
     @property
     def image_tag(self) -> str:
@@ -148,9 +152,15 @@ def define_image(
         cache=TRUSTED_CACHE if event.may_push else UNTRUSTED_CACHE,
         base=base,
     )
+    own = sources.dockerfile
+    on_environment = own is not None and own.builds_on_environment
+    if on_environment:
+        check_pixi_version(bases.pixi_version)
 
     def rendered(changed: ImageSettings) -> str:
-        return sources.dockerfile or render_dockerfile(
+        if own and not on_environment:
+            return own.text
+        return render_dockerfile(
             workspace,
             builder_image=bases.builder,
             runtime_image=bases.runtime,
@@ -168,8 +178,8 @@ def define_image(
         context_copies(environment_stages(stages))
         <= context_copies(environment_stages(read_stages(rendered(replace(common, template="")))))
     )
-    digests = files.digests if copies_more or sources.dockerfile else {**files.digests, "context": ""}
-    way = environment_way(inputs, workspace, bases.pixi_version)
+    digests = files.digests if copies_more or (own and not on_environment) else {**files.digests, "context": ""}
+    way = environment_way(inputs, workspace, bases.pixi_version, own)
     most_layers = most_environment_layers(workspace, settings, workspace_stage(workspace, bases.pixi_version))
     environment = (
         direct_fingerprint(workspace, bases, inputs, most_layers, digests["activation scripts"], base)
@@ -182,15 +192,22 @@ def define_image(
         workspace=workspace,
         bases=bases,
         way=way,
-        dockerfile=dockerfile,
-        stages=frozenset() if sources.dockerfile else frozenset(stage.name for stage in stages),
+        dockerfile=own.text if own else dockerfile,
+        environment_dockerfile=dockerfile if on_environment else "",
+        stages=_stages(own, stages),
         layers=len(environment_layers(direct, most_layers)) if way.is_direct else 0,
         most_layers=most_layers,
         production=production_stage(workspace, inputs, sources.instructions),
         environment_fingerprint=environment,
-        fingerprint=image_fingerprint(environment, bases, inputs, named, digests),
+        fingerprint=image_fingerprint(environment, bases, inputs, own.text if own else named, digests),
         metadata=compute_metadata(event, inputs, replace(facts, expressions=expressions), published_tags),
         epoch=int(facts.commit_date.timestamp()),
         lfs_pointers=files.lfs_pointers,
         base=base,
     )
+
+
+def _stages(own: OwnDockerfile | None, rendered: Iterable[Stage]) -> frozenset[str]:
+    if own:
+        return frozenset({ENVIRONMENT_NAME}) if own.builds_on_environment else frozenset()
+    return frozenset(stage.name for stage in rendered)

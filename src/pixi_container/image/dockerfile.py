@@ -202,6 +202,11 @@ def activation_check() -> str:
     return scripts()["active.sh"].strip()
 
 
+def own_image_check() -> str:
+    """Return the default ``test-command`` for an image of a user-supplied Dockerfile, in any POSIX shell."""
+    return scripts()["own-image.sh"].strip()
+
+
 def _local_channels(workspace: Workspace) -> list[str]:
     """Return what the first install reads from the context: conda package files and wheel folders."""
     return [

@@ -12,6 +12,7 @@ from pixi_container.shortening import shortened
 from pixi_container.workspace.package_ways import package_ways
 
 if TYPE_CHECKING:
+    from pixi_container.image.own_dockerfile import OwnDockerfile
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.workspace import Workspace
 
@@ -32,14 +33,18 @@ class EnvironmentWay:
         return self.kind == "direct"
 
 
-def environment_way(inputs: Inputs, workspace: Workspace, pixi_version: str) -> EnvironmentWay:
+def environment_way(
+    inputs: Inputs, workspace: Workspace, pixi_version: str, own: OwnDockerfile | None = None
+) -> EnvironmentWay:
     """Return how the environment is made, which depends on the inputs, the lock and Pixi's configuration.
+
+    ``own`` is a user-supplied Dockerfile, which may install it in its own way.
 
     Raises ``UserError`` if the input ``environment-builder`` is ``direct`` and only Pixi can make the environment.
     """
-    if inputs.environment_builder == "docker":
+    if inputs.environment_builder == "docker" and not (own and not own.builds_on_environment):
         return EnvironmentWay("docker", "'environment-builder' is 'docker'")
-    reason = _why_not_direct(inputs, workspace, pixi_version)
+    reason = _why_not_direct(inputs, workspace, pixi_version, own)
     if reason and inputs.environment_builder == "direct":
         raise UserError(
             f"the environment '{workspace.environment}' cannot be made straight from the lock: {reason}",
@@ -48,9 +53,11 @@ def environment_way(inputs: Inputs, workspace: Workspace, pixi_version: str) -> 
     return EnvironmentWay("docker", reason) if reason else EnvironmentWay("direct")
 
 
-def _why_not_direct(inputs: Inputs, workspace: Workspace, pixi_version: str) -> str:
-    if inputs.dockerfile or inputs.template:
-        return f"'{'dockerfile' if inputs.dockerfile else 'template'}' is set"
+def _why_not_direct(inputs: Inputs, workspace: Workspace, pixi_version: str, own: OwnDockerfile | None) -> str:
+    if own and not own.builds_on_environment:
+        return "your Dockerfile does not build on the environment"
+    if inputs.template:
+        return "'template' is set"
     if workspace.config.only_pixi:
         return f"'{workspace.config.path}' sets '{shortened(workspace.config.only_pixi)}', which only Pixi follows"
     stage = workspace_stage(workspace, pixi_version)

@@ -13,6 +13,7 @@ from pixi_container.workspace.build_context import digest_of, lfs_pointers, read
 from pixi_container.workspace.folder import default_includes, in_context
 from pixi_container.workspace.lock import LOCK_NAME
 from pixi_container.workspace.manifest import MANIFEST_NAMES
+from pixi_container.workspace.named_contexts import digest_of_folders, named_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,19 +38,22 @@ def read_image_files(
     context = workspace.context
     base = read_base_instructions(context, inputs.base_instructions)
     ignore, ignore_text = read_docker_ignore(context, inputs.dockerfile)
+    # The ignore file of a user-supplied Dockerfile does not apply to the builds of what is below its image.
+    below = read_docker_ignore(context)[0] if inputs.dockerfile else ignore
     # A user-supplied Dockerfile may copy the whole context, including folders that the default one never copies.
     copies_all = bool(inputs.dockerfile or inputs.template)
     whole = digest_of(context, (".",), ignore, with_never_copied=True) if copies_all else ""
     return ImageFiles(
         digests={
-            "activation scripts": digest_of(context, workspace.activation_scripts, ignore),
-            "local packages": digest_of(context, workspace.local_channels, ignore),
+            "activation scripts": digest_of(context, workspace.activation_scripts, below),
+            "local packages": digest_of(context, workspace.local_channels, below),
             "manifest and lock": digest_of(context, (*workspace.install_files, *workspace.config_files), ignore),
             "own packages": digest_of(context, _own_packages(workspace, pixi_version), ignore),
             "included files": whole
             or digest_of(context, (*workspace.include, *instructions.context_paths), ignore),
-            "base": digest_of(context, base.context_paths, ignore),
+            "base": digest_of(context, base.context_paths, below),
             "context": whole,
+            "build contexts": digest_of_folders(named_folders(context, inputs.build_contexts)),
             ".dockerignore": ignore_text,
         },
         lfs_pointers=tuple(lfs_pointers(context, workspace.include, ignore)),

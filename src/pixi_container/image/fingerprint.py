@@ -50,7 +50,9 @@ IMAGE_PARTS = {
     "included files": "the files copied into the image",
     "settings": "the text of the whole Dockerfile, without image names",
     "labels": "the inputs `labels` and `annotations`",
-    "test": "the input `test-command`",
+    "build options": "for your own Dockerfile or template: `target`, `build-args`, `build-contexts` with the "
+    "files of their folders, and the ids in `secrets`, `secret-files` and `ssh`",
+    "test": "the inputs `test-command` and `test-target`",
     ".dockerignore": "the content of `.dockerignore`",
 }
 """The parts of each fingerprint and their meanings; the image's has the environment's as a part."""
@@ -160,7 +162,10 @@ def environment_fingerprint(
         "manifest": _relevant(workspace.manifest),
         "builder": str(bases.builder),
         "local packages": files["local packages"],
-        "template": _without_image_names(text_of(environment_stages(read_stages(dockerfile))), bases),
+        "template": [
+            _without_image_names(text_of(environment_stages(read_stages(dockerfile))), bases),
+            _build_options(inputs, files) if inputs.template else [],
+        ],
         "context": files["context"],
     }
     return fingerprint_of(values)
@@ -198,17 +203,35 @@ def image_fingerprint(
 ) -> Fingerprint:
     """Return the fingerprint of everything that the image depends on.
 
-    ``files`` contains the digests of ``manifest and lock``, ``own packages``, ``included files`` and
-    ``.dockerignore``.
+    ``files`` contains the digests of ``manifest and lock``, ``own packages``, ``included files``,
+    ``build contexts`` and ``.dockerignore``.
     """
     values = {
         "environment": environment.digest,
         "settings": _without_image_names(dockerfile, bases),
         "labels": [inputs.labels, inputs.annotations],
-        "test": inputs.test_command,
+        "build options": _build_options(inputs, files),
+        "test": [inputs.test_command, list(inputs.test_target)],
         **{name: files[name] for name in ("manifest and lock", "own packages", "included files", ".dockerignore")},
     }
     return fingerprint_of({name: values[name] for name in IMAGE_PARTS})
+
+
+def _build_options(inputs: Inputs, files: Mapping[str, str]) -> list[object]:
+    """Return the options of a build that may change what its instructions do.
+
+    Values of secrets are left out: a label has the digest of this part, from which a short secret could be
+    guessed, and a new token does not make another image.
+    """
+    return [
+        inputs.target,
+        sorted(inputs.build_args),
+        # What is in a folder counts, and not where it is.
+        sorted((context.name, "" if context.is_folder else context.value) for context in inputs.build_contexts),
+        files["build contexts"],
+        sorted(name for name, _ in (*inputs.build_secrets, *inputs.secret_files)),
+        sorted(name for name, _ in inputs.ssh),
+    ]
 
 
 def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[str, ...]:

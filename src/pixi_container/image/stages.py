@@ -9,12 +9,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*", re.IGNORECASE)
 _HEREDOC = re.compile(r"(?:^|\s)\d*<<-?(?P<quote>[\"']?)(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P=quote)")
 _COPY = re.compile(r"\s*(?:COPY|ADD)\b(?!.*(?:--from=|<<))", re.IGNORECASE)
 _MOUNT = re.compile(r"--mount=(\S+)")
+_TAKES_HEREDOC = re.compile(r"(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\b", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"#\s*(?P<name>[a-z]+)\s*=\s*(?P<value>\S+)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,51 @@ def read_stages(dockerfile: str) -> tuple[Stage, ...]:
             stages.append((heading["name"] or "", heading["base"], []))
         stages[-1][2].append(line)
         if heredocs:
-            heredocs = heredocs[line.strip() == heredocs[0] :]
+            if line.strip() == heredocs[0]:
+                heredocs.pop(0)
         elif not line.lstrip().startswith("#"):
             heredocs = [heredoc["name"] for heredoc in _HEREDOC.finditer(line)]
     return tuple(Stage(name, base, tuple(lines)) for name, base, lines in stages)
+
+
+def read_instructions(dockerfile: str) -> Iterator[str]:
+    """Yield each instruction on one line: without line continuations, comments and the content of heredocs.
+
+    Source: https://docs.docker.com/reference/dockerfile/#parser-directives
+    """
+    lines = dockerfile.splitlines()
+    sign = _escape_sign(lines)
+    heredocs: list[str] = []
+    instruction = ""
+    for line in lines:
+        if heredocs:
+            if line.strip() == heredocs[0]:
+                heredocs.pop(0)
+            continue
+        text = line.strip()
+        # Comments and empty lines are left out even within an instruction.
+        if not text or text.startswith("#"):
+            continue
+        instruction += text.removesuffix(sign) + " "
+        if text.endswith(sign):
+            continue
+        if _TAKES_HEREDOC.match(instruction):
+            heredocs = [heredoc["name"] for heredoc in _HEREDOC.finditer(instruction)]
+        yield instruction.strip()
+        instruction = ""
+    if instruction.strip():
+        yield instruction.strip()
+
+
+def _escape_sign(lines: Iterable[str]) -> str:
+    """Return the sign that continues a line, which a directive in the first lines may change."""
+    for line in lines:
+        directive = _DIRECTIVE.fullmatch(line.strip())
+        if not directive:
+            break
+        if directive["name"].lower() == "escape" and directive["value"] == "`":
+            return "`"
+    return "\\"
 
 
 def environment_stages(stages: Iterable[Stage]) -> tuple[Stage, ...]:

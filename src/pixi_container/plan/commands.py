@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from pixi_container.docker.command import BASE, PACKAGES, WORK, Command
 from pixi_container.environment.entries import EARLIEST
-from pixi_container.image.dockerfile import activation_check
+from pixi_container.image.dockerfile import activation_check, own_image_check
 from pixi_container.image.fingerprint_labels import APT_PACKAGES, base_labels, fingerprint_labels
 from pixi_container.plan.base_plan import BASE_FOLDER
+from pixi_container.plan.own_build import dockerfile_path, own_build_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,16 +39,20 @@ class BuildCommands:
 
     ``list_packages`` runs what is added to the runtime image and tells the versions of packages, and ``base``
     makes the base of it. ``check_environment`` starts an environment that was made straight from the lock;
-    ``prepare_check`` has the builder fetch the base that this needs, while the environment is made. ``build``
-    makes the image, and loads it into the engine if ``test`` runs it there. ``push_environment`` publishes an
-    environment image that Docker builds, and ``push`` the image.
+    ``prepare_check`` has the builder fetch the base that this needs, while the environment is made.
+    ``make_environment`` builds the environment that a user-supplied Dockerfile builds on, where only Docker can.
+    ``build`` makes the image, and loads it into the engine if ``test`` runs it there. ``test_stages`` build the
+    stages that are tests. ``push_environment`` publishes an environment image that Docker builds, and ``push``
+    the image.
     """
 
     list_packages: Command | None = None
     base: Command | None = None
     prepare_check: Command | None = None
     check_environment: Command | None = None
+    make_environment: Command | None = None
     build: Command | None = None
+    test_stages: tuple[Command, ...] = ()
     test: Command | None = None
     push_environment: Command | None = None
     push: Command | None = None
@@ -56,8 +61,8 @@ class BuildCommands:
     def all(self) -> tuple[Command, ...]:
         """The commands that run, in order."""
         steps = (
-            *(self.list_packages, self.base, self.prepare_check, self.check_environment),
-            *(self.build, self.test, self.push_environment, self.push),
+            *(self.list_packages, self.base, self.prepare_check, self.check_environment, self.make_environment),
+            *(self.build, *self.test_stages, self.test, self.push_environment, self.push),
         )
         return tuple(command for command in steps if command)
 
@@ -67,7 +72,12 @@ class BuildCommands:
         def filled(command: Command | None) -> Command | None:
             return command.on_environment(digest) if command else None
 
-        return replace(self, build=filled(self.build), push=filled(self.push))
+        return replace(
+            self,
+            build=filled(self.build),
+            test_stages=tuple(command.on_environment(digest) for command in self.test_stages),
+            push=filled(self.push),
+        )
 
     def on_base(self, digest: str) -> BuildCommands:
         """Return the commands that build on the base with this digest."""
@@ -77,6 +87,7 @@ class BuildCommands:
 
         return replace(
             self,
+            make_environment=filled(self.make_environment),
             build=filled(self.build),
             push_environment=filled(self.push_environment),
             push=filled(self.push),
@@ -89,8 +100,9 @@ class BuildOptions:
 
     ``environment`` is the build context that replaces the environment's stages; empty if Docker builds them.
     ``base`` is how the base is had, on which Docker builds them. ``makes_environment`` tells that it is made
-    straight from the lock first. ``environment_tags`` are the tags of an environment image that Docker builds;
-    empty if it is not published. ``tags`` are the tags to push.
+    straight from the lock first, and ``environment_output`` where Docker puts it first, for a user-supplied
+    Dockerfile; empty if it does not. ``environment_tags`` are the names of an environment image that Docker
+    builds; empty if it has none. ``tags`` are the tags to push.
     """
 
     definition: ImageDefinition
@@ -104,6 +116,7 @@ class BuildOptions:
     keep: bool = False
     environment: str = ""
     makes_environment: bool = False
+    environment_output: str = ""
     environment_tags: tuple[ImageReference, ...] = ()
     base: BasePlan | None = None
 
@@ -112,19 +125,21 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
     """Return the command lines of one build.
 
     The image goes into the engine only if it is kept or tested there: with a ``test-command``, or with a
-    Dockerfile that does not check itself. All commands use the same builder, whose cache speeds up the later ones.
+    Dockerfile that does not check itself and has no stage that does. All commands use the same builder, whose
+    cache speeds up the later ones.
     """
     definition = options.definition
-    tests_itself = "check" in definition.stages and not inputs.test_command
+    tests_itself = ("check" in definition.stages or bool(inputs.test_target)) and not inputs.test_command
     loaded = options.keep or not tests_itself
     local_tags = (options.local_image, *(definition.metadata.tags if options.keep else ()))
     labels = _flags("--label", (f"{key}={value}" for key, value in options.labels))
     epoch = f"source-date-epoch={definition.epoch}"
     push = f"{_PUSH},compression={inputs.compression}"
 
-    def build(purpose: str, *more: str) -> Command:
+    def build(purpose: str, *more: str, target: str = inputs.target) -> Command:
         context = _context(definition.workspace.context)
-        return Command(purpose, (*_common(inputs, options, purpose), *more, context))
+        stage = ("--target", target) if target else ()
+        return Command(purpose, (*_common(inputs, options, purpose), *stage, *more, context))
 
     local_build = None
     if loaded:
@@ -132,14 +147,14 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
     elif not options.push:
         local_build = build("build", *labels, "--output", _NOWHERE)
     environment_push = image_push = None
-    if options.push and options.environment_tags:
+    if options.push and options.environment_tags and not options.environment_output:
         environment_push = build(
             "push-environment",
-            *("--target", "environment"),
             *_flags("--label", map("=".join, environment_labels(definition, options.labels).items())),
             # An environment belongs to no commit, so its date is that of its files.
             *("--output", f"{push},source-date-epoch={EARLIEST}"),
             *_flags("--tag", options.environment_tags),
+            target="environment",
         )
     if options.push:
         image_push = build(
@@ -155,7 +170,11 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
         base=base,
         prepare_check=_preparing_command(inputs, options) if options.makes_environment else None,
         check_environment=_check_command(inputs, options) if options.makes_environment else None,
+        make_environment=_environment_command(inputs, options) if options.environment_output else None,
         build=local_build,
+        test_stages=tuple(
+            build(f"test-{stage}", "--output", _NOWHERE, target=stage) for stage in inputs.test_target
+        ),
         test=None if tests_itself else _test_command(inputs, options),
         push_environment=environment_push,
         push=image_push,
@@ -181,14 +200,38 @@ def test_container_name(local_image: str) -> str:
 def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, ...]:
     """Return the arguments that all builds of an image share: build and push may differ only in the output."""
     definition = options.definition
-    own = str(definition.workspace.context / inputs.dockerfile) if inputs.dockerfile else ""
     return (
         *_buildx(inputs, options, purpose),
-        *("--file", own or f"{WORK}/Dockerfile"),
+        *("--file", dockerfile_path(inputs, definition.workspace)),
         *(("--no-cache-filter", "notes") if "notes" in definition.stages else ()),
-        *(("--secret", f"id=conda-auth,src={WORK}/conda-auth") if inputs.conda_auth else ()),
-        *(("--secret", f"id=git-auth,src={WORK}/git-auth") if inputs.git_auth else ()),
-        *(_flags("--build-arg", _arguments(definition)) if inputs.dockerfile else ()),
+        *_auth_secrets(inputs),
+        *own_build_flags(inputs, definition, options.environment),
+    )
+
+
+def _auth_secrets(inputs: Inputs) -> tuple[str, ...]:
+    """Return the arguments that give a build the credentials for channels and for Git hosts."""
+    given = {"conda-auth": inputs.conda_auth, "git-auth": inputs.git_auth}
+    return _flags("--secret", (f"id={name},src={WORK}/{name}" for name, secret in given.items() if secret))
+
+
+def _environment_command(inputs: Inputs, options: BuildOptions) -> Command:
+    """Return the command by which Docker makes the environment that a user-supplied Dockerfile builds on."""
+    definition = options.definition
+    purpose = "make-environment"
+    return Command(
+        purpose,
+        (
+            *_buildx(inputs, replace(options, environment=""), purpose),
+            *("--file", f"{WORK}/Dockerfile"),
+            *("--no-cache-filter", "notes"),
+            *_auth_secrets(inputs),
+            *("--target", "environment"),
+            *_flags("--label", map("=".join, environment_labels(definition, options.labels).items())),
+            *("--output", f"{options.environment_output},source-date-epoch={EARLIEST}"),
+            *_flags("--tag", options.environment_tags),
+            _context(definition.workspace.context),
+        ),
     )
 
 
@@ -260,16 +303,6 @@ def _contexts(options: BuildOptions) -> tuple[str, ...]:
     return (f"runtime={options.base.context}",) if options.base and options.base.context else ()
 
 
-def _arguments(definition: ImageDefinition) -> tuple[str, ...]:
-    """Return the build arguments for a user-supplied Dockerfile."""
-    return (
-        f"ENVIRONMENT={definition.workspace.environment}",
-        f"CUDA_VERSION={definition.workspace.cuda}",
-        f"PIXI_VERSION={definition.bases.pixi_version}",
-        f"PIXI_IMAGE={definition.bases.builder}",
-    )
-
-
 def environment_labels(definition: ImageDefinition, labels: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the labels of the environment's image, given those of the image that builds on it."""
     # With the source label, ghcr.io links the package to its repository.
@@ -278,11 +311,21 @@ def environment_labels(definition: ImageDefinition, labels: Iterable[tuple[str, 
 
 
 def _test_command(inputs: Inputs, options: BuildOptions) -> Command:
-    script = ("bash", "-euo", "pipefail", "-c", inputs.test_command or activation_check())
-    user = () if inputs.test_command or inputs.dockerfile else _CHECK_AS
-    # The image's own entrypoint may be a tool, to which the script would be an argument.
-    entrypoint = () if inputs.dockerfile else ("--entrypoint", f"{inputs.workdir}/entrypoint.sh")
-    words = ("--rm", "--name", options.test_container, *user, *entrypoint, options.local_image, *script)
+    """Return the command that tests the image: the user's, or a check, through the entrypoint that activates.
+
+    The entrypoint of a user-supplied Dockerfile may be any program: the user's command goes through it, but the
+    check does not. Of a rendered one, it may be a tool, to which the script would be an argument.
+    """
+    options_of_run: tuple[str, ...] = ("--entrypoint", f"{inputs.workdir}/entrypoint.sh")
+    shell: tuple[str, ...] = ("bash", "-euo", "pipefail", "-c")
+    script = inputs.test_command or activation_check()
+    if inputs.dockerfile and inputs.test_command:
+        options_of_run = ()
+    elif inputs.dockerfile:
+        options_of_run, shell, script = ("--entrypoint", "sh"), ("-euc",), own_image_check()
+    elif not inputs.test_command:
+        options_of_run = (*_CHECK_AS, *options_of_run)
+    words = ("--rm", "--name", options.test_container, *options_of_run, options.local_image, *shell, script)
     return Command("test", ("docker", "run", *words))
 
 

@@ -24,6 +24,7 @@ from pixi_container.image.definition import define_image
 from pixi_container.image.files import read_image_files, relevant_paths
 from pixi_container.image.instructions import read_instructions
 from pixi_container.image.metadata import facts_for, workspace_expressions
+from pixi_container.image.own_dockerfile import read_own_dockerfile
 from pixi_container.image.sources import read_sources
 from pixi_container.plan.decision import BUILD, decide, nothing_to_do
 from pixi_container.plan.existing import ExistingImages, find_base, find_environment, find_images
@@ -32,12 +33,14 @@ from pixi_container.plan.problems import problems_of
 from pixi_container.request import may_push
 from pixi_container.runner.checked_out import event_for_checkout
 from pixi_container.runner.checkout import what_is_checked_out
+from pixi_container.workspace.named_contexts import named_folders
 from pixi_container.workspace.workspace import read_workspace
 
 if TYPE_CHECKING:
     from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.base_images import BaseImages
     from pixi_container.image.definition import ImageDefinition
+    from pixi_container.image.own_dockerfile import OwnDockerfile
     from pixi_container.log import Log
     from pixi_container.plan.existing import ExistingBase
     from pixi_container.plan.plan import Plan
@@ -63,7 +66,8 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
     request, differs = _with_checked_out_commit(request, log, tolerant=tolerant)
     _warn_of_limits(request, log)
     engine = _engine(request) if registry else MachineEngine()
-    workspace = _read_workspace(request, log, engine.platform, tolerant=tolerant)
+    own = read_own_dockerfile(request.inputs)
+    workspace = _read_workspace(request, log, engine.platform, own, tolerant=tolerant)
     changes = _find_changes(request, workspace, log, differs) if registry else not_consulted("the plan is offline")
     skip = nothing_to_do(request.event, request.inputs, changes)
     if skip:
@@ -71,7 +75,7 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
     with ThreadPoolExecutor(1) as aside:
         # This takes as long as the registry's answers, so it starts before they tell whether a build is needed.
         kind = aside.submit(_builder, request, engine) if registry else None
-        definition, base = _define_image(request, workspace, registry, log)
+        definition, base = _define_image(request, workspace, own, registry, log)
         existing = _look_up(request, definition, registry, log) if registry else ExistingImages()
         existing = replace(existing, base=base)
         decision = skip or decide(request.event, request.inputs, changes, existing)
@@ -144,9 +148,13 @@ def _builder(request: Request, engine: MachineEngine) -> BuilderKind:
         return BuilderKind(driver=NO_BUILDER, missing=error.message)
 
 
-def _read_workspace(request: Request, log: Log, platform: str, *, tolerant: bool) -> Workspace:
-    workspace = read_workspace(request.inputs, platform)
-    for problem in problems_of(workspace):
+def _read_workspace(
+    request: Request, log: Log, platform: str, own: OwnDockerfile | None, *, tolerant: bool
+) -> Workspace:
+    workspace = read_workspace(
+        request.inputs, platform, needs_environment=own is None or own.builds_on_environment
+    )
+    for problem in problems_of(workspace, copies_included=own is None):
         if not tolerant:
             raise problem
         log.warning(str(problem))
@@ -170,24 +178,26 @@ def _with_relevance(request: Request, workspace: Workspace, changes: Changes) ->
     if not changes.files:
         return changes
     pixi_version = choose_base_images(request.inputs, workspace).pixi_version
+    folders = named_folders(workspace.context, request.inputs.build_contexts)
     instructions = read_instructions(workspace.context, request.inputs.instructions, "instructions")
     relevance = Relevance(
         paths=relevant_paths(workspace, request.inputs, pixi_version, instructions),
         patterns=request.inputs.paths,
         prefix=workspace_prefix(workspace.context) or "",
         workflow=running_workflow(request.env),
+        folders=tuple(path for folder in folders for path in folder.paths),
     )
     return replace(changes, relevant=relevance.of(changes.files))
 
 
 def _define_image(
-    request: Request, workspace: Workspace, registry: Registry | None, log: Log
+    request: Request, workspace: Workspace, own: OwnDockerfile | None, registry: Registry | None, log: Log
 ) -> tuple[ImageDefinition, ExistingBase | None]:
     """Return the definition, and the base that the registry has for it."""
     inputs = request.inputs
     bases = _choose_bases(request, workspace, registry, log)
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
-    sources = read_sources(inputs, workspace, request.env)
+    sources = read_sources(inputs, workspace, request.env, own)
     files = read_image_files(workspace, inputs, bases.pixi_version, sources.instructions)
     base = define_base(inputs, workspace, bases, sources.base_instructions, files.digests["base"])
     existing, refreshed = None, ""

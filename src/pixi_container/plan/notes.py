@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
+from pixi_container.image.workspace_stage import workspace_stage
 from pixi_container.paths import HOW_TO_FETCH_LFS, is_below
-from pixi_container.shortening import shortened
+from pixi_container.shortening import listed, shortened
 
 if TYPE_CHECKING:
     from pixi_container.docker.builder import BuilderKind
@@ -23,6 +24,8 @@ def notes_on(inputs: Inputs, definition: ImageDefinition, builder: BuilderKind |
         *definition.metadata.notes,
         *_notes_on_command(inputs, definition),
         *_notes_on_pointers(definition),
+        *_notes_on_secrets(inputs),
+        *_notes_on_own_packages(definition),
         *(_notes_on_builder(definition, builder) if builder else ()),
     )
 
@@ -49,6 +52,27 @@ def _notes_on_pointers(definition: ImageDefinition) -> tuple[str, ...]:
         else " is a Git LFS pointer"
     )
     return (f"'{shortened(pointers[0])}'{more}, not the file itself. {HOW_TO_FETCH_LFS}",)
+
+
+def _notes_on_secrets(inputs: Inputs) -> tuple[str, ...]:
+    """Return a note for each secret without a value, such as one of GitHub's that the repository does not have."""
+    return tuple(
+        f"input 'secrets': '{name}' is empty, so the build gets no such secret"
+        for name, value in inputs.build_secrets
+        if not value
+    )
+
+
+def _notes_on_own_packages(definition: ImageDefinition) -> tuple[str, ...]:
+    """Return a note on the packages that the image that a user-supplied Dockerfile builds on does not have."""
+    stage = workspace_stage(definition.workspace, definition.bases.pixi_version)
+    if not definition.environment_dockerfile or not stage:
+        return ()
+    note = (
+        "the environment that your Dockerfile builds on has no packages that are built from source, so the "
+        f"Dockerfile has to install them: {listed(stage.skip)}"
+    )
+    return (note,)
 
 
 def _notes_on_builder(definition: ImageDefinition, builder: BuilderKind) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.application.builder_need import needs_builder
-from pixi_container.docker.command import ENVIRONMENT, WORK
+from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, WORK
 from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.fingerprint_labels import fingerprint_labels
@@ -22,7 +22,9 @@ from pixi_container.plan.commands import (
 )
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.notes import notes_on
+from pixi_container.plan.own_build import environment_from_docker
 from pixi_container.registry.reference import parse_reference
+from pixi_container.workspace.lock import LOCK_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,10 +39,6 @@ if TYPE_CHECKING:
     from pixi_container.registry.reference import ImageReference
     from pixi_container.request import Request
     from pixi_container.runner.event import Event
-
-
-LAYOUT_FOLDER = "environment"
-"""The folder below the temporary one with an environment's image that is not published, as an OCI layout."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +131,7 @@ class Plan:
             "leftover_images": self.leftover_images,
             "test_container": self.test_container,
             "dockerfile": definition.dockerfile,
+            "environment_dockerfile": definition.environment_dockerfile,
             "commands": asdict(self.commands),
             "docker_commands": asdict(self.docker_commands),
             "without_builder": self.without_builder,
@@ -151,11 +150,16 @@ class Plan:
         packages = f"{workspace.platform.conda_packages} from conda ({size:.0f} MB to download)"
         if workspace.platform.pypi_packages:
             packages += f", {workspace.platform.pypi_packages} from PyPI"
+        if not workspace.is_locked:
+            packages = f"not known, because there is no {LOCK_NAME}"
         environment_fingerprint = definition.environment_fingerprint.short
         environment = "reused from" if self.reuses_environment else "published as"
         installed = "straight from the lock"
         if not self.way.is_direct:
-            installed = f"by Pixi in the build, because {self.way.reason}"
+            by = "by Pixi in a build" if definition.environment_dockerfile else "by Pixi in the build"
+            installed = f"{by}, because {self.way.reason}"
+        if not definition.stages:
+            installed = "by your Dockerfile, if at all"
         lines = [
             f"decision     {self.decision.kind}: {self.decision.reason}",
             f"changes      {self.changes.reason}",
@@ -232,6 +236,14 @@ def make_plan(
         environment_tags=environment_tags,
         base=base,
     )
+    if definition.environment_dockerfile:
+        place = environment_from_docker(inputs, builder, local_image, names[0] if publishes_environment else None)
+        docker = replace(
+            docker,
+            environment=place.context,
+            environment_output=place.output,
+            environment_tags=place.names or environment_tags,
+        )
     options = _on_environment_image(docker, existing, way, names[0] if publishes_environment else None)
     without_builder = builds and builder.is_missing
     if without_builder:
@@ -275,11 +287,17 @@ def _on_environment_image(
     ``name`` is the repository of an image that is made straight from the lock; None if that stays in a folder.
     """
     if existing.environment:
-        return replace(docker, environment=f"docker-image://{existing.environment}")
+        return replace(docker, environment=f"docker-image://{existing.environment}", environment_output="")
     if not way.is_direct:
         return docker
     place = f"docker-image://{name}" if name else f"oci-layout://{WORK}/{LAYOUT_FOLDER}"
-    return replace(docker, environment=f"{place}@{ENVIRONMENT}", makes_environment=True, environment_tags=())
+    return replace(
+        docker,
+        environment=f"{place}@{ENVIRONMENT}",
+        makes_environment=True,
+        environment_output="",
+        environment_tags=(),
+    )
 
 
 def _check_that_none_is_needed(
@@ -339,11 +357,12 @@ def _leftover_images(options: BuildOptions, commands: BuildCommands) -> tuple[st
     # Images that the engine's own builder pushes stay in the engine under every tag.
     pushed = () if options.keep or not commands.push else options.tags
     bases = options.base.tags if options.base and options.base.is_built else ()
+    makes_environment = commands.push_environment or commands.make_environment
     return (
         *loaded,
         *_texts(bases),
         *_texts(pushed),
-        *(_texts(options.environment_tags) if commands.push_environment else ()),
+        *(_texts(options.environment_tags) if makes_environment else ()),
     )
 
 

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from pixi_container.workspace.workspace import Workspace
 
 
-def problems_of(workspace: Workspace) -> tuple[UserError, ...]:
+def problems_of(workspace: Workspace, *, copies_included: bool = True) -> tuple[UserError, ...]:
     """Return an error for each file or package that would make the build fail; empty if it can start.
 
-    The number is limited; a last error says if there are more.
+    ``copies_included`` tells whether the build copies the included files, which a user-supplied Dockerfile does
+    not. The number is limited; a last error says if there are more.
     """
-    first = tuple(islice(_problems(workspace), MOST_PROBLEMS + 1))
+    first = tuple(islice(_problems(workspace, copies_included=copies_included), MOST_PROBLEMS + 1))
     return (
         first
         if len(first) <= MOST_PROBLEMS
@@ -43,7 +44,7 @@ def problems_of(workspace: Workspace) -> tuple[UserError, ...]:
     )
 
 
-def _problems(workspace: Workspace) -> Iterator[UserError]:
+def _problems(workspace: Workspace, *, copies_included: bool) -> Iterator[UserError]:
     yield from workspace.stale
     manifest = str(workspace.context / workspace.manifest.file)
     for path in workspace.missing_files:
@@ -69,7 +70,8 @@ def _problems(workspace: Workspace) -> Iterator[UserError]:
     for script in workspace.activation_scripts:
         if problem := _of_script(script, workspace):
             yield problem
-    yield from filter(None, (_of_included(path, workspace) for path in workspace.include))
+    if copies_included:
+        yield from filter(None, (_of_included(path, workspace) for path in workspace.include))
     yield from filter(None, (_of_package(package, workspace) for package in workspace.own_source))
 
 

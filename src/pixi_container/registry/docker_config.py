@@ -95,10 +95,10 @@ def credential_helper_variables(env: Mapping[str, str]) -> dict[str, str]:
     return passing(CREDENTIAL_HELPER, env) if config.get("credHelpers") or config.get("credsStore") else {}
 
 
-def write_secret(file: Path, text: str) -> None:
+def write_secret(file: Path, content: str | bytes) -> None:
     """Write a file that nobody else can read at any moment."""
     file.touch(mode=0o600)
-    file.write_text(text, "utf-8")
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _folder(env: Mapping[str, str]) -> Path:

@@ -82,6 +82,7 @@ class Workspace:
     ``stale`` are the reasons why Pixi would refuse the lock, determined from manifest and lock alone.
     ``missing_files`` are named by the manifest but do not exist; Pixi refuses a manifest without them.
     ``missing_scripts`` are activation scripts that do not exist; Pixi ignores them.
+    Without ``is_locked`` there is no lock, so that the packages are not known.
     """
 
     context: Path
@@ -114,6 +115,7 @@ class Workspace:
     activation_env: tuple[tuple[str, str], ...]
     include_rules: tuple[IncludeRule, ...]
     include_copies: tuple[IncludedCopy, ...]
+    is_locked: bool = True
 
     @property
     def include(self) -> tuple[str, ...]:
@@ -203,14 +205,24 @@ class Workspace:
         }
 
 
-def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
+def read_workspace(
+    inputs: Inputs, docker_platform: str = "", *, needs_environment: bool | None = None
+) -> Workspace:
     """Return the workspace that the inputs name, for a platform such as ``linux/amd64``, or else the first locked.
 
-    Raises ``UserError`` for anything that prevents an image from being built.
+    ``needs_environment`` tells whether the environment is installed from it; if it is not given, a user-supplied
+    Dockerfile installs one in its own way, or none, and no lock is needed. Raises ``UserError`` for anything that
+    prevents an image from being built.
     """
     context = Path(inputs.context)
+    needed = not inputs.dockerfile if needs_environment is None else needs_environment
+    if not needed:
+        from pixi_container.workspace.unlocked import unlocked_workspace
+
+        if unlocked := unlocked_workspace(inputs, docker_platform):
+            return unlocked
     manifest = read_manifest(context, inputs.manifest_path)
-    environment = _environment(manifest, inputs.environment, context)
+    environment = environment_of(manifest, inputs.environment, context)
     folder = manifest.folder
     lock = read_lock(context, folder)
     lock.check_environment(environment.name)
@@ -274,8 +286,8 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         unknown_environments=tuple(name for name in lock.environment_names if name not in known),
         install_files=install_files,
         # A user-supplied Dockerfile copies what it needs.
-        config=PixiConfig() if inputs.dockerfile else pixi_config(context, folder),
-        stale=_stale(manifest, lock, inputs),
+        config=pixi_config(context, folder) if needed else PixiConfig(),
+        stale=tuple(islice(stale_reasons(manifest, lock, inputs.pixi_version), MOST_PROBLEMS)) if needed else (),
         activation_scripts=tuple(
             checked_path(context, path, source="activation script", how=_how(context, path, manifest))
             for path in scripts
@@ -287,13 +299,6 @@ def read_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace:
         include_rules=rules,
         include_copies=included_copies(context, rules, install_files),
     )
-
-
-def _stale(manifest: Manifest, lock: Lock, inputs: Inputs) -> tuple[UserError, ...]:
-    """Return the first reasons; none with a user-supplied Dockerfile, which may install in its own way."""
-    if inputs.dockerfile:
-        return ()
-    return tuple(islice(stale_reasons(manifest, lock, inputs.pixi_version), MOST_PROBLEMS))
 
 
 def _in_context(paths: Iterable[str], folder: str) -> tuple[str, ...]:
@@ -315,7 +320,7 @@ def _takes_version_from_git(context: Path, own: Iterable[OwnSource]) -> bool:
     )
 
 
-def _environment(manifest: Manifest, name: str, context: Path) -> Environment:
+def environment_of(manifest: Manifest, name: str, context: Path) -> Environment:
     """Return the environment of that name after checking all, as Pixi refuses a manifest with any invalid one."""
     names = manifest.environment_names
     if name not in names:

@@ -25,6 +25,7 @@ from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.definition import ImageDefinition, define_image
 from pixi_container.image.files import read_image_files
 from pixi_container.image.metadata import workspace_expressions
+from pixi_container.image.own_dockerfile import own_dockerfile
 from pixi_container.image.production_stage import ContextCopy, ProductionStage
 from pixi_container.image.sources import Sources
 from pixi_container.inputs import Inputs, parse_inputs
@@ -159,7 +160,11 @@ def defined(folder: Folder, **texts: str) -> tuple[ImageDefinition, Inputs]:
     facts = facts_from(EVENT, commit_date=DATE, now=DATE, expressions=expressions)
     files = read_image_files(workspace, inputs, bases.pixi_version)
     template = "FROM scratch\n" if inputs.template else ""
-    sources = Sources(workspace=workspace, template=template, dockerfile="FROM a\n" if inputs.dockerfile else "")
+    sources = Sources(
+        workspace=workspace,
+        template=template,
+        dockerfile=own_dockerfile("FROM a\n", inputs) if inputs.dockerfile else None,
+    )
     return define_image(EVENT, inputs, sources, bases, facts, files), inputs
 
 

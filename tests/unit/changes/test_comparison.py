@@ -238,6 +238,22 @@ def test_nothing_outside_of_the_context_counts_by_path(path: str) -> None:
     assert relevance.of(["study/src/a.py"]) == ("src/a.py",)
 
 
+@pytest.mark.parametrize(
+    ("folders", "files", "relevant"),
+    [
+        ((), ("shared/a", "study/x"), ()),
+        (("shared",), ("shared/a", "shared", "sharedx/a", "study/x"), ("../shared", "../shared/a")),
+        (("study/lib",), ("study/lib/a", "study/x"), ("lib/a",)),
+        (("vendor/lib",), ("vendor", "other"), ("../vendor",)),
+        (("",), ("other/a", "study/x"), ("../other/a", "x")),
+    ],
+)
+def test_folders_of_the_repository_count_wherever_they_are(
+    folders: tuple[str, ...], files: tuple[str, ...], relevant: tuple[str, ...]
+) -> None:
+    assert Relevance(paths=(), prefix="study/", folders=folders).of(files) == relevant
+
+
 @pytest.mark.parametrize("prefix", ["", "study/"])
 def test_the_whole_context_may_be_named(prefix: str) -> None:
     relevance = Relevance(paths=(".",), prefix=prefix)

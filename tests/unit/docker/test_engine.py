@@ -76,7 +76,7 @@ def test_warnings_about_the_users_lines_are_noted_once(engine: Engine, docker: D
 def test_the_lines_of_another_dockerfile_are_not_the_users(engine: Engine, docker: DockerProgram) -> None:
     warning = {"short": b64encode(b"Legacy: use =").decode(), "range": [{"start": {"line": 1}}]}
     docker.behave(check={"metadata": {"buildx.build.warnings": [warning]}})
-    check = Command("check", tuple(word.replace("build.json", "check.json") for word in BUILD.argv))
+    check = Command("check", ("docker", "buildx", "build", "--metadata-file", "$WORK/check.json", "$WORK/check"))
     engine.check_environment(check, {})
     assert engine.notes == []
     docker.behave(check={"prints": f"Dockerfile:1\n{'-' * 20}\n", "code": 1})
@@ -323,3 +323,20 @@ def test_placeholders_of_a_command_are_filled_in_wherever_they_are() -> None:
     command = Command("x", ("a=$WORK/b", "$ENVIRONMENT", "c@$ENVIRONMENT", "$OTHER"))
     assert command.in_folder("/w") == ("a=/w/b", "$ENVIRONMENT", "c@$ENVIRONMENT", "$OTHER")
     assert command.on_environment("sha256:1") == Command("x", ("a=$WORK/b", "sha256:1", "c@sha256:1", "$OTHER"))
+
+
+def test_an_image_without_a_shell_is_not_tested_and_that_is_said(engine: Engine, docker: DockerProgram) -> None:
+    docker.behave(run_image={"code": 127, "errors": 'exec: "sh": executable file not found in $PATH'})
+    engine.test(Command("test", ("docker", "run", "image")), may_lack_shell=True)
+    (note,) = engine.notes
+    assert note.startswith("the image was not tested: it has no shell. Set 'test-target' to a stage that tests it")
+    with pytest.raises(ImageTestFailedError, match="exit code 127"):
+        engine.test(Command("test", ("docker", "run", "image")))
+
+
+def test_a_stage_that_fails_is_a_failed_test(engine: Engine, docker: DockerProgram) -> None:
+    argv = ("docker", "buildx", "build", "--metadata-file", f"{WORK}/test-unit.json", "--output", "a")
+    engine.test_stage(Command("test-unit", argv))
+    docker.behave(**{"test-unit": {"code": 1, "prints": "#5 [unit 1/1] RUN pytest\n#5 0.1 FAILED one\n"}})
+    with pytest.raises(ImageTestFailedError, match=r"the test-unit .*; the image was not pushed"):
+        engine.test_stage(Command("test-unit", argv))

@@ -6,6 +6,7 @@ import pytest
 
 from pixi_container.errors import UserError
 from pixi_container.image.environment_way import EnvironmentWay, environment_way
+from pixi_container.image.own_dockerfile import OwnDockerfile
 from pixi_container.inputs import parse_inputs
 from pixi_container.workspace.workspace import read_workspace
 from tests.unit.conftest import Folder
@@ -15,10 +16,10 @@ PYTHON = "- conda: https://conda.anaconda.org/conda-forge/linux-64/python-3.11.9
 SHA256 = "  sha256: 0000000000000000000000000000000000000000000000000000000000000001\n"
 
 
-def way(folder: Folder, **texts: str) -> EnvironmentWay:
+def way(folder: Folder, own: OwnDockerfile | None = None, **texts: str) -> EnvironmentWay:
     given = {"context": str(folder.path), **{name.replace("_", "-"): text for name, text in texts.items()}}
     inputs = parse_inputs(given)
-    return environment_way(inputs, read_workspace(inputs, "linux/amd64"), PIXI)
+    return environment_way(inputs, read_workspace(inputs, "linux/amd64"), PIXI, own)
 
 
 def locked(folder: Folder, entry: str, record: str) -> None:
@@ -108,6 +109,11 @@ def test_packages_of_the_workspace_are_added_on_top(folder: Folder) -> None:
 def test_a_file_of_ones_own_and_settings_of_pixi_are_for_docker(folder: Folder) -> None:
     folder.write("own.template", "FROM scratch\n")
     assert way(folder, template="own.template") == EnvironmentWay("docker", "'template' is set")
-    assert way(folder, dockerfile="own.template") == EnvironmentWay("docker", "'dockerfile' is set")
+    reason = "your Dockerfile does not build on the environment"
+    assert way(folder, OwnDockerfile(text="FROM a\n"), dockerfile="a") == EnvironmentWay("docker", reason)
+    on_it = OwnDockerfile(text="FROM environment\n", builds_on_environment=True)
+    assert way(folder, on_it, dockerfile="a") == EnvironmentWay("direct")
+    asked = "'environment-builder' is 'docker'"
+    assert way(folder, on_it, dockerfile="a", environment_builder="docker") == EnvironmentWay("docker", asked)
     folder.write(".pixi/config.toml", "tls-no-verify = true\n")
     assert way(folder).reason == "'.pixi/config.toml' sets 'tls-no-verify', which only Pixi follows"

@@ -15,6 +15,7 @@ from pixi_container.image.definition import ImageDefinition, define_image
 from pixi_container.image.files import read_image_files
 from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, _relevant, differing
 from pixi_container.image.fingerprint_labels import fingerprint_labels, parts_in
+from pixi_container.image.own_dockerfile import read_own_dockerfile
 from pixi_container.image.sources import Sources
 from pixi_container.inputs import parse_inputs
 from pixi_container.runner.event import Event
@@ -38,10 +39,11 @@ def defined(folder: Folder, platform: str = "linux/amd64", base: str = "b", **te
     workspace = read_workspace(inputs, platform)
     bases = choose_base_images(inputs, workspace, pin=lambda reference: reference.pinned(f"sha256:{base * 64}"))
     files = read_image_files(workspace, inputs, bases.pixi_version)
+    own = read_own_dockerfile(inputs)
     template = (folder.path / inputs.template).read_text() if inputs.template else ""
     facts = facts_from(EVENT, commit_date=DATE, now=DATE, expressions={})
     instructions = read_base_instructions(workspace.context, inputs.base_instructions)
-    sources = Sources(workspace=workspace, template=template, base_instructions=instructions)
+    sources = Sources(workspace=workspace, dockerfile=own, template=template, base_instructions=instructions)
     return define_image(EVENT, inputs, sources, bases, facts, files)
 
 
@@ -167,6 +169,64 @@ def test_a_choice_of_the_user_is_explained(folder: Folder, texts: dict[str, str]
     before, after = defined(folder), defined(folder, **texts)
     assert name in differing(parts(after), parts(before))
     assert after.fingerprint.digest != before.fingerprint.digest
+
+
+@pytest.mark.parametrize(
+    ("texts", "name"),
+    [
+        ({"target": "app"}, "build options"),
+        ({"build_args": "A=c"}, "build options"),
+        ({"build_contexts": "a=docker-image://b"}, "build options"),
+        ({"build_contexts": "a=src"}, "build options"),
+        ({"secrets": "other=1"}, "build options"),
+        ({"secret_files": "file=/x"}, "build options"),
+        ({"ssh": "default"}, "build options"),
+        ({"test_target": "app"}, "test"),
+    ],
+)
+def test_an_option_of_a_build_of_ones_own_is_explained(folder: Folder, texts: dict[str, str], name: str) -> None:
+    folder.write("Dockerfile", "FROM debian AS app\n")
+    usual = {"dockerfile": "Dockerfile", "build_args": "A=b", "secrets": "token=1"}
+    before, after = defined(folder, **usual), defined(folder, **{**usual, **texts})
+    assert differing(parts(after), parts(before)) == (name,)
+    # A new token makes no other image, and a label from which it could be guessed is public.
+    assert defined(folder, **{**usual, "secrets": "token=2"}).fingerprint == before.fingerprint
+
+
+def test_a_dockerfile_that_builds_on_the_environment_changes_nothing_of_it(folder: Folder) -> None:
+    folder.write("Dockerfile", "FROM environment\nCOPY src src\n")
+    for builder in ("auto", "docker"):
+        rendered = defined(folder, environment_builder=builder)
+        own = defined(folder, environment_builder=builder, dockerfile="Dockerfile")
+        assert own.environment_fingerprint == rendered.environment_fingerprint
+        assert own.environment_dockerfile == rendered.dockerfile
+        assert own.fingerprint != rendered.fingerprint
+        folder.write("notes", builder)
+        changed = defined(folder, environment_builder=builder, dockerfile="Dockerfile")
+        assert changed.environment_fingerprint == own.environment_fingerprint
+        assert changed.fingerprint != own.fingerprint
+
+
+def test_what_a_dockerfile_ignores_still_counts_in_the_base_below_it(folder: Folder) -> None:
+    folder.write("Dockerfile", "FROM environment\n")
+    folder.write("Dockerfile.dockerignore", "certificates\n")
+    texts = {"dockerfile": "Dockerfile", "base_instructions": "COPY certificates /certificates\n"}
+    folder.write("certificates", "1")
+    before = defined(folder, **texts)
+    folder.write("certificates", "2")
+    after = defined(folder, **texts)
+    assert before.base
+    assert after.base
+    assert before.base.fingerprint != after.base.fingerprint
+    assert before.environment_fingerprint != after.environment_fingerprint
+    assert before.fingerprint != after.fingerprint
+
+
+@pytest.mark.slow
+def test_the_stages_of_a_template_depend_on_the_arguments(folder: Folder) -> None:
+    folder.write("own.template", TEMPLATE.read_text("utf-8"))
+    with_argument = fingerprint(folder, template="own.template", build_args="A=b")
+    assert with_argument != fingerprint(folder, template="own.template", build_args="A=c")
 
 
 def test_dockerignore_counts_and_hides(folder: Folder) -> None:

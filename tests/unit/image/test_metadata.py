@@ -17,6 +17,7 @@ from pixi_container.image.metadata import (
     published_names,
     workspace_expressions,
 )
+from pixi_container.image.own_dockerfile import OwnDockerfile
 from pixi_container.image.sources import Sources, read_sources
 from pixi_container.inputs import Inputs
 from pixi_container.registry.reference import parse_reference
@@ -115,9 +116,11 @@ def test_texts_of_ones_own_are_read(folder: Folder) -> None:
     folder.write("docker/Dockerfile", "FROM x\n")
     folder.write("docker/template", "FROM {{ builder_image }}\n")
     workspace = read_workspace(Inputs(context=str(folder.path)))
-    inputs = Inputs(dockerfile="docker/Dockerfile", template="docker/template")
+    inputs = Inputs(context=str(folder.path), dockerfile="docker/Dockerfile", template="docker/template")
     assert read_sources(inputs, workspace, ENV) == Sources(
-        workspace=workspace, dockerfile="FROM x\n", template="FROM {{ builder_image }}\n"
+        workspace=workspace,
+        dockerfile=OwnDockerfile(text="FROM x\n"),
+        template="FROM {{ builder_image }}\n",
     )
     assert read_sources(Inputs(), workspace, ENV) == Sources(workspace=workspace)
 
@@ -128,7 +131,8 @@ def test_a_text_of_ones_own_is_not_empty(folder: Folder, name: str, text: str | 
     workspace = read_workspace(Inputs(context=str(folder.path)))
     if text is not None:
         folder.write("own", text)
-    inputs = Inputs(dockerfile="own") if name == "dockerfile" else Inputs(template="own")
+    own = Inputs(context=str(folder.path))
+    inputs = replace(own, dockerfile="own") if name == "dockerfile" else replace(own, template="own")
     with pytest.raises(UserError, match=f"input '{name}': 'own' {problem}") as caught:
         read_sources(inputs, workspace, ENV)
     assert caught.value.file == (str(folder.path / "own") if text else "")

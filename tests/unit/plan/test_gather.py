@@ -328,6 +328,38 @@ def test_two_revisions_are_compared(folder: Folder) -> None:
         changes_between(request(folder), "gone", "HEAD")
 
 
+def test_only_a_dockerfile_that_builds_on_the_environment_needs_the_lock(
+    folder: Folder, around: Surroundings
+) -> None:
+    folder.replace("pixi.toml", 'python = "3.11.*"', 'python = "3.12.*"')
+    folder.write("Dockerfile", "FROM debian\n")
+    assert planned(request(folder, dockerfile="Dockerfile"), None).definition.workspace.is_locked
+    (folder.path / "pixi.lock").rename(folder.path / "kept")
+    definition = planned(request(folder, dockerfile="Dockerfile"), None).definition
+    assert not definition.workspace.is_locked
+    assert (definition.stages, definition.environment_dockerfile) == (frozenset(), "")
+    folder.write("Dockerfile", "FROM environment\n")
+    with pytest.raises(UserError, match=r"there is no pixi\.lock"):
+        planned(request(folder, dockerfile="Dockerfile"), None)
+    (folder.path / "kept").rename(folder.path / "pixi.lock")
+    with pytest.raises(UserError, match="python"):
+        planned(request(folder, dockerfile="Dockerfile"), None)
+    assert around.asked == []
+
+
+@pytest.mark.parametrize(("file", "relevant"), [("shared/x", ("../shared/x",)), ("other/x", ())])
+def test_a_folder_that_is_a_build_context_counts(
+    folder: Folder, around: Surroundings, monkeypatch: pytest.MonkeyPatch, file: str, relevant: tuple[str, ...]
+) -> None:
+    (folder.path.parent / ".git").mkdir()
+    folder.write("Dockerfile", "FROM debian\n")
+    folder.write("../shared/x", "")
+    around.changes = replace(CHANGED, files=(file,))
+    monkeypatch.setattr(gather, "workspace_prefix", lambda _: f"{folder.path.name}/")
+    made = request(folder, PULL_REQUEST, dockerfile="Dockerfile", build_contexts="shared=../shared")
+    assert planned(made, Shelf()).changes.relevant == relevant
+
+
 class Quiet(Log):
     """Keeps what is said as well."""
 

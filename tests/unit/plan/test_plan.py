@@ -18,6 +18,7 @@ from pixi_container.image.definition import define_image
 from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.files import read_image_files
 from pixi_container.image.metadata import workspace_expressions
+from pixi_container.image.own_dockerfile import read_own_dockerfile
 from pixi_container.image.sources import Sources
 from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.plan.decision import decide
@@ -60,13 +61,15 @@ def plan_of(
     inputs = parse_inputs(
         {"context": str(folder.path), **{key.replace("_", "-"): text for key, text in texts.items()}}
     )
-    workspace = read_workspace(inputs, "linux/amd64")
+    own = read_own_dockerfile(inputs)
+    needs_environment = own is None or own.builds_on_environment
+    workspace = read_workspace(inputs, "linux/amd64", needs_environment=needs_environment)
     bases = choose_base_images(inputs, workspace, pin=lambda reference: reference.pinned(f"sha256:{'b' * 64}"))
     expressions = workspace_expressions(workspace, bases.pixi_version, bases.builder)
     facts = facts_from(event, commit_date=DATE, now=DATE, expressions=expressions)
     files = read_image_files(workspace, inputs, bases.pixi_version)
     base_instructions = read_base_instructions(workspace.context, inputs.base_instructions)
-    sources = Sources(workspace=workspace, base_instructions=base_instructions)
+    sources = Sources(workspace=workspace, dockerfile=own, base_instructions=base_instructions)
     existing = existing or ExistingImages()
     refreshed = existing.base.refreshed if existing.base else ""
     definition = define_image(event, inputs, sources, bases, facts, files, refreshed=refreshed)

@@ -96,22 +96,28 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "leftover_images": [],
         "test_container": f"pixi-container-test-gpu-{plan.local_image[-16:]}",
         "dockerfile": plan.definition.dockerfile,
+        "environment_dockerfile": "",
         "commands": {
             "list_packages": None,
             "base": None,
             "prepare_check": None,
             "check_environment": None,
+            "make_environment": None,
             "build": None,
+            "test_stages": [],
             "test": None,
             "push_environment": as_lists(vars(environment_push)),
             "push": as_lists(vars(push)),
         },
-        "docker_commands": dict.fromkeys(
-            (
-                *("list_packages", "base", "prepare_check", "check_environment"),
-                *("build", "test", "push_environment", "push"),
-            )
-        ),
+        "docker_commands": {
+            **dict.fromkeys(
+                (
+                    *("list_packages", "base", "prepare_check", "check_environment", "make_environment"),
+                    *("build", "test", "push_environment", "push"),
+                )
+            ),
+            "test_stages": [],
+        },
         "without_builder": False,
         "workspace": workspace_as_json(plan),
     }

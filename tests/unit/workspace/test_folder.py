@@ -278,7 +278,9 @@ def test_environments_of_this_machine_do_not_replace_the_images(
     tree.write("container/.pixi/envs/default/bin/python", "")
     tree.write("container/run.py", "")
     tree.write(".dockerignore", ignored)
-    problems = problems_of(tree.workspace(include=include))
+    workspace = tree.workspace(include=include)
+    assert problems_of(workspace, copies_included=False) == ()
+    problems = problems_of(workspace)
     assert [problem.message for problem in problems] == (
         ["the included folder 'container' has this machine's environments, in 'container/.pixi/envs'"] * refused
     )
