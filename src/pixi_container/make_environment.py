@@ -18,7 +18,7 @@ from pixi_container.registry.repository import ImageRepository, Registries
 from pixi_container.request import credential_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pixi_container.docker.engine import Engine
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.repository import ImageSource
     from pixi_container.request import Request
+    from pixi_container.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def make_environment(
     runtime = definition.bases.runtime
     below = base_digest or runtime.digest or runtime.tag
     image = planned_environment(definition, request.inputs, labels, _auth_file(request, work), below)
-    check = _check(plan, definition.workspace.place(request.inputs.workdir), engine)
+    check = _check(plan, definition.workspace.place(request.inputs.workdir), engine, definition.workspace.more)
     show = ProgressLines(log).show
     with Registries(credential_source(request)) as registries:
         base: ImageSource = ImageRepository(registries, (plan.base and plan.base.image) or runtime)
@@ -85,14 +86,18 @@ def make_environment(
     return MadeEnvironment(published.digest, tuple(_notes_on(published)))
 
 
-def _check(plan: Plan, place: str, engine: Engine | None) -> StartCheck | None:
-    """Return how the engine starts an environment; ``place`` is the workspace's folder in the image."""
+def _check(plan: Plan, place: str, engine: Engine | None, more: Sequence[Workspace]) -> StartCheck | None:
+    """Return how the engine starts an environment, and those that the image has ``more``.
+
+    ``place`` is the workspace's folder in the image.
+    """
     command, preparing = plan.commands.check_environment, plan.commands.prepare_check
     if engine is None or command is None or preparing is None:
         return None
+    names = [each.environment for each in more]
 
     def check(digest: str) -> None:
-        engine.check_environment(command.on_environment(digest), environment_check(place))
+        engine.check_environment(command.on_environment(digest), environment_check(place, names))
 
     return StartCheck(check, lambda: engine.preparing(preparing, PREPARING_CHECK))
 

@@ -21,7 +21,7 @@ from pixi_container.image.fingerprint import (
     environment_fingerprint,
     image_fingerprint,
 )
-from pixi_container.image.layers import environment_layers
+from pixi_container.image.layers import environment_layers, layer_budgets
 from pixi_container.image.metadata import compute_metadata
 from pixi_container.image.production_stage import ProductionStage, production_stage
 from pixi_container.image.stages import context_copies, environment_stages, read_stages
@@ -177,14 +177,13 @@ def define_image(
         else environment_fingerprint(workspace, bases, inputs, named, digests, base)
     )
     expressions = {**facts.expressions, "fingerprint": environment.short}
-    direct = direct_packages(workspace.platform.packages)
     return ImageDefinition(
         workspace=workspace,
         bases=bases,
         way=way,
         dockerfile=dockerfile,
         stages=frozenset() if sources.dockerfile else frozenset(stage.name for stage in stages),
-        layers=len(environment_layers(direct, most_layers)) if way.is_direct else 0,
+        layers=_layer_count(workspace, most_layers) if way.is_direct else 0,
         most_layers=most_layers,
         production=production_stage(workspace, inputs, sources.instructions),
         environment_fingerprint=environment,
@@ -193,4 +192,14 @@ def define_image(
         epoch=int(facts.commit_date.timestamp()),
         lfs_pointers=files.lfs_pointers,
         base=base,
+    )
+
+
+def _layer_count(workspace: Workspace, most: int) -> int:
+    """Return the number of layers of the environments that are made straight from the lock."""
+    environments = workspace.all_environments
+    budgets = layer_budgets(most, len(environments))
+    return sum(
+        len(environment_layers(direct_packages(each.platform.packages), budget))
+        for each, budget in zip(environments, budgets, strict=True)
     )

@@ -1,0 +1,84 @@
+"""Several environments in one image: each is whole, the first is active, and the others are chosen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.end_to_end.conftest import Step
+from tests.end_to_end.test_direct_environment import Remote
+
+pytestmark = pytest.mark.engine
+
+CODE = "import numpy, os, sys; print(sys.prefix, os.environ['PIXI_ENVIRONMENT_NAME'])"
+PYTHON = ("python", "-c", CODE)
+GPU, DEFAULT = ("/app/.pixi/envs/gpu gpu", "/app/.pixi/envs/default default")
+
+
+@pytest.mark.parametrize("way", ["direct", "docker", "none"])
+def test_each_environment_starts_and_the_first_is_active(step: Step, way: str) -> None:
+    choice = {"builder": "none"} if way == "none" else {"environment_builder": way}
+    outcome = replace(step, inputs=choice).run(environment="gpu default", tags="type=raw,value=both")
+    assert outcome.code == 0, outcome.log
+    assert "<code>default</code>" in outcome.summary
+    more = json.loads(outcome.outputs["metadata"])["more_environments"]
+    assert [(each["environment"], each["conda_packages"] > 10) for each in more] == [("default", True)]
+    image, one = outcome.outputs["image"], ("run", "--rm")
+    asked = ("--env", "PIXI_CONTAINER_ENVIRONMENT=default")
+    assert step.docker(*one, image, *PYTHON) == GPU
+    assert step.docker(*one, *asked, image, *PYTHON) == DEFAULT
+    nobody, inner = ("--user", "54321:54321", "--read-only", "--cap-drop", "ALL"), f'python -c "{CODE}"'
+    assert step.docker(*one, *nobody, *asked, "--entrypoint", "bash", image, "-c", inner) == DEFAULT
+    assert step.docker(*one, *asked, image, "bash", "-lc", inner) == DEFAULT
+    for name, expected in (("gpu", GPU), ("default", DEFAULT)):
+        for command in (PYTHON, ("bash", "-c", inner)):
+            assert step.docker(*one, *nobody, image, "pixi", "run", "-e", name, *command) == expected
+        listed = json.loads(step.docker(*one, "--network", "none", image, "pixi", "list", "-e", name, "--json"))
+        assert any(package["name"] == "cuda-cudart" for package in listed) == (name == "gpu")
+        assert any(package["name"] == "numpy" for package in listed)
+    config = json.loads(step.docker("image", "inspect", "--format", "{{json .Config}}", image))
+    assert "CONDA_PREFIX=/app/.pixi/envs/gpu" in config["Env"]
+    assert "NVIDIA_VISIBLE_DEVICES=all" in config["Env"]
+    step.docker("image", "rm", image)
+
+
+def test_both_ways_make_the_same_files(step: Step) -> None:
+    trees = []
+    for way in ("direct", "docker"):
+        outcome = step.run(environment="default gpu", environment_builder=way, tags=f"type=raw,value={way}")
+        assert outcome.code == 0, outcome.log
+        trees.append(Remote(step.rig.registry, step.image).tree(way, "app/.pixi"))
+    direct, docker = trees
+    assert direct.keys() ^ docker.keys() == set()
+    differing = {path for path in direct if direct[path] != docker[path]}
+    assert {path for path in differing if not path.endswith(("/conda-meta/history", ".json"))} == set()
+
+
+def test_an_environment_that_is_added_leaves_the_layers_of_the_first(step: Step) -> None:
+    remote = Remote(step.rig.registry, step.image)
+
+    def layers(tag: str) -> set[str]:
+        return {layer["digest"] for layer in remote.manifest(tag)["layers"]}
+
+    for names in ("gpu", "gpu, default"):
+        outcome = step.run(environment=names, tags=f"type=raw,value={names[-3:]}")
+        assert outcome.code == 0, outcome.log
+    assert len(layers("gpu") - layers("ult")) <= 2, "what belongs to no package, and what is above it"
+    outcome = step.run(environment="gpu default", tags="type=raw,value=again")
+    assert outcome.outputs["decision"] in {"promote", "skip"}, outcome.log
+    removed = step.run(environment="gpu", tags="type=raw,value=again")
+    assert removed.outputs["decision"] == "promote", removed.log
+
+
+def test_a_package_from_source_is_refused_in_a_further_one(step: Step) -> None:
+    study = step.repository.study
+    (study / "own").mkdir()
+    (study / "own/pyproject.toml").write_text('[project]\nname = "own"\nversion = "1"\n')
+    lock = (study / "pixi.lock").read_text()
+    at = lock.index("      linux-64:\n", lock.index("  default:\n")) + len("      linux-64:\n")
+    (study / "pixi.lock").write_text(f"{lock[:at]}      - pypi: ./own\n{lock[at:]}- pypi: ./own\n  name: own\n")
+    outcome = step.run(environment="gpu default")
+    assert outcome.code != 0
+    assert "environment 'default' has packages that are built from source: own" in outcome.log
