@@ -443,6 +443,11 @@ class Inputs:
     github_token: str = ""
 
     @property
+    def environments(self) -> tuple[str, ...]:
+        """The environments of the image, of which the first is active."""
+        return (self.environment, *self.more_environments)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every text that must not appear in a log."""
         secrets = (

@@ -9,6 +9,7 @@ import pytest
 
 from tests.end_to_end.conftest import Step
 from tests.end_to_end.test_direct_environment import Remote
+from tests.rig import solve
 
 pytestmark = pytest.mark.engine
 
@@ -34,7 +35,8 @@ def test_each_environment_starts_and_the_first_is_active(step: Step, way: str) -
     assert step.docker(*one, *asked, image, "bash", "-lc", inner) == DEFAULT
     for name, expected in (("gpu", GPU), ("default", DEFAULT)):
         for command in (PYTHON, ("bash", "-c", inner)):
-            assert step.docker(*one, *nobody, image, "pixi", "run", "-e", name, *command) == expected
+            run = ("pixi", "run", "-e", name, *command)
+            assert step.docker(*one, *nobody, "--tmpfs", "/tmp", image, *run) == expected  # noqa: S108
         listed = json.loads(step.docker(*one, "--network", "none", image, "pixi", "list", "-e", name, "--json"))
         assert any(package["name"] == "cuda-cudart" for package in listed) == (name == "gpu")
         assert any(package["name"] == "numpy" for package in listed)
@@ -49,27 +51,31 @@ def test_both_ways_make_the_same_files(step: Step) -> None:
     for way in ("direct", "docker"):
         outcome = step.run(environment="default gpu", environment_builder=way, tags=f"type=raw,value={way}")
         assert outcome.code == 0, outcome.log
-        trees.append(Remote(step.rig.registry, step.image).tree(way, "app/.pixi"))
+        tag = outcome.outputs["environment-image"].rpartition(":")[2]
+        trees.append(Remote(step.rig.registry, step.image).tree(tag, "app"))
     direct, docker = trees
     assert direct.keys() ^ docker.keys() == set()
     differing = {path for path in direct if direct[path] != docker[path]}
-    assert {path for path in differing if not path.endswith(("/conda-meta/history", ".json"))} == set()
+    if step.rig.pixi_is_stand_in:
+        # Its hashes are its own; unit tests have those of the real one.
+        hashes = {".pixi-environment-fingerprint", "pixi"}
+        differing = {path for path in differing if path.partition("/conda-meta/")[2] not in hashes}
+    assert differing == set()
 
 
-def test_an_environment_that_is_added_leaves_the_layers_of_the_first(step: Step) -> None:
-    remote = Remote(step.rig.registry, step.image)
-
-    def layers(tag: str) -> set[str]:
-        return {layer["digest"] for layer in remote.manifest(tag)["layers"]}
-
-    for names in ("gpu", "gpu, default"):
-        outcome = step.run(environment=names, tags=f"type=raw,value={names[-3:]}")
+def test_a_bump_in_one_of_them_makes_one_layer(step: Step) -> None:
+    remote, manifest = Remote(step.rig.registry, step.image), step.repository.study / "pixi.toml"
+    text, layers = manifest.read_text(), []
+    feature = "[feature.gpu.dependencies]\n"
+    for version in ("4.66.*", "4.67.*"):
+        manifest.write_text(text.replace(feature, f'{feature}tqdm = "{version}"\n'))
+        solve.lock(manifest, channel=step.rig.channel)
+        outcome = step.run(environment="default, gpu", tags="type=raw,value=it")
         assert outcome.code == 0, outcome.log
-    assert len(layers("gpu") - layers("ult")) <= 2, "what belongs to no package, and what is above it"
-    outcome = step.run(environment="gpu default", tags="type=raw,value=again")
-    assert outcome.outputs["decision"] in {"promote", "skip"}, outcome.log
-    removed = step.run(environment="gpu", tags="type=raw,value=again")
-    assert removed.outputs["decision"] == "promote", removed.log
+        layers.append([layer["digest"] for layer in remote.manifest("env-default")["layers"]])
+    assert len(set(layers[1]) - set(layers[0])) == 2, "of the package, and of what belongs to none"
+    again = step.run(environment="default gpu", tags="type=raw,value=again")
+    assert again.outputs["decision"] == "promote", again.log
 
 
 def test_a_package_from_source_is_refused_in_a_further_one(step: Step) -> None:
