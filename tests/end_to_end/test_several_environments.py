@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from tests.end_to_end.conftest import Step
 from tests.end_to_end.test_direct_environment import Remote
+from tests.end_to_end.test_own_source import write_workspace
 from tests.rig import solve
 
 pytestmark = pytest.mark.engine
@@ -88,3 +90,39 @@ def test_a_package_from_source_is_refused_in_a_further_one(step: Step) -> None:
     outcome = step.run(environment="gpu default")
     assert outcome.code != 0
     assert "environment 'default' has packages that are built from source: own" in outcome.log
+
+
+MORE = """
+[tool.pixi.feature.extra.dependencies]
+python = "3.11.*"
+tqdm = "*"
+
+[tool.pixi.feature.extra.activation.env]
+EXTRA = "set by Bash"
+
+[tool.pixi.environments]
+extra = { features = ["extra"], no-default-feature = true }
+"""
+
+
+@pytest.mark.parametrize("way", ["direct", "docker"])
+def test_the_first_may_have_packages_from_source(step: Step, way: str) -> None:
+    study = step.repository.study
+    shutil.rmtree(study)
+    # The workspace is below the context.
+    write_workspace(study / "sub", step.rig)
+    manifest = study / "sub/pyproject.toml"
+    manifest.write_text(manifest.read_text() + MORE)
+    solve.lock(manifest, channel=step.rig.channel)
+    inputs = {"manifest_path": "sub/pyproject.toml", "environment": "default extra", "environment_builder": way}
+    outcome = replace(step, inputs=inputs).run(tags="type=raw,value=it")
+    assert outcome.code == 0, outcome.log
+    image = outcome.outputs["image"]
+    assert step.docker("run", "--rm", image, "study") == "result 42"
+    code = "import os, sys, tqdm; print(sys.prefix, os.environ['EXTRA'])"
+    asked = ("--env", "PIXI_CONTAINER_ENVIRONMENT=extra")
+    extra = "/app/sub/.pixi/envs/extra set by Bash"
+    assert step.docker("run", "--rm", *asked, image, "python", "-c", code) == extra
+    assert step.docker("run", "--rm", image, "pixi", "run", "-e", "extra", "python", "-c", code) == extra
+    assert step.docker("run", "--rm", image, "pixi", "run", "study") == "result 42"
+    step.docker("image", "rm", image)

@@ -9,6 +9,7 @@ here=${BASH_SOURCE[0]%/*}
 . "$here/tidy.sh"
 
 environments=$FIRST
+: > "$here/further-notes"
 while [ "$#" -gt 0 ]; do
   name=$1 records=$2
   shift 2
@@ -25,6 +26,13 @@ while [ "$#" -gt 0 ]; do
     sed -e "s|@workdir@/.pixi/hook.sh|$hook|g" -e "s|@workdir@|$WORKDIR|g" -e "s|@prefix@|$prefix|g" \
       -e "s|@activation@|$prefix@${digest:0:16}|g" "$here/activate.sh"
   } > "$WORKDIR/.pixi/activate-$name.sh"
+  for script in "$prefix"/bin/.*-post-link.sh; do
+    package=${script##*/.}
+    if [ -e "$script" ]; then
+      echo "pixi-container: not run: the post-link script of ${package%-post-link.sh} in the environment $name" \
+        >> "$here/further-notes"
+    fi
+  done
 done
 sed -e "s|@workdir@|$WORKDIR|g" -e "s|@environments@|$environments|g" -e "s|@first@|$FIRST|g" "$here/select.sh" \
   >> "$here/exports.sh"

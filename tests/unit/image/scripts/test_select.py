@@ -27,7 +27,7 @@ class Image:
                 variables=(("CONDA_PREFIX", prefix), ("PIXI_ENVIRONMENT_NAME", name)),
                 environments=NAMES,
             )
-            hook = f"export HOOKED=${{HOOKED:-}}{name},\n"
+            hook = f'export HOOKED=${{HOOKED:-}}{name},\n[ -z "${{MORE_PATH:-}}" ] || PATH=/more-{name}:$PATH\n'
             for entry in activation_entries(activation, hook, ()):
                 if entry.kind == "file":
                     write(self.workdir / entry.path, b"".join(entry.content).decode(), entry.mode)
@@ -100,6 +100,17 @@ def test_programs_of_another_one_may_be_in_path(image: Image) -> None:
 
 
 @pytest.mark.parametrize("name", ["prod tools", "Tools", "tool", "*", "tools-2@"])
+def test_what_a_package_puts_into_path_goes_with_its_environment(image: Image) -> None:
+    other = f"PIXI_CONTAINER_ENVIRONMENT=tools {image.workdir}/entrypoint.sh bash -c 'echo $PATH'"
+    said = image.enter("bash", "-c", other, MORE_PATH="1")
+    assert said == f"/more-tools:{image.prefix('tools')}/bin:/usr/bin:/bin\n"
+
+
+def test_a_choice_is_for_one_activation(image: Image) -> None:
+    shown = "PIXI_CONTAINER_ENVIRONMENT=tools bash -c 'echo ${PIXI_CONTAINER_ENVIRONMENT-none}'"
+    assert image.enter("bash", "-c", shown, PIXI_CONTAINER_ENVIRONMENT="tools") == "none\n"
+
+
 def test_one_that_is_not_there_is_an_error(image: Image, name: str) -> None:
     said = image.run(f"{image.workdir}/entrypoint.sh", "true", FAILS="1", PIXI_CONTAINER_ENVIRONMENT=name)
     assert said == f"PIXI_CONTAINER_ENVIRONMENT is '{name}'; the image's environments: prod tools tools-2\n"
