@@ -100,8 +100,8 @@ def test_programs_of_another_one_may_be_in_path(image: Image) -> None:
 
 
 def test_what_a_package_puts_into_path_goes_with_its_environment(image: Image) -> None:
-    other = f"PIXI_CONTAINER_ENVIRONMENT=tools {image.workdir}/entrypoint.sh bash -c 'echo $PATH'"
-    said = image.enter("bash", "-c", other, MORE_PATH="1")
+    other = "PIXI_CONTAINER_ENVIRONMENT=tools bash -c 'echo $PATH'"
+    said = image.run("bash", "-c", other, MORE_PATH="1")
     assert said == f"/more-tools:{image.prefix('tools')}/bin:/usr/bin:/bin\n"
 
 
