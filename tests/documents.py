@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pixi_container.cli import COMMANDS
 from pixi_container.errors import EXIT_CODES
 from pixi_container.image.base_images import DEFAULT_PIXI, LOCK_NEEDS, OLDEST_PIXI, RICH_PLATFORMS_NEED
-from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS
+from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, MORE_PARTS
 from pixi_container.image.workspace_stage import EDITABLE_FROM_MANIFEST
 from pixi_container.inputs import COMMANDS_WITH_EVERY_INPUT, INPUTS
 from pixi_container.report import OUTPUTS
@@ -60,7 +60,10 @@ def with_tables(text: str) -> str:
         inputs.append(f"| `{row.name}` | {f'`{default}`' if default else ''} | {row.help} |")
     outputs = ["| output | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in OUTPUTS.items())]
     text = between(between(text, "inputs", inputs), "outputs", outputs)
-    for marker, parts in (("environment-parts", ENVIRONMENT_PARTS), ("image-parts", IMAGE_PARTS)):
+    for marker, parts in (
+        ("environment-parts", {**ENVIRONMENT_PARTS, **MORE_PARTS}),
+        ("image-parts", IMAGE_PARTS),
+    ):
         rows = [f"| {name} | {meaning} |" for name, meaning in parts.items()]
         text = between(text, marker, ["| part | content |", "|---|---|", *rows])
     commands = ["| command | what it does | flags |", "|---|---|---|"]

@@ -164,7 +164,7 @@ def _init(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
         inputs.manifest_path,
         env,
         lambda line: print(without_commands(line)),
-        environment=inputs.environment if "environment" in options.given else "",
+        environment=" ".join(inputs.environments) if "environment" in options.given else "",
         dockerfile=options.from_dockerfile,
         force=options.force,
         dry_run=options.dry_run,

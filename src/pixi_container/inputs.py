@@ -33,6 +33,7 @@ from pixi_container.input_values import (
 )
 from pixi_container.registry.credentials import Credential
 from pixi_container.registry.reference import is_image_name
+from pixi_container.shortening import shortened
 from pixi_container.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
 MOST_LAYERS = 65
 """Maximum number of environment layers: of an image's 100, 20 are left for the base and 15 for the workspace."""
+
+
+MOST_ENVIRONMENTS = 8
+"""Maximum number of environments in one image, among which the layers are divided."""
 
 
 Kind = Literal["text", "flag", "lines", "words", "pairs"]
@@ -116,7 +121,14 @@ INPUTS = (
         also_for=("render", "changes", "tags", "init"),
         not_in_settings="it says where the manifest is",
     ),
-    Input("environment", "default", "Pixi environment to ship.", also_for=("render", "changes", "tags", "init")),
+    Input(
+        "environment",
+        "default",
+        "Pixi environment to ship. Of several, such as `prod tools`, all are in the image, the first is active; "
+        "see docs/environments.md.",
+        also_for=("render", "changes", "tags", "init"),
+        kind="lines",
+    ),
     Input(
         "images",
         "",
@@ -440,6 +452,7 @@ class Inputs:
     context: str = "."
     manifest_path: str = ""
     environment: str = "default"
+    more_environments: tuple[str, ...] = ()
     images: str = ""
     tags: str = ""
     flavor: str = ""
@@ -492,6 +505,11 @@ class Inputs:
     github_token: str = ""
 
     @property
+    def environments(self) -> tuple[str, ...]:
+        """The environments of the image, of which the first is active."""
+        return (self.environment, *self.more_environments)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every text that must not appear in a log."""
         secrets = (
@@ -531,12 +549,8 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
     return Inputs(
         context=_path("context", text["context"]),
         manifest_path=_path("manifest-path", text["manifest-path"]) if text["manifest-path"] else "",
-        environment=_matching(
-            "environment",
-            text["environment"],
-            r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
-            "lower-case letters, digits and inner hyphens",
-        ),
+        environment=_environments(text)[0],
+        more_environments=_environments(text)[1:],
         images=text["images"],
         tags=text["tags"],
         flavor=text["flavor"],
@@ -611,6 +625,36 @@ def lines_of(text: str) -> tuple[str, ...]:
     """Return the non-blank lines, trimmed, without those that start with ``#``."""
     stripped = (line.strip() for line in text.splitlines())
     return tuple(line for line in stripped if line and not line.startswith("#"))
+
+
+def environment_names(text: str) -> tuple[str, ...]:
+    """Return the names in the input ``environment``, of which the first is active; empty for a blank text."""
+    return tuple(name for line in lines_of(text) for name in line.replace(",", " ").split())
+
+
+def _environments(text: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the environments of the image. Raises ``UserError`` where it cannot have them."""
+    value = text["environment"]
+    names = environment_names(value)
+    pattern = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+    if not names or not all(re.fullmatch(pattern, name) for name in names):
+        raise malformed("environment", value, "names of lower-case letters, digits and inner hyphens")
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UserError(
+            f"input 'environment' has '{shortened(twice)}' twice", hint="Name each environment of the image once."
+        )
+    if len(names) > MOST_ENVIRONMENTS:
+        raise UserError(
+            f"input 'environment' has {len(names)} environments, and an image has at most {MOST_ENVIRONMENTS}",
+            hint="Make an image of each, or leave some out.",
+        )
+    for name in ("dockerfile", "template"):
+        if len(names) > 1 and text[name]:
+            raise UserError(
+                f"input 'environment' has several environments, which '{name}' does not install",
+                hint=f"Name one environment, or remove '{name}'.",
+            )
+    return names
 
 
 def _matching(name: str, value: str, pattern: str, accepted: str) -> str:

@@ -54,7 +54,7 @@ def make_environment(
     below = base_digest or runtime.digest or runtime.tag
     image = planned_environment(definition, request.inputs, labels, _auth_file(request, work), below)
     with Registries(credential_source(request)) as registries, progress_display(log) as display:
-        check = _check(plan, definition.workspace.place(request.inputs.workdir), engine, display)
+        check = _check(plan, request.inputs.workdir, engine, display)
         base: ImageSource = ImageRepository(registries, (plan.base and plan.base.image) or runtime)
         if plan.base and plan.base.kind == "folder":
             base = OciLayout(work / BASE_FOLDER)
@@ -85,15 +85,18 @@ def make_environment(
     return MadeEnvironment(published.digest, tuple(_notes_on(published)))
 
 
-def _check(plan: Plan, place: str, engine: Engine | None, display: ProgressDisplay) -> StartCheck | None:
-    """Return how the engine starts an environment; ``place`` is the workspace's folder in the image."""
+def _check(plan: Plan, workdir: str, engine: Engine | None, display: ProgressDisplay) -> StartCheck | None:
+    """Return how the engine starts the environments."""
     command, preparing = plan.commands.check_environment, plan.commands.prepare_check
     if engine is None or command is None or preparing is None:
         return None
+    workspace = plan.definition.workspace
+    place = workspace.place(workdir)
+    names = [each.environment for each in workspace.more]
 
     def check(digest: str) -> None:
         display.clear()
-        engine.check_environment(command.on_environment(digest), environment_check(place))
+        engine.check_environment(command.on_environment(digest), environment_check(place, names))
 
     return StartCheck(check, lambda: engine.preparing(preparing, PREPARING_CHECK))
 

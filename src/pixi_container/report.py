@@ -123,6 +123,9 @@ class Report:
         platform = workspace.platform
         environment = markdown_code(workspace.environment)
         packages = f"{platform.conda_packages + platform.pypi_packages} packages"
+        for each in workspace.more:
+            count = each.platform.conda_packages + each.platform.pypi_packages
+            packages += f", with {markdown_code(each.environment)}, {count} packages"
         origin = "reused" if plan.reuses_environment else "published"
         installed = "straight from the lock" if plan.way.is_direct else "by Pixi in the build"
         built_with = f"pixi {plan.definition.bases.pixi_version}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import NoWorkspaceError, UserError
-from pixi_container.inputs import INPUTS
+from pixi_container.inputs import INPUTS, environment_names
 from pixi_container.shortening import listed, shortened
 from pixi_container.suggestions import did_you_mean
 from pixi_container.workspace.manifest import read_manifest
@@ -69,7 +69,8 @@ class ManifestSettings:
         """
         chosen = self.every.get(ENVIRONMENT)
         default = next(row.default for row in INPUTS if row.name == ENVIRONMENT)
-        name = given.get(ENVIRONMENT, chosen.text if chosen else "").strip() or default
+        names = environment_names(given.get(ENVIRONMENT, chosen.text if chosen else ""))
+        name = names[0] if names else default
         used = {**self.every, **self.environments.get(name, {})}
         return {key: setting for key, setting in used.items() if key not in given}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -11,7 +12,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +88,7 @@ class Remote:
 
 def members(blob: bytes) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     if blob.startswith(b"\x1f\x8b"):
-        blob = zlib.decompress(blob, 31)
+        blob = gzip.decompress(blob)
     elif blob.startswith(b"\x28\xb5\x2f\xfd"):
         blob = zstd.decompress(blob)
     with tarfile.open(fileobj=io.BytesIO(blob)) as tar:

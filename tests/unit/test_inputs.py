@@ -338,6 +338,9 @@ def test_accepted(name: str, text: str, value: object) -> None:
     [
         ("environment", "GPU"),
         ("environment", "gpu; rm -rf /"),
+        ("environment", ","),
+        ("environment", "prod tools/x"),
+        ("environment", "prod;tools"),
         ("environment", "-e"),
         ("environment", "a-"),
         ("environment", "-a"),
@@ -395,6 +398,27 @@ def test_refused_with_name_value_and_accepted_forms(name: str, text: str) -> Non
         parse_inputs({name: text})
     assert f"'{name}'" in caught.value.message
     assert caught.value.hint.startswith("Accepted: ")
+
+
+@pytest.mark.parametrize("text", ["prod tools", "prod,tools", "prod, tools", "\n prod\n# b\ntools\n"])
+def test_an_image_can_have_several_environments(text: str) -> None:
+    inputs = parse_inputs({"environment": text})
+    assert (inputs.environment, inputs.more_environments) == ("prod", ("tools",))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"environment": "a b a"}, "input 'environment' has 'a' twice"),
+        ({"environment": "a b c d e f g h i"}, "has 9 environments, and an image has at most 8"),
+        ({"environment": "a b", "dockerfile": "Dockerfile"}, "several environments, which 'dockerfile' does not"),
+        ({"environment": "a b", "template": "t"}, "several environments, which 'template' does not"),
+    ],
+)
+def test_environments_that_cannot_be_in_one_image(given: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        parse_inputs(given)
+    assert caught.value.hint
 
 
 def test_an_unknown_input_gets_a_suggestion() -> None:

@@ -30,7 +30,7 @@ cpu = []
 gpu = []
 """
 KINDS = {
-    "environment": "text",
+    "environment": "lines",
     "images": "lines",
     "tags": "lines",
     "flavor": "lines",
@@ -393,3 +393,16 @@ def test_the_schema_of_a_manifest_includes_those_of_the_table_and_of_the_tool(na
     valid = jsonschema.Draft7Validator(schema)
     assert valid.is_valid({"tool": {"other": 1, "pixi-container": {"expose": 80}}})
     assert not valid.is_valid({"tool": {"pixi-container": {"exposed": 80}}})
+
+
+def test_the_first_of_several_environments_chooses_the_table() -> None:
+    text = """
+[tool.pixi-container]
+environment = ["gpu", "cpu"]
+[tool.pixi-container.environments.cpu]
+layers = 2
+[tool.pixi-container.environments.gpu]
+layers = 3
+"""
+    assert texts(text) == {"environment": "gpu\ncpu", "layers": "3"}
+    assert texts(text, environment="cpu gpu") == {"layers": "2"}

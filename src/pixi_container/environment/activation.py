@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.entries import EARLIEST, PathEntry, text_entry
-from pixi_container.image.dockerfile import activation_variables, kept_variables, scripts
+from pixi_container.image.dockerfile import activation_variables, kept_variables, prefix_of, scripts
 from pixi_container.image.template import quoted_for_shell
 from pixi_container.paths import open_file
 from pixi_container.workspace.folder import HERE, below, from_folder, in_context
@@ -49,7 +49,8 @@ class Activation:
 
     ``image_variables`` are exported once, ``variables`` again by each repair. ``scripts`` are relative to
     ``workdir``, ``script_files`` are they as entries below it. ``environment`` has the manifest's own variables.
-    ``folder`` is the workspace's, relative to ``workdir``.
+    ``folder`` is the workspace's, relative to ``workdir``. ``environments`` are the names of all that the
+    image has, of which the first is active; empty where this is the only one.
     """
 
     prefix: str
@@ -60,6 +61,21 @@ class Activation:
     script_files: tuple[PathEntry, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     folder: str = HERE
+    environments: tuple[str, ...] = ()
+
+    @property
+    def is_further(self) -> bool:
+        """Whether the image has another environment, which is active unless this one is asked for."""
+        return bool(self.environments) and self._name != self.environments[0]
+
+    @property
+    def ending(self) -> str:
+        """What the names of its files below ``.pixi`` end in."""
+        return f"-{self._name}" if self.is_further else ""
+
+    @property
+    def _name(self) -> str:
+        return self.prefix.rpartition("/")[2]
 
     @property
     def place(self) -> str:
@@ -67,9 +83,12 @@ class Activation:
         return below(self.workdir, self.folder)
 
 
-def workspace_activation(workspace: Workspace, workdir: str) -> Activation:
-    """Return the activation of a workspace's environment, and read its scripts. Raises ``UserError``."""
-    prefix = f"{workspace.place(workdir)}/.pixi/envs/{workspace.environment}"
+def workspace_activation(workspace: Workspace, workdir: str, environments: tuple[str, ...] = ()) -> Activation:
+    """Return the activation of a workspace's environment, and read its scripts. Raises ``UserError``.
+
+    ``environments`` are the names of all that the image has, where it has several.
+    """
+    prefix = prefix_of(workspace, workdir)
     return Activation(
         prefix=prefix,
         workdir=workdir,
@@ -79,6 +98,7 @@ def workspace_activation(workspace: Workspace, workdir: str) -> Activation:
         script_files=tuple(_script(workspace.context, path) for path in workspace.activation_scripts),
         environment=workspace.activation_env,
         folder=workspace.folder,
+        environments=environments,
     )
 
 
@@ -92,13 +112,25 @@ def activation_entries(activation: Activation, hook: str, record_names: Iterable
         text = scripts()[name].replace("@workdir@", activation.place).replace("@prefix@", activation.prefix)
         return text.replace("@activation@", f"{activation.prefix}@{digest}")
 
-    own = in_context(".pixi", activation.folder)
-    yield text_entry(f"{own}/activate.sh", exports(activation) + filled_in("activate.sh"))
-    yield text_entry(f"{own}/hook.sh", hook)
+    own, ending = in_context(".pixi", activation.folder), activation.ending
+    activate = filled_in("activate.sh").replace("/.pixi/hook.sh", f"/.pixi/hook{ending}.sh")
+    chosen = _choice(activation) if activation.environments and not activation.is_further else ""
+    yield text_entry(f"{own}/activate{ending}.sh", exports(activation) + chosen + activate)
+    yield text_entry(f"{own}/hook{ending}.sh", hook)
+    if activation.is_further:
+        yield from activation.script_files
+        return
     # Pixi writes here when it runs tasks, as a user who may write nowhere else.
     yield PathEntry(f"{own}/task-cache-v0", "symlink", 0o777, EARLIEST, target="/tmp")  # noqa: S108
     yield text_entry("entrypoint.sh", filled_in("entrypoint.sh"), 0o755)
     yield from activation.script_files
+
+
+def _choice(activation: Activation) -> str:
+    """Return what chooses one of several environments, as further.sh fills it in."""
+    text = scripts()["select.sh"].replace("@workdir@", activation.place)
+    text = text.replace("@environments@", " ".join(activation.environments))
+    return text.replace("@first@", activation.environments[0])
 
 
 def exports(activation: Activation) -> str:

@@ -25,7 +25,8 @@ class EnvironmentImage:
     are pixi's own below the prefix, ``workspace_files`` those below ``.pixi``. ``layers`` is how many there may be
     of packages. ``before`` is the tag of the image whose layers are used again, empty for none; beside it is the
     catalogue of the paths. ``tags`` come last, in this order. ``mirrors`` are the workspace's own, ``auth_file``
-    has credentials for channels in rattler's format.
+    has credentials for channels in rattler's format. ``more`` are the further environments that the image has, of
+    which only what is below ``.pixi`` counts, and the number of layers.
     """
 
     environment: LockedEnvironment
@@ -41,6 +42,7 @@ class EnvironmentImage:
     compression: Compression = "gzip"
     mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     auth_file: Path | None = None
+    more: tuple[EnvironmentImage, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 

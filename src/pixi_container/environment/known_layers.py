@@ -12,6 +12,7 @@ from pixi_container.environment.image_config import KEY_ANNOTATION, Document
 from pixi_container.environment.image_store import put_artifact, put_bytes
 from pixi_container.environment.layer_tar import LayerBlob
 from pixi_container.environment.start_check import recorded_checks
+from pixi_container.inputs import MOST_ENVIRONMENTS
 from pixi_container.json_object import object_under
 from pixi_container.registry.reference import DIGEST
 
@@ -61,16 +62,20 @@ def read_image_before(
     return KnownLayers(layers, files, checks)
 
 
-def put_catalogue(store: ImageStore, tag: str, files: Mapping[str, PackageFiles]) -> None:
-    """Put the files of an image's packages beside the image with a tag."""
-    catalogue = Document(MEDIA_TYPE, catalogue_bytes(files))
-    put_bytes(store, catalogue.content)
-    put_artifact(store, catalogue_tag(tag), [catalogue.descriptor], MEDIA_TYPE)
+def put_catalogue(store: ImageStore, tag: str, *environments: Mapping[str, PackageFiles]) -> None:
+    """Put the files of an image's packages beside the image with a tag, those of each environment apart."""
+    catalogues = [Document(MEDIA_TYPE, catalogue_bytes(files)) for files in environments]
+    for catalogue in catalogues:
+        put_bytes(store, catalogue.content)
+    put_artifact(store, catalogue_tag(tag), [catalogue.descriptor for catalogue in catalogues], MEDIA_TYPE)
 
 
 def _catalogue_beside(store: ImageStore, tag: str, identities: Mapping[str, str]) -> dict[str, PackageFiles]:
     catalogue = store.get_manifest(catalogue_tag(tag))
-    if catalogue is None or not catalogue.layers or catalogue.layers[0].size > MOST_CATALOGUE_BYTES:
-        return {}
-    files = read_catalogue(store.get(catalogue.layers[0]))
-    return {name: each for name, each in files.items() if each.identity == identities.get(name)}
+    known: dict[str, PackageFiles] = {}
+    for layer in catalogue.layers[:MOST_ENVIRONMENTS] if catalogue else ():
+        if layer.size <= MOST_CATALOGUE_BYTES:
+            files = read_catalogue(store.get(layer))
+            # An identity has the prefix in it, so that packages of another environment are others.
+            known |= {name: each for name, each in files.items() if each.identity == identities.get(name)}
+    return known

@@ -112,13 +112,19 @@ class LayersInPlace:
         return known
 
     def complete(self, base: BaseImage) -> tuple[KeyedLayer, ...]:
-        """Have the base's layers and all of ours but the last in their place; return ours, from the lowest on."""
-        shells = self._shells(base)
-        work = [self._take(layer, self._places.base) for layer in stored_layers(base)]
+        """Have the base's layers and all of ours but the last in their place; return ours, from the lowest on.
+
+        A further environment of an image has no layers but those of its packages.
+        """
+        shells: tuple[KeyedLayer, ...] = ()
+        work: list[Future[object]] = []
+        if not self._image.activation.is_further:
+            shells = (self._shells(base),)
+            work += [self._take(layer, self._places.base) for layer in stored_layers(base)]
         while True:
             # Again for layers with a path that another package turned out to have as well.
             lost = self._packages.lost(self._files)
-            layers = (shells, *self._packages.layers(self._image.layers, lost))
+            layers = (*shells, *self._packages.layers(self._image.layers, lost))
             missing = self._missing(layers)
             if self._learn_from_cache(missing):
                 continue

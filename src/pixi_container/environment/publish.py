@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.base_image import read_base_image
@@ -19,7 +20,7 @@ from pixi_container.environment.known_layers import put_catalogue
 from pixi_container.environment.layer_cache import LayerCache
 from pixi_container.environment.layer_making import LayerMaking
 from pixi_container.environment.layers_in_place import LayersInPlace, Places, Workers
-from pixi_container.environment.package_set import package_set
+from pixi_container.environment.package_set import hashed, package_set
 from pixi_container.environment.progress import Progress, ProgressCount
 from pixi_container.environment.start_check import check_annotations, check_key, starting_packages
 from pixi_container.environment.threads import Stop, Threads, end
@@ -27,10 +28,11 @@ from pixi_container.errors import UserError
 from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pixi_container.environment.image_config import BaseImage, Document
+    from pixi_container.environment.catalogue import PackageFiles
+    from pixi_container.environment.image_config import BaseImage, Document, ImageLayer
     from pixi_container.environment.known_layers import KnownLayers
     from pixi_container.environment.layer_keys import KeyedLayer
     from pixi_container.environment.package_set import PackageSet
@@ -63,12 +65,14 @@ def publish(
     Whatever is raised, no tag has changed, and no file is left.
     """
     with temporary_folder(env) as folder:
-        packages = package_set(image.environment, image.activation.prefix)
-        layer_cache = (
-            LayerCache(cache, image.compression, packages.identities, writes=cache_writes) if cache else None
-        )
-        places = Places(target, base, before, layer_cache)
-        publication = _Publication(image, packages, places, folder, show, workers or os.cpu_count() or 1)
+        environments = []
+        for each in (image, *image.more):
+            packages = package_set(each.environment, each.activation.prefix)
+            layer_cache = (
+                LayerCache(cache, each.compression, packages.identities, writes=cache_writes) if cache else None
+            )
+            environments.append((each, packages, Places(target, base, before, layer_cache)))
+        publication = _Publication(environments, folder, show, workers or os.cpu_count() or 1)
         try:
             with publication.ended():
                 return publication.publish(check)
@@ -80,23 +84,35 @@ def publish(
             ) from error
 
 
+@dataclass(frozen=True)
+class _Environment:
+    """One of the environments of an image on its way."""
+
+    image: EnvironmentImage
+    packages: PackageSet
+    layers: LayersInPlace
+    cache: LayerCache | None
+
+    @property
+    def files(self) -> dict[str, PackageFiles]:
+        """The files of its packages."""
+        return {name: self.layers.files[name] for name in self.packages.packages}
+
+
 class _Publication:
     """One image on its way, by the thread that has it."""
 
     def __init__(
         self,
-        image: EnvironmentImage,
-        packages: PackageSet,
-        places: Places,
+        environments: Sequence[tuple[EnvironmentImage, PackageSet, Places]],
         folder: Path,
         show: Callable[[Progress], None],
         makers: int,
     ) -> None:
+        image, _, places = environments[0]
         self._image = image
         self._target = places.target
         self._base = places.base
-        self._cache = places.cache
-        self._packages = packages
         self._stop = stop = Stop()
         self._progress = progress = ProgressCount(show)
         repositories = places.repositories
@@ -108,8 +124,11 @@ class _Publication:
             stop.check,
             lambda size: progress.count(downloaded=size),
         )
-        making = LayerMaking(image, packages, downloads, folder, makers + _UPLOADS, stop, progress)
-        self._layers = LayersInPlace(image, packages, places, making, self._workers)
+        self._environments: list[_Environment] = []
+        for each, packages, around in environments:
+            making = LayerMaking(each, packages, downloads, folder, makers + _UPLOADS, stop, progress)
+            layers = LayersInPlace(each, packages, around, making, self._workers)
+            self._environments.append(_Environment(each, packages, layers, around.cache))
 
     @contextmanager
     def ended(self) -> Iterator[None]:
@@ -127,51 +146,78 @@ class _Publication:
         """Make the layers that are missing, and put everything in its place."""
         self._progress.tell("looking at what is there")
         base = read_base_image(self._base, self._image.base, self._image.platform)
-        before = self._layers.learn_from_before()
+        before, *_ = [each.layers.learn_from_before() for each in self._environments]
         # Where nothing was checked before, the check is certain to come.
         with check.preparing() if check and not before.checks else nullcontext():
             return self._published(base, before, check)
 
     def _published(self, base: BaseImage, before: KnownLayers, check: StartCheck | None) -> Published:
-        image, target = self._image, self._target
-        layers = (*self._layers.complete(base), self._layers.add_last())
-        config = self._configuration(base, layers)
-        key = check_key(image, base, config, self._packages, self._layers.files)
+        image, target, environments = self._image, self._target, self._environments
+        placed = [_Placed(each, layer) for each in environments for layer in each.layers.complete(base)]
+        placed += [_Placed(each, each.layers.add_last()) for each in environments]
+        layers = [each.in_image for each in placed]
+        config = configuration(base, layers, image.settings)
+        key = self._check_key(base, config)
         checked_by = before.checks.get(key, "")
         checked_now = not checked_by and check is not None
         if check is not None and checked_now:
-            checked_by = self._check_start(base, layers, check)
+            checked_by = self._check_start(base, placed, check)
         self._progress.tell("writing the manifest")
         annotations = {**image.annotations, **check_annotations(key, checked_by)}
-        manifest = image_manifest(base, self._layers.as_image_layers(layers), config, annotations)
+        manifest = image_manifest(base, layers, config, annotations)
         put_bytes(target, config.content)
         if image.before:
-            files = {name: self._layers.files[name] for name in self._packages.packages}
-            put_catalogue(target, image.before, files)
+            put_catalogue(target, image.before, *(each.files for each in environments))
         for tag in image.tags:
             target.put_manifest(tag, manifest.content, manifest.media_type)
+        not_run = (name for each in environments for name in each.packages.with_post_link_scripts(each.files))
+        notes = (note for each in environments if each.cache for note in each.cache.notes)
         return Published(
             digest=manifest.digest,
             layers=len(layers),
-            made=tuple(self._layers.made),
-            not_run=self._packages.with_post_link_scripts(self._layers.files),
+            made=tuple(name for each in environments for name in each.layers.made),
+            not_run=tuple(dict.fromkeys(not_run)),
             progress=self._progress.now,
             checked_by=checked_by,
             checked_now=checked_now,
-            notes=self._cache.notes if self._cache else (),
+            notes=tuple(dict.fromkeys(notes)),
         )
 
-    def _check_start(self, base: BaseImage, layers: Sequence[KeyedLayer], check: StartCheck) -> str:
+    def _check_key(self, base: BaseImage, config: Document) -> str:
+        """Return a digest of all that decides whether the environments start."""
+        keys = [
+            check_key(each.image, base, config, each.packages, each.layers.files) for each in self._environments
+        ]
+        return hashed(keys) if keys[1:] else keys[0]
+
+    def _check_start(self, base: BaseImage, placed: Sequence[_Placed], check: StartCheck) -> str:
         """Return the digest of an image that was checked: of what starting needs, without any other package."""
-        starting = starting_packages(self._packages, self._layers.files)
-        needed = [layer for layer in layers if not layer.packages or starting.intersection(layer.packages)]
-        config = self._configuration(base, needed)
-        manifest = image_manifest(base, self._layers.as_image_layers(needed), config, {})
+        needed = [each.in_image for each in placed if each.is_needed_to_start]
+        config = configuration(base, needed, self._image.settings)
+        manifest = image_manifest(base, needed, config, {})
         put_bytes(self._target, config.content)
         digest = self._target.put_untagged(manifest.content, manifest.media_type)
         self._progress.tell("checking that the environment starts")
         check.run(digest)
         return digest
 
-    def _configuration(self, base: BaseImage, layers: Iterable[KeyedLayer]) -> Document:
-        return configuration(base, self._layers.as_image_layers(layers), self._image.settings)
+
+@dataclass(frozen=True)
+class _Placed:
+    """A layer of an environment, which is where the image goes."""
+
+    environment: _Environment
+    layer: KeyedLayer
+
+    @property
+    def in_image(self) -> ImageLayer:
+        """The layer as it is in an image."""
+        return self.environment.layers.as_image_layers([self.layer])[0]
+
+    @property
+    def is_needed_to_start(self) -> bool:
+        """Whether it has what starting its environment needs, or belongs to no package."""
+        packages, files = self.environment.packages, self.environment.layers.files
+        return not self.layer.packages or bool(
+            starting_packages(packages, files).intersection(self.layer.packages)
+        )

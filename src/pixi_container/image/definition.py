@@ -22,7 +22,7 @@ from pixi_container.image.fingerprint import (
     image_fingerprint,
 )
 from pixi_container.image.instructions import NO_INSTRUCTIONS
-from pixi_container.image.layers import environment_layers
+from pixi_container.image.layers import environment_layers, layer_budgets
 from pixi_container.image.metadata import compute_metadata
 from pixi_container.image.own_dockerfile import ENVIRONMENT_NAME, check_pixi_version
 from pixi_container.image.own_lines import OwnLines, own_lines
@@ -187,7 +187,6 @@ def define_image(
         else environment_fingerprint(workspace, bases, inputs, named, digests, base)
     )
     expressions = {**facts.expressions, "fingerprint": environment.short}
-    direct = direct_packages(workspace.platform.packages)
     return ImageDefinition(
         workspace=workspace,
         bases=bases,
@@ -195,7 +194,7 @@ def define_image(
         dockerfile=own.text if own else dockerfile,
         environment_dockerfile=dockerfile if on_environment else "",
         stages=_stages(own, stages),
-        layers=len(environment_layers(direct, most_layers)) if way.is_direct else 0,
+        layers=_layer_count(workspace, most_layers) if way.is_direct else 0,
         most_layers=most_layers,
         production=production_stage(workspace, inputs, sources.instructions),
         environment_fingerprint=environment,
@@ -211,3 +210,13 @@ def _stages(own: OwnDockerfile | None, rendered: Iterable[Stage]) -> frozenset[s
     if own:
         return frozenset({ENVIRONMENT_NAME}) if own.builds_on_environment else frozenset()
     return frozenset(stage.name for stage in rendered)
+
+
+def _layer_count(workspace: Workspace, most: int) -> int:
+    """Return the number of layers of the environments that are made straight from the lock."""
+    environments = workspace.all_environments
+    budgets = layer_budgets(most, len(environments))
+    return sum(
+        len(environment_layers(direct_packages(each.platform.packages), budget))
+        for each, budget in zip(environments, budgets, strict=True)
+    )

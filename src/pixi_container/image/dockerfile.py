@@ -24,7 +24,7 @@ from pixi_container.workspace.folder import from_folder
 from pixi_container.workspace.lock import LOCK_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.workspace_stage import WorkspaceStage
@@ -98,12 +98,13 @@ def render_dockerfile(
     check = None if stage else lock_check_without_source(workspace, pixi_version)
     workdir = settings.inputs.workdir
     place = workspace.place(workdir)
-    prefix = f"{place}/.pixi/envs/{workspace.environment}"
+    prefix = prefix_of(workspace, workdir)
     activation = activation_variables(workspace, workdir, prefix)
-    installed_from = (*workspace.install_files, *workspace.config_files, *workspace.activation_scripts)
+    installed_from = (*workspace.install_files, *workspace.config_files, *workspace.all_activation_scripts)
     production = production_stage(workspace, settings.inputs, settings.instructions)
     values = {
         "environment": workspace.environment,
+        "more": [_further(each, workdir) for each in workspace.more],
         "manifest": workspace.manifest.file,
         "builder_image": str(builder_image),
         "runtime_image": str(runtime_image),
@@ -114,12 +115,7 @@ def render_dockerfile(
         "cuda": _cuda(workspace),
         "activation_check": activation_check(),
         "scripts": scripts(),
-        "platforms": [
-            {
-                "architecture": workspace.platform.docker.partition("/")[2],
-                "conda_packages": workspace.platform.conda_packages,
-            }
-        ],
+        "platforms": _platforms(workspace),
         "stage": asdict(stage) if stage else None,
         "lock_check": asdict(check) if check else None,
         "git": any(source.name not in (stage.skip if stage else ()) for source in workspace.git_source),
@@ -134,7 +130,7 @@ def render_dockerfile(
             *(copy.words for copy in copies_by_folder(installed_from, workdir)),
             *([path, f"{workdir}/{path}"] for path in _local_channels(workspace)),
         ],
-        "activation_scripts": [from_folder(path, workspace.folder) for path in workspace.activation_scripts],
+        "activation_scripts": [from_folder(path, workspace.folder) for path in workspace.all_activation_scripts],
         "include_copies": [{"flags": copy.flags, "paths": copy.words} for copy in production.include_copies],
         "activation": activation,
         "kept_variables": kept_variables(workspace),
@@ -152,6 +148,28 @@ def render_dockerfile(
         "instructions": production.instructions.text,
     }
     return _rendered(settings.template, values)
+
+
+def _further(workspace: Workspace, workdir: str) -> dict[str, object]:
+    """Return the template's values for a further environment of the image."""
+    return {
+        "name": workspace.environment,
+        "platforms": _platforms(workspace),
+        "activation": activation_variables(workspace, workdir, prefix_of(workspace, workdir)),
+        "kept_variables": kept_variables(workspace),
+    }
+
+
+def _platforms(workspace: Workspace) -> list[dict[str, object]]:
+    platform = workspace.platform
+    return [
+        {"architecture": platform.docker.partition("/")[2], "conda_packages": platform.conda_packages},
+    ]
+
+
+def prefix_of(workspace: Workspace, workdir: str) -> str:
+    """Return the environment's path in an image that has the context at ``workdir``."""
+    return f"{workspace.place(workdir)}/.pixi/envs/{workspace.environment}"
 
 
 def _healthcheck(check: Healthcheck | None) -> dict[str, object] | None:
@@ -182,18 +200,14 @@ PREPARING_CHECK = {"Dockerfile": "FROM environment\nCOPY Dockerfile /\n"}
 """A build context, text by file name, whose build unpacks the image that it is given, and does nothing else."""
 
 
-def environment_check(place: str) -> dict[str, str]:
+def environment_check(place: str, more: Iterable[str] = ()) -> dict[str, str]:
     """Return a build context, text by file name, whose build starts an environment as the stage ``check`` does.
 
-    ``place`` is the workspace's folder in the image.
+    ``place`` is the workspace's folder in the image, ``more`` are the names of the image's further environments.
     """
-    dockerfile = (
-        "FROM environment\n"
-        "ENV BASH_ENV=\n"
-        "COPY --chmod=755 *.sh /pixi-container/\n"
-        "USER 54321:54321\n"
-        f"RUN /bin/bash /pixi-container/check.sh {place}\n"
-    )
+    started = ["", *(f"PIXI_CONTAINER_ENVIRONMENT={name} " for name in more)]
+    dockerfile = "FROM environment\nENV BASH_ENV=\nCOPY --chmod=755 *.sh /pixi-container/\nUSER 54321:54321\n"
+    dockerfile += "".join(f"RUN {chosen}/bin/bash /pixi-container/check.sh {place}\n" for chosen in started)
     return {"Dockerfile": dockerfile, **{name: scripts()[name] for name in ("check.sh", "active.sh")}}
 
 

@@ -12,6 +12,8 @@ from pixi_container.shortening import shortened
 from pixi_container.workspace.package_ways import package_ways
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pixi_container.image.own_dockerfile import OwnDockerfile
     from pixi_container.inputs import Inputs
     from pixi_container.workspace.workspace import Workspace
@@ -44,13 +46,21 @@ def environment_way(
     """
     if inputs.environment_builder == "docker" and not (own and not own.builds_on_environment):
         return EnvironmentWay("docker", "'environment-builder' is 'docker'")
-    reason = _why_not_direct(inputs, workspace, pixi_version, own)
+    reason = next(filter(None, _reasons(inputs, workspace, pixi_version, own)), "")
     if reason and inputs.environment_builder == "direct":
         raise UserError(
             f"the environment '{workspace.environment}' cannot be made straight from the lock: {reason}",
             hint="Set 'environment-builder' to 'auto', so that Pixi installs it in the build.",
         )
     return EnvironmentWay("docker", reason) if reason else EnvironmentWay("direct")
+
+
+def _reasons(inputs: Inputs, workspace: Workspace, pixi_version: str, own: OwnDockerfile | None) -> Iterator[str]:
+    """Yield for each of the image's environments why it cannot be made straight from the lock, else nothing."""
+    yield _why_not_direct(inputs, workspace, pixi_version, own)
+    for each in workspace.more:
+        reason = _why_not_direct(inputs, each, pixi_version, own)
+        yield f"in the environment '{each.environment}', {reason}" if reason else ""
 
 
 def _why_not_direct(inputs: Inputs, workspace: Workspace, pixi_version: str, own: OwnDockerfile | None) -> str:

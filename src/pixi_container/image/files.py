@@ -45,7 +45,7 @@ def read_image_files(
     whole = digest_of(context, (".",), ignore, with_never_copied=True) if copies_all else ""
     return ImageFiles(
         digests={
-            "activation scripts": digest_of(context, workspace.activation_scripts, below),
+            "activation scripts": digest_of(context, workspace.all_activation_scripts, below),
             "local packages": digest_of(context, workspace.local_channels, below),
             "manifest and lock": digest_of(context, (*workspace.install_files, *workspace.config_files), ignore),
             "own packages": digest_of(context, _own_packages(workspace, pixi_version), ignore),
@@ -75,8 +75,8 @@ def relevant_paths(
         ".dockerignore",
         *workspace.install_files,
         *workspace.missing_files,
-        *workspace.activation_scripts,
-        *workspace.missing_scripts,
+        *workspace.all_activation_scripts,
+        *(path for each in workspace.all_environments for path in each.missing_scripts),
         *workspace.local_channels,
         *_own_packages(workspace, pixi_version),
         *(path for given in (base, instructions) for path in (*given.context_paths, given.file) if path),

@@ -43,6 +43,12 @@ ENVIRONMENT_PARTS = {
     "template": "the text of the Dockerfile stages up to `environment`, without image names (Docker builds only)",
     "context": "every file that the stages of your own template may copy, if they copy more than the default ones",
 }
+MORE_PARTS = {
+    "more environments": "only with several environments: names, platforms, packages, activation of the others, "
+    "and how one is chosen",
+}
+"""Parts that only the fingerprint of several environments has; of one, it is the same without them."""
+
 IMAGE_PARTS = {
     "environment": "the environment's fingerprint",
     "manifest and lock": "the content of the manifest, the lock, and the files that Pixi requires",
@@ -135,6 +141,7 @@ def direct_fingerprint(
             [scripts()[name] for name in activating],
         ],
         "packages": _packages(direct),
+        **_of_more(workspace),
     }
     return fingerprint_of(values)
 
@@ -167,8 +174,29 @@ def environment_fingerprint(
             _build_options(inputs, files) if inputs.template else [],
         ],
         "context": files["context"],
+        **_of_more(workspace),
     }
     return fingerprint_of(values)
+
+
+def _of_more(workspace: Workspace) -> dict[str, object]:
+    """Return the part of the further environments; nothing without any."""
+    if not workspace.more:
+        return {}
+    environments = [
+        [
+            each.environment,
+            each.declared.name,
+            each.platform.name,
+            list(each.all_platforms),
+            each.cuda,
+            list(each.activation_env),
+            list(each.activation_scripts),
+            _packages(each.platform.packages),
+        ]
+        for each in workspace.more
+    ]
+    return {"more environments": [environments, scripts()["select.sh"]]}
 
 
 def _common_values(
@@ -240,7 +268,7 @@ def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[str, 
     A changed CUDA version, for example, also changes the text of the Dockerfile.
     """
     names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-    if len(names) > 1 and "environment" in names and set(names) & ENVIRONMENT_PARTS.keys():
+    if len(names) > 1 and "environment" in names and set(names) & {**ENVIRONMENT_PARTS, **MORE_PARTS}.keys():
         names.remove("environment")
     return tuple(name for name in names if not _MORE_PRECISE.get(name, set()) & set(names))
 

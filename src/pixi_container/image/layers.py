@@ -80,6 +80,15 @@ def layer_budget(others: int, most: int) -> int:
     return max(1, min(most, MOST_LAYERS + _FOR_THE_WORKSPACE - others))
 
 
+def layer_budgets(most: int, environments: int) -> tuple[int, ...]:
+    """Return how many of an image's ``most`` layers each environment may have, of which each needs one.
+
+    The parts depend on nothing but the two numbers, so that a bump moves no package to another layer.
+    """
+    others = max(1, most // environments)
+    return (max(1, most - others * (environments - 1)), *(others for _ in range(environments - 1)))
+
+
 def _is_compiled(location: str) -> bool:
     """Tell whether a wheel is for a specific platform; one whose name does not tell counts as well."""
     if not is_wheel(location):

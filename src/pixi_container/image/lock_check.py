@@ -49,7 +49,7 @@ def lock_check_without_source(workspace: Workspace, pixi_version: str) -> LockCh
     # Pixi reads the root's metadata, and with it that of the members of its workspace.
     if places and set(workspace.uv_workspaces) & set(workspace.install_files):
         return None
-    copied = (*workspace.install_files, *workspace.activation_scripts, *workspace.local_channels)
+    copied = (*workspace.install_files, *workspace.all_activation_scripts, *workspace.local_channels)
     folders = tuple(place.path for place in places if not _has_files(place.path, copied))
     return LockCheck(folders=folders) if all(map(_can_be_seen, folders)) else None
 
@@ -62,7 +62,7 @@ def lock_check_with_source(present: Collection[str], workspace: Workspace) -> Lo
     manifest = workspace.manifest
     if manifest.has_development_packages or not _has_links(workspace, present):
         return None
-    copied = (*workspace.install_files, *workspace.activation_scripts)
+    copied = (*workspace.install_files, *workspace.all_activation_scripts)
     files = list(workspace.uv_workspaces)
     folders: list[str] = []
     for place in workspace.source_places:

@@ -13,6 +13,7 @@ from pixi_container.init.repository import dockerfile_of
 from pixi_container.init.verdicts import LEFT, Proposal, differing
 from pixi_container.init.workflow_reading import take_workflow, workflows_of_images
 from pixi_container.init.workflow_text import WORKFLOW, workflow_text
+from pixi_container.inputs import environment_names
 from pixi_container.workspace.lock_commands import lock_command
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def propose(repository: RepositorySurvey, environment: str = "", dockerfile: str
     chosen = _environment(repository, proposal, environment)
     branches = next((workflow.branches for workflow in taken if workflow.branches), (repository.branch,))
     inputs = {"context": repository.context} if repository.context != "." else {}
-    others = [name for name in repository.locked if name != chosen]
+    others = [name for name in repository.locked if name not in environment_names(chosen)]
     files = {WORKFLOW: workflow_text({**inputs, **proposal.inputs}, branches, others)}
     if settings := differing(proposal.settings):
         place = repository.manifest_place

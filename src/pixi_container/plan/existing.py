@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.image import fingerprint_labels
-from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, differing
+from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, MORE_PARTS, differing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -190,7 +190,7 @@ def compare(registry: Registry, reference: ImageReference, definition: ImageDefi
     theirs = fingerprint_labels.parts_in(labels)
     if not theirs:
         raise UserError(f"the image {reference} has no fingerprint labels", hint="Was it built by pixi-container?")
-    meanings = {**ENVIRONMENT_PARTS, **IMAGE_PARTS}
+    meanings = {**ENVIRONMENT_PARTS, **MORE_PARTS, **IMAGE_PARTS}
     return {
         name: meanings.get(name, "a part that another version of pixi-container defines")
         for name in differing(_parts_of(definition), theirs)

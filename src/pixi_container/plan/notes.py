@@ -33,7 +33,7 @@ def notes_on(inputs: Inputs, definition: ImageDefinition, builder: BuilderKind |
 def _notes_on_command(inputs: Inputs, definition: ImageDefinition) -> tuple[str, ...]:
     """Return a note for each relative path in the command, which works only from the working folder."""
     workspace = definition.workspace
-    copied = (*workspace.include, *workspace.install_files, *workspace.activation_scripts)
+    copied = (*workspace.include, *workspace.install_files, *workspace.all_activation_scripts)
     return tuple(
         f"input 'command': '{shortened(word)}' is relative to {inputs.workdir}, but Apptainer starts in another "
         f"folder; write '{inputs.workdir}/{shortened(posixpath.normpath(word))}'"
@@ -79,7 +79,7 @@ def _notes_on_builder(definition: ImageDefinition, builder: BuilderKind) -> tupl
     """Return a note for a builder that is missing, or that unpacks a large environment to add a few files."""
     if builder.missing:
         return (f"{builder.missing}; the image's layers are put on the environment's without a builder",)
-    size = definition.workspace.platform.download_size
+    size = sum(each.platform.download_size for each in definition.workspace.all_environments)
     if not definition.way.is_direct or builder.driver != "docker" or size < _LARGE_ENVIRONMENT:
         return ()
     note = (

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pixi_container.registry.reference import ImageReference
     from pixi_container.request import Request
     from pixi_container.runner.event import Event
+    from pixi_container.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,15 @@ class Plan:
             "changes": self.changes.as_json(),
             "changed_files": self.changes.relevant,
             "environment": workspace.environment,
+            "more_environments": [
+                {
+                    "environment": each.environment,
+                    "conda_packages": each.platform.conda_packages,
+                    "pypi_packages": each.platform.pypi_packages,
+                    "download_size": each.platform.download_size,
+                }
+                for each in workspace.more
+            ],
             "platform": workspace.platform.docker,
             "cuda": workspace.cuda,
             "cuda_source": workspace.cuda_source,
@@ -146,12 +156,7 @@ class Plan:
         """Return the plan as readable text, one fact per line."""
         definition = self.definition
         workspace, bases = definition.workspace, definition.bases
-        size = workspace.platform.download_size / 1e6
-        packages = f"{workspace.platform.conda_packages} from conda ({size:.0f} MB to download)"
-        if workspace.platform.pypi_packages:
-            packages += f", {workspace.platform.pypi_packages} from PyPI"
-        if not workspace.is_locked:
-            packages = f"not known, because there is no {LOCK_NAME}"
+        packages = _packages(workspace)
         environment_fingerprint = definition.environment_fingerprint.short
         environment = "reused from" if self.reuses_environment else "published as"
         installed = "straight from the lock"
@@ -163,9 +168,11 @@ class Plan:
         lines = [
             f"decision     {self.decision.kind}: {self.decision.reason}",
             f"changes      {self.changes.reason}",
-            f"environment  {workspace.environment} on {workspace.platform.docker}"
+            f"{'environments' if workspace.more else 'environment':<12} {', '.join(workspace.environment_names)} "
+            f"on {workspace.platform.docker}"
             + (f", {environment} {self.environment_image}" if self.environment_image else ""),
             f"packages     {packages}" + (f", in {definition.layers} layers" if self.way.is_direct else ""),
+            *(f"{each.environment + ':':<12} {_packages(each)}" for each in workspace.more),
             *([] if self.reuses_environment else [f"installed    {installed}"]),
             *(["assembled    without a builder"] if self.without_builder else []),
             f"cuda         {workspace.cuda or 'none'} ({workspace.cuda_source})",
@@ -180,6 +187,15 @@ class Plan:
             *(f"{command.purpose:<12} {shlex.join(command.argv)}" for command in self.commands.all),
         ]
         return "\n".join(lines)
+
+
+def _packages(workspace: Workspace) -> str:
+    """Return how many packages an environment has."""
+    if not workspace.is_locked:
+        return f"not known, because there is no {LOCK_NAME}"
+    platform = workspace.platform
+    packages = f"{platform.conda_packages} from conda ({platform.download_size / 1e6:.0f} MB to download)"
+    return packages + (f", {platform.pypi_packages} from PyPI" if platform.pypi_packages else "")
 
 
 def _texts(references: Iterable[ImageReference]) -> tuple[str, ...]:

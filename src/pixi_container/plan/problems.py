@@ -24,7 +24,7 @@ from pixi_container.workspace.lock_commands import lock_command
 from pixi_container.workspace.workspace import MOST_PROBLEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pixi_container.workspace.local_packages import OwnSource
     from pixi_container.workspace.workspace import Workspace
@@ -36,12 +36,26 @@ def problems_of(workspace: Workspace, *, copies_included: bool = True) -> tuple[
     ``copies_included`` tells whether the build copies the included files, which a user-supplied Dockerfile does
     not. The number is limited; a last error says if there are more.
     """
-    first = tuple(islice(_problems(workspace, copies_included=copies_included), MOST_PROBLEMS + 1))
+    problems = (
+        problem
+        for each in workspace.all_environments
+        for problem in _problems(each, copies_included=copies_included)
+    )
+    first = tuple(islice(_each_once(problems), MOST_PROBLEMS + 1))
     return (
         first
         if len(first) <= MOST_PROBLEMS
         else (*first[:MOST_PROBLEMS], UserError("there are more problems like these"))
     )
+
+
+def _each_once(problems: Iterable[UserError]) -> Iterator[UserError]:
+    """Yield the problems, of which several environments may have the same."""
+    seen = set()
+    for problem in problems:
+        if (text := str(problem)) not in seen:
+            seen.add(text)
+            yield problem
 
 
 def _problems(workspace: Workspace, *, copies_included: bool) -> Iterator[UserError]:

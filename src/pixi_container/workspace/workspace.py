@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -51,6 +51,7 @@ from pixi_container.workspace.manifest import Environment, Manifest, read_manife
 from pixi_container.workspace.pixi_config import PixiConfig, pixi_config
 from pixi_container.workspace.platforms import Platform, environment_platforms
 from pixi_container.workspace.stale_lock import stale_reasons
+from pixi_container.workspace.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -83,6 +84,7 @@ class Workspace:
     ``missing_files`` are named by the manifest but do not exist; Pixi refuses a manifest without them.
     ``missing_scripts`` are activation scripts that do not exist; Pixi ignores them.
     Without ``is_locked`` there is no lock, so that the packages are not known.
+    ``more`` are the further environments of the image, each as a workspace of its own.
     """
 
     context: Path
@@ -116,6 +118,22 @@ class Workspace:
     include_rules: tuple[IncludeRule, ...]
     include_copies: tuple[IncludedCopy, ...]
     is_locked: bool = True
+    more: tuple[Workspace, ...] = ()
+
+    @property
+    def all_environments(self) -> tuple[Workspace, ...]:
+        """It and, for each further environment of the image, the workspace with that one."""
+        return (self, *self.more)
+
+    @property
+    def environment_names(self) -> tuple[str, ...]:
+        """The names of the image's environments, of which the first is active."""
+        return tuple(each.environment for each in self.all_environments)
+
+    @property
+    def all_activation_scripts(self) -> tuple[str, ...]:
+        """The activation scripts of all environments of the image."""
+        return tuple(dict.fromkeys(path for each in self.all_environments for path in each.activation_scripts))
 
     @property
     def include(self) -> tuple[str, ...]:
@@ -125,8 +143,10 @@ class Workspace:
     @property
     def local_channels(self) -> tuple[str, ...]:
         """What the first install needs besides ``install_files``: local conda packages and folders of wheels."""
-        files = (package.path for package in self.own_source if package.kind == "conda-file")
-        return tuple(dict.fromkeys(path for path in (*files, *self.find_links) if is_inside(path)))
+        own = (package for each in self.all_environments for package in each.own_source)
+        files = (package.path for package in own if package.kind == "conda-file")
+        find_links = (path for each in self.all_environments for path in each.find_links)
+        return tuple(dict.fromkeys(path for path in (*files, *find_links) if is_inside(path)))
 
     @property
     def config_files(self) -> tuple[str, ...]:
@@ -214,13 +234,21 @@ def read_workspace(
     Dockerfile installs one in its own way, or none, and no lock is needed. Raises ``UserError`` for anything that
     prevents an image from being built.
     """
-    context = Path(inputs.context)
     needed = not inputs.dockerfile if needs_environment is None else needs_environment
     if not needed:
         from pixi_container.workspace.unlocked import unlocked_workspace
 
         if unlocked := unlocked_workspace(inputs, docker_platform):
             return unlocked
+    first = _read_workspace(inputs, docker_platform, needed=needed)
+    if not inputs.more_environments:
+        return first
+    others = (replace(inputs, environment=name, more_environments=()) for name in inputs.more_environments)
+    return together(first, tuple(_read_workspace(each, first.platform.docker, needed=needed) for each in others))
+
+
+def _read_workspace(inputs: Inputs, docker_platform: str, *, needed: bool) -> Workspace:
+    context = Path(inputs.context)
     manifest = read_manifest(context, inputs.manifest_path)
     environment = environment_of(manifest, inputs.environment, context)
     folder = manifest.folder

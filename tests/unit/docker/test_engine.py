@@ -76,7 +76,7 @@ def test_warnings_about_the_users_lines_are_noted_once(engine: Engine, docker: D
 def test_the_lines_of_another_dockerfile_are_not_the_users(engine: Engine, docker: DockerProgram) -> None:
     warning = {"short": b64encode(b"Legacy: use =").decode(), "range": [{"start": {"line": 1}}]}
     docker.behave(check={"metadata": {"buildx.build.warnings": [warning]}})
-    check = Command("check", ("docker", "buildx", "build", "--metadata-file", "$WORK/check.json", "$WORK/check"))
+    check = Command("check", ("docker", "buildx", "build", "--metadata-file", "$WORK/check.json", "--output", "-"))
     engine.check_environment(check, {})
     assert engine.notes == []
     docker.behave(check={"prints": f"Dockerfile:1\n{'-' * 20}\n", "code": 1})

@@ -287,3 +287,25 @@ def test_start_up_files_keep_the_mode_of_the_base_s_own(activation: Activation) 
     assert modes == [0o600, 0o644]
     folder = list(shell_entries(None, activation))[-1]
     assert (folder.path, folder.kind, folder.mode) == (activation.workdir[1:], "directory", 0o755)
+
+
+def test_the_files_of_several_environments_are_those_of_the_docker_way(
+    builder: Builder, activation: Activation
+) -> None:
+    first = replace(activation, environments=("default", "tools"))
+    prefix = builder.prefix.with_name("tools")
+    further = replace(first, prefix=str(prefix), variables=(("CONDA_PREFIX", str(prefix)),))
+    write(builder.scripts / "exports-tools.sh", exports(further))
+    write(prefix / "conda-meta/numpy-1-0.json", '{\n  "name": "numpy",\n  "files": []\n}\n')
+    builder.pixi.answer(hook=SHELL_HOOK.format(prefix=prefix, workdir=builder.workdir))
+    write(builder.scripts / "exports.sh", exports(first))
+    variables = {"TARGETARCH": "amd64", "WORKDIR": str(builder.workdir), "FIRST": "default", "CUDA": ""}
+    done = builder.run("further.sh", "tools", "amd64=1", LC_ALL="C", **variables)
+    assert done.returncode == 0, done.stderr
+    assert builder.pixi.calls[-1].endswith("--environment tools")
+    files = texts(list(activation_entries(further, hook_text(further, FILES), ["numpy-1-0.json"])))
+    for name in (".pixi/hook-tools.sh", ".pixi/activate-tools.sh"):
+        assert files[name] == (builder.workdir / name).read_text()
+    chosen = texts(list(activation_entries(first, "", [])))[".pixi/activate.sh"]
+    assert chosen.startswith((builder.scripts / "exports.sh").read_text())
+    assert builder.run("further.sh", "tools", "amd64=2", **variables).returncode != 0, "a package is missing"

@@ -13,7 +13,13 @@ from pixi_container.image.base_images import choose_base_images
 from pixi_container.image.base_instructions import read_base_instructions
 from pixi_container.image.definition import ImageDefinition, define_image
 from pixi_container.image.files import read_image_files
-from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, _relevant, differing
+from pixi_container.image.fingerprint import (
+    ENVIRONMENT_PARTS,
+    IMAGE_PARTS,
+    MORE_PARTS,
+    _relevant,
+    differing,
+)
 from pixi_container.image.fingerprint_labels import fingerprint_labels, parts_in
 from pixi_container.image.own_dockerfile import read_own_dockerfile
 from pixi_container.image.sources import Sources
@@ -427,3 +433,31 @@ def test_labels_of_others_have_no_parts(text: str) -> None:
 )
 def test_what_follows_from_another_part_is_not_named(ours: dict[str, str], names: tuple[str, ...]) -> None:
     assert set(differing(ours, {"a": "2", "b": "1"})) == set(names)
+
+
+@pytest.mark.parametrize("way", ["auto", "docker"])
+def test_several_environments_have_a_part_of_their_own(folder: Folder, way: str) -> None:
+    def made(environment: str) -> ImageDefinition:
+        return defined(folder, environment=environment, environment_builder=way)
+
+    one, both, reversed_ = made("default"), made("default gpu"), made("gpu default")
+    assert one.environment_fingerprint.as_json().keys() == ENVIRONMENT_PARTS.keys()
+    assert both.environment_fingerprint.as_json().keys() == {**ENVIRONMENT_PARTS, **MORE_PARTS}.keys()
+    digests = {each.environment_fingerprint.digest for each in (one, both, reversed_, made("gpu"))}
+    assert len(digests) == 4
+    assert "more environments" in differing(parts(one), parts(both))
+    assert both.environment_tag == f"env-default-{both.environment_fingerprint.short}"
+    folder.replace("pixi.lock", "cuda-version-12.9-h4_0", "cuda-version-12.9-h9_0")
+    assert differing(parts(both), parts(made("default gpu")))[0] == "more environments"
+    assert made("default").environment_fingerprint == one.environment_fingerprint
+
+
+def test_the_activation_scripts_of_each_environment_count(folder: Folder) -> None:
+    folder.replace(
+        "pixi.toml", "[environments]", '[feature.gpu.activation]\nscripts = ["env.sh"]\n\n[environments]'
+    )
+    folder.write("env.sh", "export A=1\n")
+    before = fingerprint(folder, environment="default gpu"), fingerprint(folder)
+    folder.write("env.sh", "export A=2\n")
+    assert fingerprint(folder, environment="default gpu") != before[0]
+    assert fingerprint(folder) == before[1]

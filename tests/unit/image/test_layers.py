@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixi_container.image.layers import OWN_LAYER_BYTES, REST, environment_layers, layer_budget
+from pixi_container.image.layers import OWN_LAYER_BYTES, REST, environment_layers, layer_budget, layer_budgets
 from pixi_container.inputs import MOST_LAYERS
 from pixi_container.workspace.lock import LockedPackage
 
@@ -157,3 +157,11 @@ def test_a_name_that_cannot_be_a_folder_is_in_the_last_layer() -> None:
 def test_large_packages_of_one_size_are_in_the_order_of_their_names() -> None:
     names = [layer.name for layer in environment_layers([conda(name, OWN_LAYER_BYTES) for name in "cab"])]
     assert names == ["own-a", "own-b", "own-c", REST]
+
+
+@pytest.mark.parametrize(
+    ("most", "environments", "budgets"),
+    [(65, 1, (65,)), (65, 2, (33, 32)), (65, 8, (9, *[8] * 7)), (3, 2, (2, 1)), (1, 1, (1,)), (1, 2, (1, 1))],
+)
+def test_the_layers_are_divided_among_environments(most: int, environments: int, budgets: tuple[int, ...]) -> None:
+    assert layer_budgets(most, environments) == budgets

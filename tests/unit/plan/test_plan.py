@@ -469,3 +469,14 @@ def test_tags_of_ours_are_cut_to_what_a_registry_takes(folder: Folder) -> None:
     assert longest.moving_environment_tag == f"env-{'e' * 80}"
     assert longest.environment_tag == f"env-{'e' * 80}-{definition.environment_fingerprint.short}"
     assert longest.image_tag == f"img-{'e' * 80}-{definition.fingerprint.short}"
+
+
+def test_a_plan_of_several_environments_names_all(folder: Folder) -> None:
+    plan = plan_of(folder, PUSH, environment="default, gpu", environment_builder="direct")
+    text = plan.as_text()
+    assert "\nenvironments default, gpu on linux/amd64, published as" in text
+    assert "\npackages     1 from conda (30 MB to download), in 5 layers\n" in text
+    assert "\ngpu:         2 from conda (30 MB to download)\n" in text
+    assert plan.as_json()["more_environments"] == [
+        {"environment": "gpu", "conda_packages": 2, "pypi_packages": 0, "download_size": 30_020_000}
+    ]

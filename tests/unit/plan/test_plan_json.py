@@ -54,6 +54,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "changes": changes_as_json(plan.changes),
         "changed_files": [],
         "environment": "gpu",
+        "more_environments": [],
         "platform": "linux/amd64",
         "cuda": "12",
         "cuda_source": plan.definition.workspace.cuda_source,

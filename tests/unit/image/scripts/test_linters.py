@@ -33,6 +33,11 @@ def workspace_of(folder: Folder, environment: str = "default") -> Workspace:
     return read_workspace(Inputs(context=str(folder.path), environment=environment), "linux/amd64")
 
 
+def with_several(folder: Folder) -> Workspace:
+    inputs = Inputs(context=str(folder.path), environment="default", more_environments=("gpu",))
+    return with_own(read_workspace(inputs, "linux/amd64"), ("study", "pypi-editable", "."))
+
+
 def with_scripts(folder: Folder) -> Workspace:
     names = ["set up.sh", "it's <<EOF and, #1.sh"]
     for name in names:
@@ -107,6 +112,8 @@ SHAPES: dict[str, tuple[Callable[[Folder], Workspace], ImageSettings]] = {
     "hostile values": (with_hostile_values, PLAIN),
     "own source": (with_own_source, PLAIN),
     "below the context": (below_the_context, PLAIN),
+    "several environments": (with_several, PLAIN),
+    "several environments with every setting": (with_several, FULL),
     "own source and Git for everything": (with_own_source, FULL),
     "fetched source": (with_fetched_source, PLAIN),
     "fetched source with every setting": (with_fetched_source, FULL),
