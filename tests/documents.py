@@ -12,7 +12,7 @@ from pixi_container.errors import EXIT_CODES
 from pixi_container.image.base_images import DEFAULT_PIXI, LOCK_NEEDS, OLDEST_PIXI, RICH_PLATFORMS_NEED
 from pixi_container.image.fingerprint import ENVIRONMENT_PARTS, IMAGE_PARTS, MORE_PARTS
 from pixi_container.image.workspace_stage import EDITABLE_FROM_MANIFEST
-from pixi_container.inputs import COMMANDS_WITH_EVERY_INPUT, INPUTS
+from pixi_container.input_table import COMMANDS_WITH_EVERY_INPUT, INPUTS
 from pixi_container.report import OUTPUTS
 from tests.markers import between
 from tests.schema import schemas
@@ -20,7 +20,7 @@ from tests.schema import schemas
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pixi_container.inputs import Kind
+    from pixi_container.input_table import Kind
 
 ROOT = Path(__file__).parents[1]
 FILES = ("docs/inputs.md", "docs/pixi-versions.md", "docs/reuse.md", "docs/settings.md")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pixi_container.inputs import INPUTS, Input
+from pixi_container.input_table import INPUTS, Input
 from pixi_container.settings import ENVIRONMENT, PER_ENVIRONMENT, TABLE
 
 DRAFT = "http://json-schema.org/draft-07/schema#"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from pixi_container import __version__
 from pixi_container.display import has_commands, json_text, shown_path, without_commands
 from pixi_container.errors import UserError
-from pixi_container.inputs import INPUTS, parse_inputs, texts_in
+from pixi_container.input_table import INPUTS
+from pixi_container.inputs import parse_inputs, texts_in
 from pixi_container.log import TerminalLog, log_for
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Values of inputs that shape how a container starts, checked as an image's configuration can hold them."""
+"""Values of inputs: lists of lines, and what shapes how a container starts, as an image's configuration has it."""
 
 from __future__ import annotations
 
@@ -81,6 +81,17 @@ class Healthcheck:
             **{name: value for name, value in values.items() if value},
             **({"Retries": int(retries)} if retries and int(retries) else {}),
         }
+
+
+def lines_of(text: str) -> tuple[str, ...]:
+    """Return the non-blank lines, trimmed, without those that start with ``#``."""
+    stripped = (line.strip() for line in text.splitlines())
+    return tuple(line for line in stripped if line and not line.startswith("#"))
+
+
+def environment_names(text: str) -> tuple[str, ...]:
+    """Return the names in the input ``environment``, of which the first is active; empty for a blank text."""
+    return tuple(name for line in lines_of(text) for name in line.replace(",", " ").split())
 
 
 def malformed(name: str, value: str, accepted: str) -> UserError:

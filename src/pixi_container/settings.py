@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import NoWorkspaceError, UserError
-from pixi_container.inputs import INPUTS, environment_names
+from pixi_container.input_table import INPUTS
+from pixi_container.input_values import environment_names
 from pixi_container.shortening import listed, shortened
 from pixi_container.suggestions import did_you_mean
 from pixi_container.workspace.manifest import read_manifest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pixi_container.inputs import Input, Kind
+    from pixi_container.input_table import Input, Kind
     from pixi_container.workspace.manifest import Manifest
 
 TABLE = "pixi-container"

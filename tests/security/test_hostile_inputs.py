@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pixi_container.cli import main
-from pixi_container.inputs import INPUTS, Input
+from pixi_container.input_table import INPUTS, Input
 from tests.composite import Runner
 from tests.end_to_end.action_copy import copy_action
 from tests.security.conftest import Victim, job

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pixi_container.inputs import INPUTS
+from pixi_container.input_table import INPUTS
 from pixi_container.report import OUTPUTS
 
 ROOT = Path(__file__).parents[2]

@@ -24,7 +24,7 @@ from pixi_container.errors import (
     UserError,
 )
 from pixi_container.image.base_images import DEFAULT_PIXI
-from pixi_container.inputs import INPUTS
+from pixi_container.input_table import INPUTS
 from tests.unit.conftest import Folder
 
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost"]

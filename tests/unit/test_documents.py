@@ -9,7 +9,7 @@ import pytest
 from pixi_container.errors import EXIT_CODES, UserError
 from pixi_container.image.base_images import DEFAULT_PIXI, OLDEST_PIXI
 from pixi_container.image.dockerfile import scripts
-from pixi_container.inputs import INPUTS
+from pixi_container.input_table import INPUTS
 from pixi_container.versions import version_order
 from tests.documents import FILES, PIXI_VERSIONS, ROOT, with_tables
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from pixi_container.build_inputs import BuildContext
 from pixi_container.errors import UserError
-from pixi_container.input_values import Healthcheck, Variable
-from pixi_container.inputs import INPUTS, Inputs, lines_of, parse_inputs, texts_in
+from pixi_container.input_table import INPUTS
+from pixi_container.input_values import Healthcheck, Variable, lines_of
+from pixi_container.inputs import Inputs, parse_inputs, texts_in
 from pixi_container.registry.credentials import Credential
 
 

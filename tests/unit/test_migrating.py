@@ -15,7 +15,8 @@ from pixi_container.image.base_images import DEFAULT_PIXI, choose_base_images
 from pixi_container.image.definition import define_image
 from pixi_container.image.files import read_image_files
 from pixi_container.image.sources import read_sources
-from pixi_container.inputs import INPUTS, parse_inputs
+from pixi_container.input_table import INPUTS
+from pixi_container.inputs import parse_inputs
 from pixi_container.runner.event import Event
 from pixi_container.tags import facts_from
 from pixi_container.workspace.workspace import read_workspace

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from pixi_container.cli import main
 from pixi_container.errors import UserError
-from pixi_container.inputs import INPUTS, lines_of, parse_inputs
+from pixi_container.input_table import INPUTS
+from pixi_container.input_values import lines_of
+from pixi_container.inputs import parse_inputs
 from pixi_container.settings import ManifestSettings, located, read_settings, settings_of
 from pixi_container.workspace.manifest import manifest_from
 from pixi_container.workspace.toml_table import parse_toml

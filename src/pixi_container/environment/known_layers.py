@@ -12,7 +12,7 @@ from pixi_container.environment.image_config import KEY_ANNOTATION, Document
 from pixi_container.environment.image_store import put_artifact, put_bytes
 from pixi_container.environment.layer_tar import LayerBlob
 from pixi_container.environment.start_check import recorded_checks
-from pixi_container.inputs import MOST_ENVIRONMENTS
+from pixi_container.input_table import MOST_ENVIRONMENTS
 from pixi_container.json_object import object_under
 from pixi_container.registry.reference import DIGEST
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixi_container.inputs import MOST_LAYERS
+from pixi_container.input_table import MOST_LAYERS
 from pixi_container.workspace.wheels import is_wheel, wheel_tags
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pixi_container.init.repository import dockerfile_of
 from pixi_container.init.verdicts import LEFT, Proposal, differing
 from pixi_container.init.workflow_reading import take_workflow, workflows_of_images
 from pixi_container.init.workflow_text import WORKFLOW, workflow_text
-from pixi_container.inputs import environment_names
+from pixi_container.input_values import environment_names
 from pixi_container.workspace.lock_commands import lock_command
 
 if TYPE_CHECKING:

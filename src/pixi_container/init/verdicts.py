@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pixi_container.display import one_line
 from pixi_container.errors import UserError
-from pixi_container.inputs import INPUTS, parse_inputs
+from pixi_container.input_table import INPUTS
+from pixi_container.inputs import parse_inputs
 from pixi_container.settings import as_text
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import UserError
 from pixi_container.init.verdicts import Part, refusal
-from pixi_container.inputs import lines_of
+from pixi_container.input_values import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixi_container.image.layers import OWN_LAYER_BYTES, REST, environment_layers, layer_budget, layer_budgets
-from pixi_container.inputs import MOST_LAYERS
+from pixi_container.input_table import MOST_LAYERS
 from pixi_container.workspace.lock import LockedPackage
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,12}", fullmatch=True)

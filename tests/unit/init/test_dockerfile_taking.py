@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pixi_container.errors import UserError
 from pixi_container.init.dockerfile_taking import INPUT_OF, take_dockerfile
 from pixi_container.init.verdicts import LEFT, NOT_NEEDED, TAKEN, Proposal, Value
-from pixi_container.inputs import INPUTS
+from pixi_container.input_table import INPUTS
 
 NAMES = {row.name for row in INPUTS}
 FILES = {"src/main.py", "run.sh", "pixi.toml", "pixi.lock", "data/a.csv"}

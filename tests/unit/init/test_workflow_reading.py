@@ -9,7 +9,7 @@ from pixi_container.errors import UserError
 from pixi_container.init.verdicts import LEFT, NOT_NEEDED, TAKEN, Proposal, Value
 from pixi_container.init.workflow_reading import Workflow, read_workflow, take_workflow, workflows_of_images
 from pixi_container.init.workflow_text import workflow_text
-from pixi_container.inputs import INPUTS
+from pixi_container.input_table import INPUTS
 
 
 def workflow(*steps: dict[str, object], branches: object = None) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from pixi_container.errors import UserError
 from pixi_container.image.metadata import compute_metadata
-from pixi_container.inputs import INPUTS, Inputs
+from pixi_container.input_table import INPUTS
+from pixi_container.inputs import Inputs
 from pixi_container.runner.event import Event
 from pixi_container.tags import Repository, facts_from
 from tests.unit.tags.events import NOW, PUSH, SHA, branch, tag
