@@ -21,20 +21,34 @@ _IN_MINUTES = [
     for name in (
         "real",
         "rig/test_stand_in_pixi.py",
+        "end_to_end/test_base.py",
+        "end_to_end/test_fetched_source.py",
+        "end_to_end/test_own_dockerfile.py",
         "end_to_end/test_random_walk.py",
+        "end_to_end/test_several_environments.py",
         "end_to_end/test_shapes_of_services.py",
         "end_to_end/test_shapes_of_tools.py",
+        "end_to_end/test_workspace_below_context.py",
     )
 ]
+"""What takes minutes more than `make test` has: it is in `make slow`, but for one test of each feature."""
+
+_OF_EACH = {
+    "test_a_base_is_made_once_and_changes_alone",
+    "test_they_are_added_to_an_environment_straight_from_the_lock",
+    "test_arguments_contexts_secrets_and_stages",
+    "test_each_environment_starts_and_the_first_is_active[direct]",
+    "test_packages_of_siblings_and_of_the_root",
+}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the rig by its folder, so that the rest can run in several processes."""
+    """Mark what needs the rig, so that the rest can run in several processes, and what takes minutes more."""
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in _ON_THE_RIG):
             item.add_marker(pytest.mark.engine)
-        if any(item.path.is_relative_to(place) for place in _IN_MINUTES):
+        if item.name not in _OF_EACH and any(item.path.is_relative_to(place) for place in _IN_MINUTES):
             item.add_marker(pytest.mark.slow)
 
 
