@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
-from pixi_container.paths import NEVER_COPIED, checked_path, is_folder
+from pixi_container.paths import HOW_TO_BE_INSIDE, NEVER_COPIED, checked_path, is_folder
 from pixi_container.shortening import shortened
 from pixi_container.workspace.build_context import read_docker_ignore, sent_paths
 from pixi_container.workspace.dockerignore import DockerIgnore
@@ -101,7 +101,10 @@ def _rule(line: str) -> IncludeRule:
 
 
 def _pattern(pattern: str, line: str) -> str:
-    if not pattern or pattern.startswith(("/", "--")) or ".." in PurePosixPath(pattern).parts:
+    if pattern.startswith("/") or ".." in PurePosixPath(pattern).parts:
+        hints = ("Paths are relative to 'context'.", *([HOW_TO_BE_INSIDE] if ".." in pattern else []))
+        raise UserError(f"{_SOURCE}: '{shortened(pattern)}' leads out of the context", hint=" ".join(hints))
+    if not pattern or pattern.startswith("--"):
         raise _malformed(line, "paths and globs in 'context', such as src, data/*.csv, or run.sh => /opt/run.sh")
     return str(PurePosixPath(pattern))
 

@@ -98,11 +98,7 @@ def test_copies_have_the_owner_and_the_mode_of_their_line(context: Path) -> None
 @pytest.mark.parametrize(
     "line",
     [
-        "/etc",
-        "../x",
-        "a/../../b",
         "!",
-        "!/x",
         "--chown=me data",
         "--chown=1:2:3 data",
         "--chmod=u+x data",
@@ -119,6 +115,13 @@ def test_copies_have_the_owner_and_the_mode_of_their_line(context: Path) -> None
 def test_what_is_no_line(line: str) -> None:
     with pytest.raises(UserError, match="input 'include' has an invalid line"):
         include_rules([line])
+
+
+@pytest.mark.parametrize("line", ["/etc", "../x", "a/../../b", "!/x", "../x/* => y"])
+def test_what_leads_out(line: str) -> None:
+    with pytest.raises(UserError, match=r"input 'include': '.*' leads out of the context") as caught:
+        include_rules([line])
+    assert caught.value.hint.startswith("Paths are relative to 'context'.")
 
 
 @pytest.mark.parametrize(
