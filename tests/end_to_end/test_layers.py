@@ -115,7 +115,7 @@ def diff_ids(step: Step) -> list[str]:
 
 def test_what_pixi_leaves_out_is_said_each_time(layered: Step) -> None:
     template = (ROOT / "Dockerfile.template").read_text()
-    marker = "    && WORKDIR="
+    marker = "    && WORKDIR={{ workspace }} ENVIRONMENT="
     assert template.count(marker) == 1
     odd = template.replace(marker, f"    && touch {{{{ prefix }}}}/bin/.fonts-post-link.sh \\\n{marker}")
     (layered.repository.study / "odd.template").write_text(odd)
