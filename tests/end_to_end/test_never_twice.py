@@ -563,7 +563,7 @@ def test_a_registry_that_is_down_stops_a_push_before_the_build(project: Project)
 def test_reuse_can_be_turned_off(project: Project) -> None:
     off = {"reuse_environment": "false"}
     outcome = decided(project.push({"study/src/main.sh": "echo goodbye\n"}, **off), "build")
-    assert "environment=docker-image://" not in outcome.log
+    assert f"environment=docker-image://{project.rig.registry}/{project.image}" not in outcome.log
     assert outcome.outputs["environment-image"] == ""
 
 
