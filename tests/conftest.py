@@ -21,6 +21,7 @@ _IN_MINUTES = [
     for name in (
         "real",
         "rig/test_stand_in_pixi.py",
+        "end_to_end/test_act.py",
         "end_to_end/test_base.py",
         "end_to_end/test_fetched_source.py",
         "end_to_end/test_own_dockerfile.py",
