@@ -24,6 +24,7 @@ _IN_MINUTES = [
         "end_to_end/test_act.py",
         "end_to_end/test_base.py",
         "end_to_end/test_fetched_source.py",
+        "end_to_end/test_layers.py",
         "end_to_end/test_own_dockerfile.py",
         "end_to_end/test_random_walk.py",
         "end_to_end/test_several_environments.py",
@@ -38,6 +39,7 @@ _OF_EACH = {
     "test_a_base_is_made_once_and_changes_alone",
     "test_they_are_added_to_an_environment_straight_from_the_lock",
     "test_arguments_contexts_secrets_and_stages",
+    "test_compiled_modules_stay_valid",
     "test_each_environment_starts_and_the_first_is_active[direct]",
     "test_packages_of_siblings_and_of_the_root",
 }
