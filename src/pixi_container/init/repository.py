@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from pixi_container.paths import exists, is_file, is_folder, read_text
 from pixi_container.settings import TABLE
 from pixi_container.shortening import listed
 from pixi_container.workspace.manifest import read_manifest
-from pixi_container.workspace.workspace import read_workspace
+from pixi_container.workspace.workspace import read_manifest_and_lock, workspace_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -130,10 +130,14 @@ def _locked(context: Path, manifest_path: str, names: tuple[str, ...]) -> tuple[
     """Return the environments that can be built for Linux, and the first problem with the lock."""
     locked: list[str] = []
     problem: UserError | None = None
+    inputs = Inputs(context=str(context), manifest_path=manifest_path, environment=names[0], include=())
+    try:
+        files = read_manifest_and_lock(inputs)
+    except UserError as error:
+        return (), error
     for name in names[:_MOST_ENVIRONMENTS]:
-        inputs = Inputs(context=str(context), manifest_path=manifest_path, environment=name, include=())
         try:
-            workspace = read_workspace(inputs)
+            workspace = workspace_with(files, replace(inputs, environment=name))
         except UserError as error:
             problem = problem or error
             continue

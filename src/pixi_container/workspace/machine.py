@@ -30,12 +30,14 @@ class RequiredVersion(NamedTuple):
     reason: str
 
 
-def cuda(platform: Platform, locked: LockedPlatform) -> RequiredVersion:
+def cuda(platform: Platform, locked: LockedPlatform, given: str = "") -> RequiredVersion:
     """Return the CUDA version that the driver must support, empty without CUDA.
 
-    It is the highest version that the platform declares or its packages require. If they only require ``__cuda``
-    without a version, the ``cuda-version`` package decides.
+    It is the one that is ``given`` as an input, or the highest version that the platform declares or its packages
+    require. If they only require ``__cuda`` without a version, the ``cuda-version`` package decides.
     """
+    if given:
+        return RequiredVersion(given, "input 'cuda-version'")
     asked = list(_asked("__cuda", locked.packages))
     declared = platform.version("__cuda")
     bounds = _lowest_versions(asked)

@@ -10,7 +10,6 @@ from pixi_container.paths import exists
 from pixi_container.workspace import machine
 from pixi_container.workspace.folder import context_entries, in_context
 from pixi_container.workspace.lock import DOCKER_PLATFORMS, LOCK_NAME, LockedPlatform
-from pixi_container.workspace.machine import RequiredVersion
 from pixi_container.workspace.manifest import MANIFEST_NAMES, manifest_from, read_manifest
 from pixi_container.workspace.pixi_config import PixiConfig
 from pixi_container.workspace.platforms import Platform, environment_platforms
@@ -43,8 +42,7 @@ def unlocked_workspace(inputs: Inputs, docker_platform: str = "") -> Workspace |
     declared = _declared(platforms, docker_platform or _USUAL_PLATFORM)
     platform = LockedPlatform(name=declared.subdir, subdir=declared.subdir, packages=())
     names = (declared.name, declared.subdir)
-    given = inputs.cuda_version
-    cuda = RequiredVersion(given, "input 'cuda-version'") if given else machine.cuda(declared, platform)
+    cuda = machine.cuda(declared, platform, inputs.cuda_version)
     glibc = machine.glibc(declared, platform)
     return Workspace(
         context=context,

@@ -46,7 +46,6 @@ from pixi_container.workspace.local_packages import (
 )
 from pixi_container.workspace.lock import DOCKER_PLATFORMS, LOCK_NAME, Lock, LockedPlatform, LockRow, read_lock
 from pixi_container.workspace.lock_commands import add_platform_commands, lock_command
-from pixi_container.workspace.machine import RequiredVersion
 from pixi_container.workspace.manifest import Environment, Manifest, read_manifest
 from pixi_container.workspace.pixi_config import PixiConfig, pixi_config
 from pixi_container.workspace.platforms import Platform, environment_platforms
@@ -225,6 +224,16 @@ class Workspace:
         }
 
 
+@dataclass(frozen=True)
+class ManifestAndLock:
+    """The manifest, the lock, the reasons why Pixi would refuse it, and the workspace's own Pixi configuration."""
+
+    manifest: Manifest
+    lock: Lock
+    stale: tuple[UserError, ...]
+    config: PixiConfig
+
+
 def read_workspace(
     inputs: Inputs, docker_platform: str = "", *, needs_environment: bool | None = None
 ) -> Workspace:
@@ -240,19 +249,36 @@ def read_workspace(
 
         if unlocked := unlocked_workspace(inputs, docker_platform):
             return unlocked
-    first = _read_workspace(inputs, docker_platform, needed=needed)
+    files = read_manifest_and_lock(inputs, needed=needed)
+    first = workspace_with(files, inputs, docker_platform)
     if not inputs.more_environments:
         return first
-    others = (replace(inputs, environment=name, more_environments=()) for name in inputs.more_environments)
-    return together(first, tuple(_read_workspace(each, first.platform.docker, needed=needed) for each in others))
+    # What is included belongs to the image, and not to each of its environments.
+    others = (replace(inputs, environment=name, include=()) for name in inputs.more_environments)
+    return together(first, tuple(workspace_with(files, each, first.platform.docker) for each in others))
 
 
-def _read_workspace(inputs: Inputs, docker_platform: str, *, needed: bool) -> Workspace:
+def read_manifest_and_lock(inputs: Inputs, *, needed: bool = True) -> ManifestAndLock:
+    """Return what is read once for all environments of the workspace that the inputs name.
+
+    ``needed`` tells whether an environment is installed from it. Raises ``UserError`` for a manifest or a lock
+    that cannot be read, and for an environment that does not exist.
+    """
     context = Path(inputs.context)
     manifest = read_manifest(context, inputs.manifest_path)
+    environment_of(manifest, inputs.environment, context)
+    lock = read_lock(context, manifest.folder)
+    stale = islice(stale_reasons(manifest, lock, inputs.pixi_version), MOST_PROBLEMS) if needed else ()
+    # A user-supplied Dockerfile copies what it needs.
+    config = pixi_config(context, manifest.folder) if needed else PixiConfig()
+    return ManifestAndLock(manifest, lock, tuple(stale), config)
+
+
+def workspace_with(files: ManifestAndLock, inputs: Inputs, docker_platform: str = "") -> Workspace:
+    """Return the workspace with the first environment that the inputs name, as ``read_workspace`` does."""
+    context, manifest, lock = Path(inputs.context), files.manifest, files.lock
     environment = environment_of(manifest, inputs.environment, context)
     folder = manifest.folder
-    lock = read_lock(context, folder)
     lock.check_environment(environment.name)
     platforms = environment_platforms(manifest, environment)
     rows = _rows(lock, environment, platforms, inputs.cuda_version)
@@ -269,11 +295,7 @@ def _read_workspace(inputs: Inputs, docker_platform: str, *, needed: bool) -> Wo
     declared, row = rows[docker]
     locked = lock.read(environment.name, row)
     names = (declared.name, declared.subdir)
-    cuda = (
-        RequiredVersion(inputs.cuda_version, "input 'cuda-version'")
-        if inputs.cuda_version
-        else machine.cuda(declared, locked)
-    )
+    cuda = machine.cuda(declared, locked, inputs.cuda_version)
     glibc = machine.glibc(declared, locked)
     scripts = _in_context(manifest.activation_scripts(environment.name, names), folder)
     find_links = manifest.find_links(environment.name)
@@ -313,9 +335,8 @@ def _read_workspace(inputs: Inputs, docker_platform: str, *, needed: bool) -> Wo
         scm_versioned=_takes_version_from_git(context, own),
         unknown_environments=tuple(name for name in lock.environment_names if name not in known),
         install_files=install_files,
-        # A user-supplied Dockerfile copies what it needs.
-        config=pixi_config(context, folder) if needed else PixiConfig(),
-        stale=tuple(islice(stale_reasons(manifest, lock, inputs.pixi_version), MOST_PROBLEMS)) if needed else (),
+        config=files.config,
+        stale=files.stale,
         activation_scripts=tuple(
             checked_path(context, path, source="activation script", how=_how(context, path, manifest))
             for path in scripts
