@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 WORK = "$WORK"
 """Placeholder in a command line for the temporary folder, which exists only while the plan runs."""
@@ -16,11 +20,24 @@ WRITTEN_DOCKERFILE = f"{WORK}/Dockerfile"
 LAYOUT_FOLDER = "environment"
 """The folder below the temporary one with an environment's image that is not published, as an OCI layout."""
 
+PUSHED = "type=registry,oci-mediatypes=true"
+"""The output of a build that pushes; Docker's own media types, BuildKit's default, cannot hold annotations."""
+
 BASE = "$BASE"
 """Placeholder in a command line for the digest of the base image, which is known once it is built."""
 
 PACKAGES = "$PACKAGES"
 """Placeholder in a command line for the versions that apt-get installed, as JSON."""
+
+
+def flags(flag: str, values: Iterable[object]) -> tuple[str, ...]:
+    """Return the words of a flag that is given once for each value."""
+    return tuple(word for value in values for word in (flag, str(value)))
+
+
+def in_layout(folder: str, digest: str) -> str:
+    """Return the build context for an image in an OCI layout below the temporary folder."""
+    return f"oci-layout://{WORK}/{folder}@{digest}"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.base_image import read_base_image
@@ -97,6 +98,11 @@ class _Environment:
     def files(self) -> dict[str, PackageFiles]:
         """The files of its packages."""
         return {name: self.layers.files[name] for name in self.packages.packages}
+
+    @cached_property
+    def starting(self) -> frozenset[str]:
+        """The packages that starting it needs, once all their files are known."""
+        return starting_packages(self.packages, self.layers.files)
 
 
 class _Publication:
@@ -217,7 +223,4 @@ class _Placed:
     @property
     def is_needed_to_start(self) -> bool:
         """Whether it has what starting its environment needs, or belongs to no package."""
-        packages, files = self.environment.packages, self.environment.layers.files
-        return not self.layer.packages or bool(
-            starting_packages(packages, files).intersection(self.layer.packages)
-        )
+        return not self.layer.packages or bool(self.environment.starting.intersection(self.layer.packages))

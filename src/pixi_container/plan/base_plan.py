@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pixi_container.docker.command import BASE, WORK
+from pixi_container.build_inputs import IMAGE_CONTEXT
+from pixi_container.docker.command import BASE, in_layout
 
 if TYPE_CHECKING:
     from pixi_container.docker.builder import BuilderKind
@@ -50,10 +51,10 @@ class BasePlan:
     def context(self) -> str:
         """The build context in the place of the stage ``runtime``; empty if the image's own build runs it."""
         if self.kind == "folder":
-            return f"oci-layout://{WORK}/{BASE_FOLDER}@{BASE}"
+            return in_layout(BASE_FOLDER, BASE)
         if self.image and self.kind == "publish":
-            return f"docker-image://{self.image.name}@{BASE}"
-        return f"docker-image://{self.image}" if self.image else ""
+            return f"{IMAGE_CONTEXT}{self.image.name}@{BASE}"
+        return f"{IMAGE_CONTEXT}{self.image}" if self.image else ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as JSON values."""

@@ -7,7 +7,17 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pixi_container.docker.command import BASE, PACKAGES, WORK, Command
+from pixi_container.build_inputs import IMAGE_CONTEXT
+from pixi_container.docker.command import (
+    BASE,
+    ENVIRONMENT,
+    PACKAGES,
+    PUSHED,
+    WORK,
+    WRITTEN_DOCKERFILE,
+    Command,
+    flags,
+)
 from pixi_container.environment.entries import EARLIEST
 from pixi_container.image.dockerfile import activation_check, own_image_check
 from pixi_container.image.fingerprint_labels import APT_PACKAGES, base_labels, fingerprint_labels
@@ -25,8 +35,6 @@ if TYPE_CHECKING:
     from pixi_container.registry.reference import ImageReference
     from pixi_container.workspace.workspace import Workspace
 
-# Docker's own media types, BuildKit's default, cannot hold annotations.
-_PUSH = "type=registry,oci-mediatypes=true"
 _LOAD = "type=docker"
 _NOWHERE = "type=cacheonly"
 _CHECK_AS = ("--user", "54321:54321", "--read-only", "--env", "HOME=/nonexistent")
@@ -68,27 +76,23 @@ class BuildCommands:
 
     def on_environment(self, digest: str) -> BuildCommands:
         """Return the commands that build on the environment's image with this digest."""
-
-        def filled(command: Command | None) -> Command | None:
-            return command.on_environment(digest) if command else None
-
-        return replace(
-            self,
-            build=filled(self.build),
-            test_stages=tuple(command.on_environment(digest) for command in self.test_stages),
-            push=filled(self.push),
-        )
+        return self._filled(ENVIRONMENT, digest)
 
     def on_base(self, digest: str) -> BuildCommands:
         """Return the commands that build on the base with this digest."""
+        return self._filled(BASE, digest)
+
+    def _filled(self, placeholder: str, digest: str) -> BuildCommands:
+        """Return the commands for the images, with a digest in the place of a placeholder."""
 
         def filled(command: Command | None) -> Command | None:
-            return command.filled(BASE, digest) if command else None
+            return command.filled(placeholder, digest) if command else None
 
         return replace(
             self,
             make_environment=filled(self.make_environment),
             build=filled(self.build),
+            test_stages=tuple(command.filled(placeholder, digest) for command in self.test_stages),
             push_environment=filled(self.push_environment),
             push=filled(self.push),
         )
@@ -132,9 +136,9 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
     tests_itself = ("check" in definition.stages or bool(inputs.test_target)) and not inputs.test_command
     loaded = options.keep or not tests_itself
     local_tags = (options.local_image, *(definition.metadata.tags if options.keep else ()))
-    labels = _flags("--label", (f"{key}={value}" for key, value in options.labels))
+    labels = flags("--label", (f"{key}={value}" for key, value in options.labels))
     epoch = f"source-date-epoch={definition.epoch}"
-    push = f"{_PUSH},compression={inputs.compression}"
+    push = f"{PUSHED},compression={inputs.compression}"
 
     def build(purpose: str, *more: str, target: str = inputs.target) -> Command:
         context = _context(definition.workspace.context)
@@ -143,17 +147,17 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
 
     local_build = None
     if loaded:
-        local_build = build("build", *labels, "--output", f"{_LOAD},{epoch}", *_flags("--tag", local_tags))
+        local_build = build("build", *labels, "--output", f"{_LOAD},{epoch}", *flags("--tag", local_tags))
     elif not options.push:
         local_build = build("build", *labels, "--output", _NOWHERE)
     environment_push = image_push = None
     if options.push and options.environment_tags and not options.environment_output:
         environment_push = build(
             "push-environment",
-            *_flags("--label", map("=".join, environment_labels(definition, options.labels).items())),
+            *flags("--label", map("=".join, environment_labels(definition, options.labels).items())),
             # An environment belongs to no commit, so its date is that of its files.
             *("--output", f"{push},source-date-epoch={EARLIEST}"),
-            *_flags("--tag", options.environment_tags),
+            *flags("--tag", options.environment_tags),
             target="environment",
         )
     if options.push:
@@ -161,8 +165,8 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
             "push",
             *labels,
             *("--output", f"{push},{epoch}"),
-            *_flags("--tag", options.tags),
-            *_flags("--annotation", _for_one_manifest(options.annotations)),
+            *flags("--tag", options.tags),
+            *flags("--annotation", _for_one_manifest(options.annotations)),
         )
     list_packages, base = _base_commands(inputs, options)
     return BuildCommands(
@@ -212,7 +216,7 @@ def _common(inputs: Inputs, options: BuildOptions, purpose: str) -> tuple[str, .
 def _auth_secrets(inputs: Inputs) -> tuple[str, ...]:
     """Return the arguments that give a build the credentials for channels and for Git hosts."""
     given = {"conda-auth": inputs.conda_auth, "git-auth": inputs.git_auth}
-    return _flags("--secret", (f"id={name},src={WORK}/{name}" for name, secret in given.items() if secret))
+    return flags("--secret", (f"id={name},src={WORK}/{name}" for name, secret in given.items() if secret))
 
 
 def _environment_command(inputs: Inputs, options: BuildOptions) -> Command:
@@ -223,13 +227,13 @@ def _environment_command(inputs: Inputs, options: BuildOptions) -> Command:
         purpose,
         (
             *_buildx(inputs, replace(options, environment=""), purpose),
-            *("--file", f"{WORK}/Dockerfile"),
+            *("--file", WRITTEN_DOCKERFILE),
             *("--no-cache-filter", "notes"),
             *_auth_secrets(inputs),
             *("--target", "environment"),
-            *_flags("--label", map("=".join, environment_labels(definition, options.labels).items())),
+            *flags("--label", map("=".join, environment_labels(definition, options.labels).items())),
             *("--output", f"{options.environment_output},source-date-epoch={EARLIEST}"),
-            *_flags("--tag", options.environment_tags),
+            *flags("--tag", options.environment_tags),
             _context(definition.workspace.context),
         ),
     )
@@ -237,7 +241,7 @@ def _environment_command(inputs: Inputs, options: BuildOptions) -> Command:
 
 def _preparing_command(inputs: Inputs, options: BuildOptions) -> Command:
     """Return the command that has the builder fetch and unpack the base, as the one below needs it."""
-    base = replace(options, environment=f"docker-image://{options.definition.bases.runtime}")
+    base = replace(options, environment=f"{IMAGE_CONTEXT}{options.definition.bases.runtime}")
     purpose = "prepare-check"
     return Command(purpose, (*_buildx(inputs, base, purpose), "--output", _NOWHERE, f"{WORK}/{purpose}"))
 
@@ -251,27 +255,27 @@ def _base_commands(inputs: Inputs, options: BuildOptions) -> tuple[Command | Non
     def build(purpose: str, *more: str) -> Command:
         argv = (
             *_buildx(inputs, options, purpose, on_others=False),
-            *("--file", f"{WORK}/Dockerfile"),
+            *("--file", WRITTEN_DOCKERFILE),
             # What is copied from other images may have another tag's content by now.
             *(("--pull",) if inputs.refresh else ()),
         )
         return Command(purpose, (*argv, *more, _context(definition.workspace.context)))
 
     packages = definition.base.packages
-    source = {name: value for name, value in options.labels if name == _SOURCE and value}
-    labels = {**base_labels(definition.base), **({APT_PACKAGES: PACKAGES} if packages else {}), **source}
+    installed = {APT_PACKAGES: PACKAGES} if packages else {}
+    labels = {**base_labels(definition.base), **installed, **_source_label(options.labels)}
     output = f"type=oci,tar=false,dest={WORK}/{BASE_FOLDER}"
     if plan.tags:
-        output = f"{_PUSH},compression={inputs.compression}"
+        output = f"{PUSHED},compression={inputs.compression}"
     list_packages = build(
         "list-packages", "--target", "base-packages", "--output", f"type=local,dest={WORK}/base-packages"
     )
     return list_packages if packages else None, build(
         "base",
         *("--target", "runtime"),
-        *_flags("--label", map("=".join, labels.items())),
+        *flags("--label", map("=".join, labels.items())),
         *("--output", output),
-        *_flags("--tag", plan.tags),
+        *flags("--tag", plan.tags),
     )
 
 
@@ -292,7 +296,7 @@ def _buildx(inputs: Inputs, options: BuildOptions, purpose: str, *, on_others: b
         *("--progress", "plain"),
         *("--metadata-file", f"{WORK}/{purpose}.json"),
         *("--provenance", "false"),
-        *(_flags("--build-context", _contexts(options)) if on_others else ()),
+        *(flags("--build-context", _contexts(options)) if on_others else ()),
     )
 
 
@@ -305,9 +309,12 @@ def _contexts(options: BuildOptions) -> tuple[str, ...]:
 
 def environment_labels(definition: ImageDefinition, labels: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the labels of the environment's image, given those of the image that builds on it."""
-    # With the source label, ghcr.io links the package to its repository.
-    source = {name: value for name, value in labels if name == _SOURCE and value}
-    return {**fingerprint_labels(definition.environment_fingerprint), **source}
+    return {**fingerprint_labels(definition.environment_fingerprint), **_source_label(labels)}
+
+
+def _source_label(labels: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the label by which ghcr.io links a package to its repository, if there is one."""
+    return {name: value for name, value in labels if name == _SOURCE and value}
 
 
 def _test_command(inputs: Inputs, options: BuildOptions) -> Command:
@@ -327,10 +334,6 @@ def _test_command(inputs: Inputs, options: BuildOptions) -> Command:
         options_of_run = (*_CHECK_AS, *options_of_run)
     words = ("--rm", "--name", options.test_container, *options_of_run, options.local_image, *shell, script)
     return Command("test", ("docker", "run", *words))
-
-
-def _flags(flag: str, values: Iterable[object]) -> tuple[str, ...]:
-    return tuple(word for value in values for word in (flag, str(value)))
 
 
 def _for_one_manifest(annotations: tuple[str, ...]) -> tuple[str, ...]:

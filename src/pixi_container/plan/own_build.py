@@ -6,13 +6,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixi_container.build_inputs import IMAGE_CONTEXT
-from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, WORK, WRITTEN_DOCKERFILE
+from pixi_container.docker.command import (
+    ENVIRONMENT,
+    LAYOUT_FOLDER,
+    PUSHED,
+    WORK,
+    WRITTEN_DOCKERFILE,
+    flags,
+    in_layout,
+)
 from pixi_container.docker.secrets import SECRETS_FOLDER
 from pixi_container.image.own_dockerfile import ENVIRONMENT_ARGUMENT, ENVIRONMENT_NAME
 from pixi_container.registry.reference import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pixi_container.docker.builder import BuilderKind
@@ -44,13 +52,10 @@ def environment_from_docker(
     """
     compression = f"compression={inputs.compression}"
     if name:
-        output = f"type=registry,oci-mediatypes=true,{compression}"
-        return EnvironmentPlace(f"{IMAGE_CONTEXT}{name}@{ENVIRONMENT}", output)
+        return EnvironmentPlace(f"{IMAGE_CONTEXT}{name}@{ENVIRONMENT}", f"{PUSHED},{compression}")
     if builder.takes_layouts:
-        folder = f"{WORK}/{LAYOUT_FOLDER}"
-        return EnvironmentPlace(
-            f"oci-layout://{folder}@{ENVIRONMENT}", f"type=oci,dest={folder},tar=false,{compression}"
-        )
+        output = f"type=oci,dest={WORK}/{LAYOUT_FOLDER},tar=false,{compression}"
+        return EnvironmentPlace(in_layout(LAYOUT_FOLDER, ENVIRONMENT), output)
     image = parse_reference(local_image, source="the image's name in the engine")
     image = replace(image, repository=f"{image.repository}-environment")
     return EnvironmentPlace(f"{IMAGE_CONTEXT}{image}", "type=docker", (image,))
@@ -66,15 +71,11 @@ def own_build_flags(inputs: Inputs, definition: ImageDefinition, environment: st
     offered = _offered(definition, environment) if inputs.dockerfile else {}
     arguments = {**offered, **dict(inputs.build_args)}
     return (
-        *_flags("--build-arg", (f"{key}={value}" for key, value in arguments.items())),
-        *_flags("--build-context", _contexts(inputs, definition.workspace.context)),
-        *_flags("--secret", _secrets(inputs)),
-        *_flags("--ssh", (f"{key}={path}" if path else key for key, path in inputs.ssh)),
+        *flags("--build-arg", (f"{key}={value}" for key, value in arguments.items())),
+        *flags("--build-context", _contexts(inputs, definition.workspace.context)),
+        *flags("--secret", _secrets(inputs)),
+        *flags("--ssh", (f"{key}={path}" if path else key for key, path in inputs.ssh)),
     )
-
-
-def _flags(flag: str, values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(word for value in values for word in (flag, value))
 
 
 def _offered(definition: ImageDefinition, environment: str) -> dict[str, str]:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.application.builder_need import needs_builder
-from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, WORK
+from pixi_container.build_inputs import IMAGE_CONTEXT
+from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, in_layout
 from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.environment_way import EnvironmentWay
 from pixi_container.image.fingerprint_labels import fingerprint_labels
@@ -303,13 +304,12 @@ def _on_environment_image(
     ``name`` is the repository of an image that is made straight from the lock; None if that stays in a folder.
     """
     if existing.environment:
-        return replace(docker, environment=f"docker-image://{existing.environment}", environment_output="")
+        return replace(docker, environment=f"{IMAGE_CONTEXT}{existing.environment}", environment_output="")
     if not way.is_direct:
         return docker
-    place = f"docker-image://{name}" if name else f"oci-layout://{WORK}/{LAYOUT_FOLDER}"
     return replace(
         docker,
-        environment=f"{place}@{ENVIRONMENT}",
+        environment=f"{IMAGE_CONTEXT}{name}@{ENVIRONMENT}" if name else in_layout(LAYOUT_FOLDER, ENVIRONMENT),
         makes_environment=True,
         environment_output="",
         environment_tags=(),
