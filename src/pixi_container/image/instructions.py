@@ -9,6 +9,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.image.dockerfile_syntax import parse_dockerfile
 from pixi_container.paths import checked_path, exists, is_in_context, read_text
 from pixi_container.shortening import shortened
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tree_sitter import Node
+
+    from pixi_container.image.dockerfile_syntax import DockerfileSyntax
 
 _COPYING = {"COPY", "ADD"}
 _SPECIAL = re.compile(r"[$*?\[\\\"']")
@@ -156,8 +159,8 @@ def parse_instructions(
     if text.endswith("\\\n"):
         problem = "the last line ends with a backslash"
         raise origin.error(problem, text.count("\n"), "Nothing continues it: remove the backslash.")
-    content = text.encode()
-    root = _tree(_with_real_comments(text))
+    syntax = parse_dockerfile(text)
+    root = syntax.root
     if root.has_error:
         line = _first_error(root)
         written = text.split("\n")[line - 1].strip()
@@ -166,7 +169,7 @@ def parse_instructions(
     nodes = [node for node in root.named_children if node.type.endswith("_instruction")]
     if not nodes:
         raise origin.error("has no instruction")
-    parsed = tuple(Instruction(_keyword(node), _line(node), tuple(_sources(node, content))) for node in nodes)
+    parsed = tuple(Instruction(_keyword(node), _line(node), tuple(_sources(node, syntax))) for node in nodes)
     for instruction in parsed:
         if refusal := refused.get(instruction.keyword):
             raise origin.error(f"{instruction.keyword} {refusal.problem}", instruction.line, refusal.hint)
@@ -180,24 +183,6 @@ def context_path(source: str) -> str:
     """
     parts = posixpath.normpath("/" + source.lstrip("/"))[1:].split("/")
     return "/".join(takewhile(lambda part: not _SPECIAL.search(part), parts)) or "."
-
-
-def _with_real_comments(text: str) -> str:
-    """Return the text with another character of the same size for each ``#`` in the midst of a line.
-
-    There it is no comment to BuildKit, but in some instructions it is one to the parser, which then takes the next
-    line as a part of them.
-    Source: https://docs.docker.com/reference/dockerfile/#format
-    """
-    lines = text.split("\n")
-    return "\n".join(line if line.lstrip().startswith("#") else line.replace("#", "_") for line in lines)
-
-
-def _tree(text: str) -> Node:
-    import tree_sitter_containerfile
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_containerfile.language())).parse(text.encode()).root_node
 
 
 def _first_error(node: Node) -> int:
@@ -217,30 +202,26 @@ def _keyword(node: Node) -> str:
     return (node.children[0].text or b"").decode().upper()
 
 
-def _text(node: Node, content: bytes) -> str:
-    return content[node.start_byte : node.end_byte].decode()
-
-
-def _sources(node: Node, content: bytes) -> Iterator[str]:
+def _sources(node: Node, syntax: DockerfileSyntax) -> Iterator[str]:
     """Yield what an instruction reads of the context, as it is written."""
-    flags = [_text(child, content) for child in node.named_children if child.type in {"param", "mount_param"}]
+    flags = [syntax.text_of(child) for child in node.named_children if child.type in {"param", "mount_param"}]
     options = [flag.removeprefix("--").partition("=")[::2] for flag in flags]
     if _keyword(node) in _COPYING and "from" not in dict(options):
         # The last word is the destination.
-        yield from (word for word in list(_words(node, content))[:-1] if not _REMOTE.match(word))
+        yield from (word for word in list(_words(node, syntax))[:-1] if not _REMOTE.match(word))
     for name, value in options:
         if name == "mount":
             yield from _mounted(value)
 
 
-def _words(node: Node, content: bytes) -> Iterator[str]:
+def _words(node: Node, syntax: DockerfileSyntax) -> Iterator[str]:
     """Yield the arguments of COPY and ADD, without texts that stand in the instructions themselves."""
     for child in node.named_children:
         if child.type == "path" and not any(inner.type == "heredoc_marker" for inner in child.named_children):
-            yield _text(child, content)
+            yield syntax.text_of(child)
         elif child.type == "json_string_array":
             strings = (word for word in child.named_children if word.type == "json_string")
-            yield from (_text(word, content)[1:-1] for word in strings)
+            yield from (syntax.text_of(word)[1:-1] for word in strings)
 
 
 def _mounted(options: str) -> Iterator[str]:

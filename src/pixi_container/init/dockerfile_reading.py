@@ -9,11 +9,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.image.dockerfile_syntax import parse_dockerfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tree_sitter import Node
+
+    from pixi_container.image.dockerfile_syntax import DockerfileSyntax
 
 _MOST_INSTRUCTIONS = 1000
 _LEFT_OUT = {"line_continuation", "comment"}
@@ -104,40 +107,38 @@ def has_variables(text: str) -> bool:
 
 
 def _instructions(text: str) -> Iterator[DockerfileInstruction]:
-    import tree_sitter_containerfile
-    from tree_sitter import Language, Parser
-
-    root = Parser(Language(tree_sitter_containerfile.language())).parse(text.encode()).root_node
+    syntax = parse_dockerfile(text)
+    root = syntax.root
     if root.named_child_count > _MOST_INSTRUCTIONS:
         raise UserError(f"a Dockerfile of more than {_MOST_INSTRUCTIONS} instructions is not read")
     for node in root.named_children:
         if node.type == "comment":
             continue
-        source = _text(node).rstrip()
+        source = syntax.text_of(node).rstrip()
         keyword = source.split(None, 1)[0].upper() if source else ""
         yield DockerfileInstruction(
             keyword,
             node.start_point[0] + 1,
             source,
-            dict(_flag(child) for child in node.named_children if child.type in _FLAGS),
-            _rest(node, keyword),
-            tuple(_words(node)),
-            tuple(_pairs(node)),
+            dict(_flag(syntax.text_of(child)) for child in node.named_children if child.type in _FLAGS),
+            _rest(node, keyword, syntax),
+            tuple(_words(node, syntax)),
+            tuple(_pairs(node, syntax)),
             any(child.type == "json_string_array" for child in node.named_children),
             not node.has_error and node.type != "ERROR",
         )
 
 
-def _flag(node: Node) -> tuple[str, str]:
-    name, _, value = _text(node).removeprefix("--").partition("=")
+def _flag(text: str) -> tuple[str, str]:
+    name, _, value = text.removeprefix("--").partition("=")
     return name, value
 
 
-def _rest(node: Node, keyword: str) -> str:
-    content = [_text(each) for each in _below(node) if each.type == "heredoc_content"]
+def _rest(node: Node, keyword: str, syntax: DockerfileSyntax) -> str:
+    content = [syntax.text_of(each) for each in _below(node) if each.type == "heredoc_content"]
     if content:
         return "".join(content)
-    start, source = node.start_byte, node.text or b""
+    start, source = node.start_byte, syntax.content[node.start_byte : node.end_byte]
     for each in reversed([each for each in _below(node) if each.type in {*_LEFT_OUT, *_FLAGS}]):
         if each.type in _FLAGS and each.parent != node:
             continue
@@ -145,12 +146,12 @@ def _rest(node: Node, keyword: str) -> str:
     return " ".join(source.decode().split("\n")).strip()[len(keyword) :].strip()
 
 
-def _words(node: Node) -> Iterator[str]:
+def _words(node: Node, syntax: DockerfileSyntax) -> Iterator[str]:
     for child in node.named_children:
         if child.type == "json_string_array":
-            yield from (_json_text(_text(word)) for word in child.named_children)
+            yield from (_json_text(syntax.text_of(word)) for word in child.named_children)
         elif child.type in {"path", "expose_port"}:
-            yield _text(child)
+            yield syntax.text_of(child)
 
 
 def _json_text(text: str) -> str:
@@ -160,10 +161,12 @@ def _json_text(text: str) -> str:
         return text[1:-1]
 
 
-def _pairs(node: Node) -> Iterator[tuple[str, str | None]]:
+def _pairs(node: Node, syntax: DockerfileSyntax) -> Iterator[tuple[str, str | None]]:
     for child in node.named_children:
         if child.type in {"env_pair", "label_pair", "arg_pair"}:
-            parts = [_unquoted(_text(part)) for part in child.named_children if part.type not in _LEFT_OUT]
+            parts = [
+                _unquoted(syntax.text_of(part)) for part in child.named_children if part.type not in _LEFT_OUT
+            ]
             if parts:
                 yield parts[0], parts[1] if len(parts) > 1 else "" if child.type != "arg_pair" else None
 
@@ -183,7 +186,3 @@ def _below(node: Node) -> Iterator[Node]:
         each = waiting.pop()
         yield each
         waiting += reversed(each.children)
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")

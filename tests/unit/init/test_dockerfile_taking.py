@@ -74,6 +74,9 @@ def outcomes(text: str) -> list[tuple[int, str]]:
         ("WORKDIR /app\nCOPY data /data", {"include": ["data => /data"]}),
         ("COPY --chown=7:7 --chmod=755 data /d", {"include": ["--chown=7:7 --chmod=755 data => /d"]}),
         ("COPY --chown=me data /data", {"include": ["data => /data"]}),
+        # A sign in the midst of a line is no comment.
+        ("ENV COLOUR=#fff", {"env": {"COLOUR": "#fff"}}),
+        ("LABEL note=a#b\nEXPOSE 80", {"labels": {"note": "a#b"}, "expose": ["80"]}),
         ("WORKDIR /app\nCOPY run.sh /usr/bin/", {"include": ["run.sh => /usr/bin/run.sh"]}),
     ],
 )  # fmt: skip
