@@ -219,6 +219,19 @@ def write_text(folder: Path, path: str, text: str) -> None:
         made.unlink(missing_ok=True)
 
 
+def read_own_file(context: Path, path: str, name: str) -> str:
+    """Return the text of the file in ``context`` that the input ``name`` gives.
+
+    Raises ``UserError`` if it is missing or empty.
+    """
+    source = f"input '{name}'"
+    file = checked_path(context, path, source=source)
+    text = read_text(context, file, what=f"{source}: '{path}'")
+    if not text.strip():
+        raise UserError(f"{source}: '{path}' is empty", file=str(context / file))
+    return text
+
+
 @contextmanager
 def open_file(context: Path, path: str, *, what: str) -> Iterator[IO[bytes]]:
     """Yield the file ``path`` in ``context``, opened to read its bytes.

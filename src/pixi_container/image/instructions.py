@@ -6,11 +6,12 @@ import posixpath
 import re
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.image.dockerfile_syntax import parse_dockerfile
-from pixi_container.paths import checked_path, exists, is_in_context, read_text
+from pixi_container.paths import exists, is_in_context, read_own_file
 from pixi_container.shortening import shortened
 
 if TYPE_CHECKING:
@@ -125,10 +126,7 @@ def read_instructions(
         return NO_INSTRUCTIONS
     text, origin = value, Origin(name)
     if is_path(value):
-        path = checked_path(context, value, source=f"input '{name}'")
-        text, origin = read_text(context, path, what=f"input '{name}': '{path}'"), Origin(name, str(context), path)
-        if not text.strip():
-            raise UserError(f"input '{name}': '{path}' is empty", file=str(context / path))
+        text, origin = read_own_file(context, value, name), Origin(name, str(context), str(PurePosixPath(value)))
     instructions = parse_instructions(text, origin, refused)
     _check_paths(context, instructions)
     return instructions

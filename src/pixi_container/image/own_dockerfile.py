@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
 from pixi_container.image.base_images import OLDEST_PIXI
-from pixi_container.image.stages import read_instructions
-from pixi_container.paths import checked_path, read_text
+from pixi_container.image.stages import instruction_lines
+from pixi_container.paths import read_own_file
 from pixi_container.shortening import listed, shortened
 from pixi_container.suggestions import did_you_mean
 from pixi_container.versions import version_order
@@ -40,19 +40,6 @@ class OwnDockerfile:
     text: str
     stages: tuple[str, ...] = ()
     builds_on_environment: bool = False
-
-
-def read_own_file(context: Path, path: str, name: str) -> str:
-    """Return the text of the file that the input ``name`` gives.
-
-    Raises ``UserError`` if it is missing or empty.
-    """
-    source = f"input '{name}'"
-    file = checked_path(context, path, source=source)
-    text = read_text(context, file, what=f"{source}: '{path}'")
-    if not text.strip():
-        raise UserError(f"{source}: '{path}' is empty", file=str(context / file))
-    return text
 
 
 def read_own_dockerfile(inputs: Inputs) -> OwnDockerfile | None:
@@ -94,7 +81,7 @@ def read_own_dockerfile(inputs: Inputs) -> OwnDockerfile | None:
 def own_dockerfile(text: str, inputs: Inputs) -> OwnDockerfile:
     """Return what a Dockerfile says; what the user passes under the environment's names is not the environment."""
     given = {key for key, _ in inputs.build_args}
-    instructions = [tuple(instruction.split()) for instruction in read_instructions(text)]
+    instructions = [tuple(instruction.split()) for instruction in instruction_lines(text)]
     stages = tuple(name for words in instructions if (name := _stage_name(words)))
     declares = ENVIRONMENT_ARGUMENT not in given and any(
         words[0].upper() == "ARG" and ENVIRONMENT_ARGUMENT in {word.partition("=")[0] for word in words[1:]}

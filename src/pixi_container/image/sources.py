@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pixi_container.image.base_instructions import read_base_instructions
 from pixi_container.image.instructions import NO_INSTRUCTIONS, Instructions, read_instructions
-from pixi_container.image.own_dockerfile import read_own_dockerfile, read_own_file
+from pixi_container.image.own_dockerfile import read_own_dockerfile
+from pixi_container.paths import read_own_file
 from pixi_container.runner.checkout import source_version
 
 if TYPE_CHECKING:

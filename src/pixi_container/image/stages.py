@@ -49,7 +49,7 @@ def read_stages(dockerfile: str) -> tuple[Stage, ...]:
     return tuple(Stage(name, base, tuple(lines)) for name, base, lines in stages)
 
 
-def read_instructions(dockerfile: str) -> Iterator[str]:
+def instruction_lines(dockerfile: str) -> Iterator[str]:
     """Yield each instruction on one line: without line continuations, comments and the content of heredocs.
 
     Source: https://docs.docker.com/reference/dockerfile/#parser-directives

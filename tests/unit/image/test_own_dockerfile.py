@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pixi_container.errors import UserError
 from pixi_container.image.own_dockerfile import check_pixi_version, own_dockerfile, read_own_dockerfile
-from pixi_container.image.stages import read_instructions
+from pixi_container.image.stages import instruction_lines
 from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.time_limit import time_limit
 from tests.unit.conftest import Folder
@@ -133,4 +133,4 @@ def test_a_large_dockerfile_is_read_in_seconds(text: str) -> None:
 @given(st.text(st.sampled_from('FROMARGCPYUN environment\\`#<"=-\n\t')))
 def test_any_text_has_instructions(text: str) -> None:
     own_dockerfile(text, Inputs())
-    assert all(instruction.strip() == instruction != "" for instruction in read_instructions(text))
+    assert all(instruction.strip() == instruction != "" for instruction in instruction_lines(text))
