@@ -21,3 +21,10 @@ PIXI_IMAGE = "ghcr.io/prefix-dev/pixi"
 """The official Pixi images, tagged ``<pixi version>-<base>``: https://github.com/prefix-dev/pixi-docker"""
 
 PIXI_IMAGE_BASE = "noble"
+
+EMULATION_IMAGE = (
+    "docker.io/tonistiigi/binfmt:qemu-v10.2.3"
+    "@sha256:400a4873b838d1b89194d982c45e5fb3cda4593fbfd7e08a02e76b03b21166f0"
+)
+"""The image that registers QEMU with the kernel, pinned as it runs privileged: https://github.com/tonistiigi/binfmt
+"""

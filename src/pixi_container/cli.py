@@ -19,11 +19,16 @@ from pixi_container.log import TerminalLog, log_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pixi_container.environments_report import EnvironmentsReport
+    from pixi_container.index_report import IndexReport
     from pixi_container.inputs import Inputs
     from pixi_container.log import Log
+    from pixi_container.plan.index_plan import IndexPlan
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import Registry
+    from pixi_container.report import Report
     from pixi_container.runner.event import Event
+    from pixi_container.settings import Setting
 
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
@@ -70,26 +75,63 @@ def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep
         log.mask(secret)
     if options.settings:
         log.say(f"Settings of the manifest: {', '.join(options.settings)}")
-    report = ship(request_for(_event(inputs, env), inputs, env, keep=keep), log)
+    event = _event(inputs, env)
+    report: Report | IndexReport | EnvironmentsReport
+    if inputs.environment_patterns:
+        from pixi_container.environments_report import EnvironmentsReport
+        from pixi_container.ship_environments import ship_environments
+
+        requests = {
+            name: request_for(event, each, dict(env), keep=keep)
+            for name, each in _inputs_by_environment(inputs, options, env).items()
+        }
+        report = EnvironmentsReport(ship_environments(requests, log))
+    else:
+        report = ship(request_for(event, inputs, env, keep=keep), log)
     write_outputs(report.outputs())
     if trouble := write_summary(report.summary()):
         log.warning(trouble)
     log.say("\n" + report.text())
-    return 0
+    return _told_errors(report, log)
+
+
+def _told_errors(report: Report | IndexReport | EnvironmentsReport, log: Log) -> int:
+    """Tell the errors of the environments that failed, and return the exit code: that of the first."""
+    failed = getattr(report, "failed", ())
+    for each in failed:
+        message = f"environment '{each.environment}': {each.error.message}"
+        log.error(UserError(message, hint=each.error.hint, file=each.error.file, line=each.error.line))
+    return failed[0].error.exit_code if failed else 0
 
 
 def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
-    from pixi_container.plan.gather import plan_for
+    from pixi_container.plan.gather import plan_image, plan_platforms
+    from pixi_container.plan.looked_up import LookedUp
     from pixi_container.request import registry_client, request_for
 
     inputs = _inputs(options, env)
-    request = request_for(_event(inputs, env), inputs, env)
-    with registry_client(request) as registry:
+    event = _event(inputs, env)
+    if inputs.environment_patterns:
+        by_name = _inputs_by_environment(inputs, options, env)
+    else:
+        by_name = {inputs.environment: inputs}
+    requests = {name: request_for(event, each, env) for name, each in by_name.items()}
+    looked_up = LookedUp(env)
+    plans: dict[str, Plan | IndexPlan] = {}
+    with registry_client(next(iter(requests.values()))) as registry:
         asked = None if options.offline else registry
-        plan = plan_for(request, TerminalLog(), asked, tolerant=options.offline)
-        if options.explain_against:
-            return _explain(options, registry, plan)
-    print(json_text(plan.as_json(), indent=2) if options.json else without_commands(plan.as_text()))
+        for name, request in requests.items():
+            platforms = plan_platforms(
+                request, TerminalLog(), asked, tolerant=options.offline, looked_up=looked_up
+            )
+            if options.explain_against:
+                return _explain(options, registry, platforms[0].plan)
+            plans[name] = plan_image(request, platforms, asked)
+    if options.json:
+        values = {name: plan.as_json() for name, plan in plans.items()}
+        print(json_text(values if inputs.environment_patterns else values[inputs.environment], indent=2))
+    else:
+        print(without_commands("\n\n".join(plan.as_text() for plan in plans.values())))
     return 0
 
 
@@ -209,10 +251,43 @@ def _inputs(options: argparse.Namespace, env: Mapping[str, str]) -> Inputs:
     given = texts_in(env) | {name: value for name, value in flags.items() if value is not None}
     given = {name: value for name, value in given.items() if value.strip()}
     place = parse_inputs({name: given[name] for name in ("context", "manifest-path") if name in given})
-    options.settings = read_settings(Path(place.context), place.manifest_path).beside(given)
+    settings = read_settings(Path(place.context), place.manifest_path)
+    if "environments" in given:
+        settings = settings.for_every_environment
+    options.settings = settings.beside(given)
     options.given = given
-    texts = {name: setting.text for name, setting in options.settings.items()} | given
-    return parse_inputs(texts if _in_workflow(env) else {"push": "false"} | texts)
+    return parse_inputs(_texts(options.settings, given, env))
+
+
+def _inputs_by_environment(
+    inputs: Inputs, options: argparse.Namespace, env: Mapping[str, str]
+) -> dict[str, Inputs]:
+    """Return the inputs for each of the environments that are chosen, with the manifest's settings for it."""
+    from pathlib import Path
+
+    from pixi_container.image_choice import chosen_environments, told_apart
+    from pixi_container.settings import located, settings_of
+    from pixi_container.workspace.manifest import read_manifest
+
+    manifest = read_manifest(Path(inputs.context), inputs.manifest_path)
+    names = chosen_environments(inputs.environment_patterns, manifest.environment_names)
+    settings = settings_of(manifest)
+    by_name = {}
+    for name in names:
+        given = {**options.given, "environment": name}
+        del given["environments"]
+        used = settings.beside(given)
+        texts = _texts(used, given, env)
+        try:
+            by_name[name] = parse_inputs(told_apart(texts) if names[1:] else texts)
+        except UserError as error:
+            raise located(error, used) from error
+    return by_name
+
+
+def _texts(settings: Mapping[str, Setting], given: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
+    texts = {name: setting.text for name, setting in settings.items()} | dict(given)
+    return texts if _in_workflow(env) else {"push": "false"} | texts
 
 
 def _located(error: UserError, options: argparse.Namespace) -> UserError:

@@ -72,6 +72,11 @@ def _check_template(text: Mapping[str, str]) -> None:
 
 
 def _check_environments(text: Mapping[str, str]) -> None:
+    if text["environments"] and text["environment"] != "default":
+        raise UserError(
+            "input 'environment' has no effect together with 'environments'",
+            hint="'environment' names what is in one image, 'environments' chooses images. Remove one of them.",
+        )
     several = len(environment_names(text["environment"])) > 1
     if alone := next((name for name in ("dockerfile", "template") if several and text[name]), ""):
         raise UserError(

@@ -95,9 +95,31 @@ INPUTS = (
         kind="lines",
     ),
     Input(
+        "environments",
+        "",
+        "Environments to ship as an image each, by name or glob, such as `cpu gpu-* !*-dev`; see docs/many.md.",
+        kind="lines",
+        not_in_settings="the manifest's key of this name is for the settings of each environment",
+    ),
+    Input(
+        "platforms",
+        "",
+        "Platforms to ship together as one image index, such as `linux/amd64 linux/arm64`. `auto`: all that the "
+        "lock has for the environment and that the runtime image has. When empty: the builder's own platform.",
+        kind="lines",
+    ),
+    Input(
+        "emulation",
+        "false",
+        "Run the steps of platforms that the builder does not have under QEMU, which takes 5 to 20 times as long. "
+        "`true` registers it by the image `tonistiigi/binfmt`; the name of another image takes its place.",
+        not_in_settings="it has a privileged container change the machine that starts a run",
+    ),
+    Input(
         "images",
         "",
-        "Image names without a tag, one per line, on any registry. When empty: `ghcr.io/<owner>/<repository>`.",
+        "Image names without a tag, one per line, on any registry; `{{environment}}` in them stands for the "
+        "environment. When empty: `ghcr.io/<owner>/<repository>`.",
         also_for=("tags",),
         kind="lines",
     ),
@@ -118,7 +140,8 @@ INPUTS = (
     Input(
         "push",
         "auto",
-        "`auto` pushes if the event may push; `false` never pushes. Pull requests never push.",
+        "`auto` pushes if the event may push; `false` never pushes; `untagged` pushes without the tags in `tags`, "
+        "which `pixi-container merge` puts on the image later. Pull requests never push.",
         not_in_settings="who starts a run decides whether it may publish",
     ),
     Input(

@@ -19,6 +19,7 @@ from pixi_container.build_inputs import (
 from pixi_container.debian_packages import parse_packages
 from pixi_container.errors import UserError
 from pixi_container.git_credentials import parse_git_auth, secrets_in
+from pixi_container.image_choice import ENVIRONMENT_EXPRESSION, emulation, environment_patterns, platforms
 from pixi_container.input_rules import check_rules
 from pixi_container.input_table import INPUTS, MOST_ENVIRONMENTS, MOST_LAYERS
 from pixi_container.input_values import (
@@ -52,12 +53,16 @@ class Inputs:
     manifest_path: str = ""
     environment: str = "default"
     more_environments: tuple[str, ...] = ()
+    environment_patterns: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    emulation: str = ""
     images: str = ""
     tags: str = ""
     flavor: str = ""
     labels: str = ""
     annotations: str = ""
     push: bool = True
+    push_untagged: bool = False
     credentials: tuple[Credential, ...] = ()
     username: str = ""
     password: str = ""
@@ -146,17 +151,22 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
             )
     text = {row.name: given.get(row.name, "").strip() or row.default for row in INPUTS}
     check_rules(text)
+    environments = _environments(text["environment"])
     return Inputs(
         context=_path("context", text["context"]),
         manifest_path=_path("manifest-path", text["manifest-path"]) if text["manifest-path"] else "",
-        environment=_environments(text["environment"])[0],
-        more_environments=_environments(text["environment"])[1:],
-        images=text["images"],
+        environment=environments[0],
+        more_environments=environments[1:],
+        environment_patterns=environment_patterns(text["environments"]),
+        platforms=platforms(text["platforms"]),
+        emulation=emulation(text["emulation"]),
+        images=ENVIRONMENT_EXPRESSION.sub(environments[0], text["images"]),
         tags=text["tags"],
         flavor=text["flavor"],
         labels=text["labels"],
         annotations=text["annotations"],
-        push=_push(text["push"]),
+        push=_push(text["push"]) != "false",
+        push_untagged=_push(text["push"]) == "untagged",
         username=text["username"],
         password=text["password"],
         credentials=_credentials(text["registry-auth"]),
@@ -259,10 +269,10 @@ def _image_name(name: str, value: str) -> str:
     return value
 
 
-def _push(value: str) -> bool:
-    if value not in {"auto", "false"}:
-        raise malformed("push", value, "auto (push if the event may push) or false")
-    return value == "auto"
+def _push(value: str) -> str:
+    if value not in {"auto", "untagged", "false"}:
+        raise malformed("push", value, "auto (push if the event may push), untagged or false")
+    return value
 
 
 def _flag(name: str, value: str) -> bool:

@@ -59,7 +59,7 @@ class TerminalLog:
     def step(self, title: str) -> Iterator[None]:
         """Print the title, and at the end how the step ended."""
         self.say(f"\n== {title}")
-        with _timed(lambda ended: self.say(f"   {ended}")):
+        with timed(lambda ended: self.say(f"   {ended}")):
             yield
 
     @contextmanager
@@ -99,7 +99,7 @@ class WorkflowLog:
             self._close_group()
             self.say(f"{title}: {ended}")
 
-        with _timed(tell):
+        with timed(tell):
             yield
 
     @contextmanager
@@ -154,8 +154,40 @@ class WorkflowLog:
         sys.stdout.flush()
 
 
+class LabelledLog:
+    """A log in which steps and warnings begin with what they are about, such as a platform."""
+
+    def __init__(self, log: Log, label: str) -> None:
+        self._log = log
+        self._label = label
+
+    def say(self, text: str) -> None:
+        """Print the text as it is."""
+        self._log.say(text)
+
+    def step(self, title: str) -> AbstractContextManager[None]:
+        """Open a step with the label in front."""
+        return self._log.step(f"{self._label}: {title}")
+
+    def untrusted_output(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Yield the printer of the log behind it."""
+        return self._log.untrusted_output()
+
+    def warning(self, text: str) -> None:
+        """Print a warning with the label in front."""
+        self._log.warning(f"{self._label}: {text}")
+
+    def error(self, error: UserError) -> None:
+        """Print the error as it is."""
+        self._log.error(error)
+
+    def mask(self, secret: str) -> None:
+        """Hide a secret in everything that follows."""
+        self._log.mask(secret)
+
+
 @contextmanager
-def _timed(tell: Callable[[str], None]) -> Iterator[None]:
+def timed(tell: Callable[[str], None]) -> Iterator[None]:
     """Report how the block ended, and after how many seconds."""
     start = time.monotonic()
     ended = "failed after"

@@ -115,7 +115,7 @@ def _told(published: Published) -> Iterator[str]:
 def _notes_on(published: Published) -> Iterator[str]:
     yield from published.notes
     if not published.checked_by:
-        yield "the environment was not started, because there is no engine"
+        yield "the environment was not started, because nothing runs here that could start it"
     if published.not_run:
         yield (
             f"not run: the post-link scripts of {', '.join(published.not_run)}. If these packages need them, run "

@@ -11,6 +11,7 @@ from pixi_container.display import markdown_block, markdown_code, markdown_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixi_container.plan.decision import Decision
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import PublishedImage
 
@@ -30,6 +31,7 @@ OUTPUTS = {
     "json": "Tags, labels and annotations as JSON, in docker/metadata-action's format.",
     "digest": "Digest of the image on the registry, else empty.",
     "image": "`name@digest` of the image on the registry, else empty.",
+    "images": "Each image as JSON: environment, decision, reason, image, tags, and digest by platform.",
     "environment-image": "The environment's own image, which later builds reuse, else empty.",
     "fingerprint": "Hash of everything that determines the environment image.",
     "image-fingerprint": "Hash of everything that determines the image's content.",
@@ -87,6 +89,7 @@ class Report:
             "json": plan.metadata_json(),
             "digest": self.digest,
             "image": self.image,
+            "images": json.dumps([image_json(plan, plan.decision, self.image, {plan.platform: self.digest})]),
             "environment-image": str(plan.environment_image or ""),
             "fingerprint": definition.environment_fingerprint.short,
             "image-fingerprint": definition.fingerprint.short,
@@ -155,9 +158,7 @@ class Report:
         lines = [f"### Container image of {environment}", "", "| | |", "|---|---|"]
         lines += [f"| {name} | {value} |" for name, value in rows]
         if self.digest:
-            pull = f"docker pull {self.image}\napptainer pull docker://{self.image}"
-            submit = f"universe = container\ncontainer_image = docker://{self.image}"
-            lines += ["", markdown_block(pull, "sh"), "", "HTCondor:", "", markdown_block(submit, "ini")]
+            lines += pull_commands(self.image)
         dockerfile = markdown_block(plan.definition.dockerfile, "dockerfile")
         lines += ["", "<details><summary>Dockerfile</summary>", "", dockerfile, "</details>"]
         return "\n".join(lines) + "\n"
@@ -180,3 +181,22 @@ class Report:
             sizes = self.published.layer_sizes
             return f"{sum(sizes) / 1e6:.1f} MB compressed in {len(sizes)} layers"
         return f"{self.image_size / 1e6:.1f} MB in the engine" if self.image_size else "unknown"
+
+
+def image_json(plan: Plan, decision: Decision, image: str, platforms: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the output ``images`` has of one image; ``platforms`` are digests by platform."""
+    return {
+        "environment": plan.definition.workspace.environment,
+        "decision": decision.kind,
+        "reason": decision.reason,
+        "image": image,
+        "tags": plan.tags,
+        "platforms": platforms,
+    }
+
+
+def pull_commands(image: str) -> list[str]:
+    """Return lines of Markdown that say how to use an image by digest."""
+    pull = f"docker pull {image}\napptainer pull docker://{image}"
+    submit = f"universe = container\ncontainer_image = docker://{image}"
+    return ["", markdown_block(pull, "sh"), "", "HTCondor:", "", markdown_block(submit, "ini")]

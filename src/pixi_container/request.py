@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 class Request:
     """What a run is asked to do, and where. ``keep`` leaves the image in the local engine.
 
-    ``withheld`` names inputs that are set but not used because the event's code may be untrusted.
+    ``platform`` is the image's, such as ``linux/arm64``; empty for the engine's own. ``withheld`` names inputs
+    that are set but not used because the event's code may be untrusted.
     """
 
     event: Event
     inputs: Inputs
     env: Mapping[str, str]
     keep: bool = False
+    platform: str = ""
     withheld: tuple[str, ...] = ()
 
     @property

@@ -63,6 +63,11 @@ class ManifestSettings:
     every: Mapping[str, Setting] = field(default_factory=dict)
     environments: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
 
+    @property
+    def for_every_environment(self) -> ManifestSettings:
+        """The settings without those of one environment, and without the choice of one."""
+        return ManifestSettings({name: each for name, each in self.every.items() if name != ENVIRONMENT})
+
     def beside(self, given: Mapping[str, str]) -> dict[str, Setting]:
         """Return the settings that count where the inputs ``given`` take precedence.
 

@@ -2,185 +2,54 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from pixi_container.build_base import BuiltBase, build_base, existing_base
-from pixi_container.docker.engine import Build, Engine
-from pixi_container.docker.secrets import write_build_secrets
-from pixi_container.errors import RegistryError, UserError
-from pixi_container.image.own_lines import OwnLines
+from pixi_container.build_image import built, check_push
+from pixi_container.index_report import IndexReport
+from pixi_container.log import LabelledLog
 from pixi_container.plan.decision import BUILD
-from pixi_container.plan.gather import plan_for
-from pixi_container.registry.docker_config import credential_helper_variables, private_docker_config, write_secret
+from pixi_container.plan.gather import plan_image, plan_platforms
+from pixi_container.plan.index_plan import IndexPlan
+from pixi_container.registry.image_index import image_index, publish_index, read_children
 from pixi_container.report import Report
 from pixi_container.request import registry_client
-from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from pixi_container.log import Log
-    from pixi_container.make_environment import MadeEnvironment
+    from pixi_container.plan.decision import Decision
+    from pixi_container.plan.gather import PlatformPlan
     from pixi_container.plan.plan import Plan
-    from pixi_container.registry.client import PublishedImage, Registry
-    from pixi_container.registry.reference import ImageReference
+    from pixi_container.registry.client import Registry
     from pixi_container.request import Request
 
 
-def ship(request: Request, log: Log) -> Report:
+def ship(request: Request, log: Log) -> Report | IndexReport:
     """Plan, then either build, test and push, or put tags on existing images, or do nothing.
 
-    Raises ``UserError`` for what the user can fix. A push counts as done only after every tag was read back.
+    Of several platforms, each has an image of its own, and the tags are those of an index. Raises ``UserError``
+    for what the user can fix. A push counts as done only after every tag was read back.
     """
     with registry_client(request) as registry:
         with log.step("Plan"):
-            plan = plan_for(request, log, registry)
+            platforms = plan_platforms(request, log, registry)
+            plan = plan_image(request, platforms, registry)
             log.say(plan.as_text())
-        if plan.decision.kind != BUILD:
-            return _with_tags(plan, registry, log)
-        return _built(request, plan, registry, log)
+        return carry_out(plan, platforms, registry, log)
 
 
-def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report:
-    if request.inputs.environment_builder == "direct" and not plan.way.is_direct:
-        raise UserError(f"the environment cannot be made straight from the lock: {plan.way.reason}")
-    with temporary_folder(request.env) as work:
-        if request.inputs.conda_auth:
-            write_secret(work / "conda-auth", request.inputs.conda_auth)
-        if request.inputs.git_auth:
-            write_secret(work / "git-auth", request.inputs.git_auth)
-        write_build_secrets(work, request.inputs, request.env, log.mask)
-        if plan.push:
-            with log.step("Check the registries"):
-                _check_push(registry, plan.published_tags, log)
-        if plan.without_builder:
-            return _built_without_builder(request, plan, registry, work, log)
-        build = Build(
-            dockerfile=plan.definition.environment_dockerfile or plan.definition.dockerfile,
-            own_lines=plan.definition.own_lines,
-            file_lines=_file_lines(request, plan),
-            local_image=plan.local_image,
-            leftover_images=plan.leftover_images,
-            test_container=plan.test_container if plan.commands.test else "",
-        )
-        with _docker_login(request, plan, work) as login:
-            engine = Engine(build, work, request.env, login, log)
-            try:
-                return _built_by_docker(request, plan, registry, engine, work, log)
-            finally:
-                for note in engine.notes:
-                    log.warning(note)
-                engine.clean()
-
-
-def _file_lines(request: Request, plan: Plan) -> tuple[OwnLines, ...]:
-    """Return the lines of a user-supplied Dockerfile: all of them."""
-    file = request.inputs.dockerfile
-    return (OwnLines(1, plan.definition.dockerfile.count("\n") + 1, file),) if file else ()
-
-
-def _built_by_docker(
-    request: Request, plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log
-) -> Report:
-    commands, docker_commands, tested, base = plan.commands, plan.docker_commands, "", existing_base(plan)
-    if commands.base:
-        base = _base(plan, registry, engine, work, log)
-        commands, docker_commands = commands.on_base(base.digest), docker_commands.on_base(base.digest)
-    if plan.makes_environment:
-        with log.step("Make the environment"):
-            environment = _environment(request, plan, registry, engine, work, log, base.digest)
-        commands = commands.on_environment(environment.digest) if environment else docker_commands
-        engine.notes += environment.notes if environment else ()
-    if commands.make_environment:
-        with log.step("Build the environment"):
-            made = engine.push(commands.make_environment)
-            _read_back_environment(registry, plan, made.config)
-            commands = commands.on_environment(made.digest)
-    if commands.build:
-        with log.step("Build"):
-            tested = engine.build(commands.build)
-    for command in commands.test_stages:
-        with log.step(f"Test {command.purpose.removeprefix('test-')}"):
-            engine.test_stage(command)
-    if commands.test:
-        with log.step("Test"):
-            is_check_of_own = bool(request.inputs.dockerfile) and not request.inputs.test_command
-            engine.test(commands.test, may_lack_shell=is_check_of_own)
-    if commands.push_environment:
-        with log.step("Push the environment"):
-            _read_back_environment(registry, plan, engine.push(commands.push_environment).config)
-    if not commands.push:
-        return Report(
-            plan=plan, image_size=engine.image_size(), notes=tuple(engine.notes), base_packages=base.packages
-        )
-    with log.step("Push"):
-        pushed = engine.push(commands.push, tested=tested)
-        published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
-        log.say(f"verified: all {len(plan.published_tags)} tags point to the built image")
-    return Report(plan=plan, published=published, notes=tuple(engine.notes), base_packages=base.packages)
-
-
-def _built_without_builder(request: Request, plan: Plan, registry: Registry, work: Path, log: Log) -> Report:
-    from pixi_container.assemble_image import assemble_image
-
-    digest, notes = plan.environment_image.digest if plan.environment_image else "", tuple[str, ...]()
-    if plan.makes_environment:
-        with log.step("Make the environment"):
-            environment = _environment(request, plan, registry, None, work, log, existing_base(plan).digest)
-        assert environment  # noqa: S101 - without an engine there is no other way
-        digest, notes = environment.digest, environment.notes
-        for note in notes:
-            log.warning(note)
-    with log.step("Push" if plan.push else "Put the image together"):
-        pushed = assemble_image(request, plan, digest, work)
-        if not plan.push:
-            return Report(plan=plan, notes=notes)
-        published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
-        log.say(f"verified: all {len(plan.published_tags)} tags point to the image")
-    return Report(plan=plan, published=published, notes=notes)
-
-
-def _base(plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log) -> BuiltBase:
-    with log.step("Build the base"):
-        base = build_base(plan, engine, work)
-        for tag in plan.base.tags if plan.base else ():
-            _read_tag(registry, tag, lambda image: image.digest == base.digest)
-        for line in base.told:
-            log.say(line)
-    return base
-
-
-def _environment(
-    request: Request,
-    plan: Plan,
-    registry: Registry,
-    engine: Engine | None,
-    work: Path,
-    log: Log,
-    base_digest: str,
-) -> MadeEnvironment | None:
-    """Return the environment's image, made straight from the lock; None if only Pixi can install the environment.
-
-    Without an ``engine`` nothing starts it, and Pixi cannot install it either: then this raises ``UserError``.
-    """
-    from pixi_container.environment.refusals import NotDirectError
-    from pixi_container.make_environment import make_environment
-
-    try:
-        made = make_environment(request, plan, engine, work, log, base_digest)
-    except NotDirectError as error:
-        if request.inputs.environment_builder == "direct" or engine is None:
-            raise UserError(
-                f"the environment cannot be made straight from the lock: {error}",
-                hint="Have Pixi install it in a build: set 'environment-builder' to 'docker', and use a builder.",
-            ) from error
-        log.warning(f"Pixi installs the environment in the build, because {error}")
-        return None
-    for tag in plan.environment_tags:
-        _read_tag(registry, tag, lambda image: image.digest == made.digest)
-    return made
+def carry_out(
+    plan: Plan | IndexPlan, platforms: Sequence[PlatformPlan], registry: Registry, log: Log
+) -> Report | IndexReport:
+    """Do what the plan of an image says, given those of its platforms."""
+    if isinstance(plan, IndexPlan):
+        return _index(plan, platforms, registry, log)
+    if plan.decision.kind != BUILD:
+        return _with_tags(plan, registry, log)
+    with built(platforms[0].request, plan, registry, log) as push:
+        return push()
 
 
 def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
@@ -188,14 +57,7 @@ def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
     decision = plan.decision
     if not decision.images:
         return Report(plan=plan)
-    if decision.new_tags:
-        with log.step("Check the registries"):
-            _check_push(registry, decision.new_tags, log)
-        with log.step("Put the tags on the image"):
-            for image, tags in decision.tags_to_put:
-                registry.tag(image, tags)
-                for tag in tags:
-                    log.say(f"{tag} now points to {image.digest}")
+    _put_tags(decision, registry, log)
     first = decision.images[0]
     return Report(
         plan=plan,
@@ -204,54 +66,51 @@ def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
     )
 
 
-def _check_push(registry: Registry, tags: tuple[ImageReference, ...], log: Log) -> None:
-    """Check that every registry accepts pushes before any work is done."""
-    for name in dict.fromkeys(tag.tagged("") for tag in tags):
-        registry.check_push(name)
-        log.say(f"{name} accepts pushes")
+def _put_tags(decision: Decision, registry: Registry, log: Log) -> None:
+    if not decision.new_tags:
+        return
+    with log.step("Check the registries"):
+        check_push(registry, decision.new_tags, log)
+    with log.step("Put the tags on the image"):
+        for image, tags in decision.tags_to_put:
+            registry.tag(image, tags)
+            for tag in tags:
+                log.say(f"{tag} now points to {image.digest}")
 
 
-def _read_back(registry: Registry, plan: Plan, *, config: str, digest: str) -> PublishedImage:
-    """Read every tag back from the registry, and return the image of the first tag.
-
-    ``config`` is the digest of the configuration, and ``digest`` that of the image as the builder reported it.
-    Raises ``RegistryError`` if the registry has something else.
-    """
-    images = [_read_tag(registry, tag, lambda image: image.config == config) for tag in plan.published_tags]
-    if digest not in {image.digest for image in images}:
-        raise RegistryError(f"the builder reported that it pushed {digest}, but no tag points to it")
-    return images[0]
-
-
-def _read_back_environment(registry: Registry, plan: Plan, config: str) -> None:
-    for tag in plan.environment_tags:
-        _read_tag(registry, tag, lambda image: image.config == config)
-
-
-def _read_tag(
-    registry: Registry, tag: ImageReference, is_ours: Callable[[PublishedImage], bool]
-) -> PublishedImage:
-    """Return the image of a tag that this run has pushed. Raises ``RegistryError`` for another one, or none."""
-    image = registry.get_image(tag)
-    if image is None or not is_ours(image):
-        raise RegistryError(
-            f"{tag} {'points to a different image' if image else 'does not exist'} after the push",
-            hint="Did another run push the same tag at the same time? A `concurrency` group prevents that.",
-        )
-    return image
-
-
-@contextmanager
-def _docker_login(request: Request, plan: Plan, work: Path) -> Iterator[Mapping[str, str]]:
-    """Yield the variables for docker's login: this run's credentials if it pushes, else the machine's own.
-
-    If the code may be untrusted, docker gets no credentials at all, because a build could use them.
-    """
-    if plan.push:
-        with private_docker_config(request.credentials, request.env, work) as login:
-            yield login
-    elif request.event.may_use_credentials:
-        yield credential_helper_variables(request.env)
+def _index(plan: IndexPlan, platforms: Sequence[PlatformPlan], registry: Registry, log: Log) -> IndexReport:
+    """Have the image of each platform built and tested, then push them, and only then have an index of them."""
+    reports = {each.plan.platform: Report(plan=each.plan) for each in platforms}
+    with ExitStack() as builds:
+        pushes = {
+            each.plan.platform: builds.enter_context(
+                built(each.request, each.plan, registry, LabelledLog(log, each.plan.platform))
+            )
+            for each in platforms
+            if each.plan.decision.kind == BUILD
+        }
+        reports |= {platform: push() for platform, push in pushes.items()}
+    if not plan.tags:
+        return IndexReport(plan=plan, reports=tuple(reports.values()))
+    if plan.decision.images:
+        _put_tags(plan.decision, registry, log)
+        digest = plan.decision.images[0].digest
     else:
-        with private_docker_config((), request.env, work, keep_stored=False) as login:
-            yield login
+        digest = _publish_index(plan, registry, log)
+    return IndexReport(plan=plan, reports=tuple(reports.values()), digest=digest)
+
+
+def _publish_index(plan: IndexPlan, registry: Registry, log: Log) -> str:
+    """Return the digest of the index of what the registry now has for the platforms, under all tags."""
+    digest = ""
+    with log.step("Push the index"):
+        check_push(registry, plan.tags, log)
+        for name in dict.fromkeys(tag.tagged("") for tag in plan.tags):
+            images = {each.platform: name.tagged(each.definition.image_tag) for each in plan.plans}
+            index = image_index(read_children(registry, images), plan.annotations)
+            tags = [tag for tag in plan.tags if tag.name == name.name]
+            publish_index(registry, index, tags)
+            digest = digest or index.digest
+            for tag in tags:
+                log.say(f"{tag} now points to {index.digest}, of {', '.join(images)}")
+    return digest

@@ -32,7 +32,13 @@ def test_the_inputs_are_those_of_the_table() -> None:
 
 def test_a_default_is_not_passed_as_a_value_where_the_manifest_may_have_one() -> None:
     passed = {name: value["default"] for name, value in ACTION["inputs"].items() if value["default"]}
-    assert passed == {"context": ".", "push": "auto", "builder": "auto", "github-token": "${{ github.token }}"}
+    assert passed == {
+        "context": ".",
+        "emulation": "false",
+        "push": "auto",
+        "builder": "auto",
+        "github-token": "${{ github.token }}",
+    }
     assert ACTION["inputs"]["workdir"]["description"].endswith(". Default: `/app`.")
 
 

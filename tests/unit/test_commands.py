@@ -128,7 +128,8 @@ def test_a_plan_asks_the_registry_unless_it_is_offline(
 ) -> None:
     asked: list[tuple[object, bool]] = []
 
-    def planned(_request: Request, _log: object, registry: object, *, tolerant: bool = False) -> Any:  # noqa: ANN401
+    def planned(_request: Request, _log: object, registry: object, *, tolerant: bool, looked_up: object) -> Any:  # noqa: ANN401
+        assert looked_up
         asked.append((registry, tolerant))
         return plan_of(folder, PUSH)
 

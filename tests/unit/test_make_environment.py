@@ -286,7 +286,9 @@ def test_without_a_builder_the_image_is_put_together(job: DirectJob, capsys: pyt
     assert config["config"]["Labels"].items() >= dict(plan.labels).items()
     environment = json.loads(job.server.manifests[STUDY][plan.definition.environment_tag][1])
     assert manifest["layers"][: len(environment["layers"])] == environment["layers"]
-    assert "the environment was not started, because there is no engine" in capsys.readouterr().err
+    assert (
+        "the environment was not started, because nothing runs here that could start it" in capsys.readouterr().err
+    )
     job.folder.write("src/main.py", "print('another')\n")
     again = job.ship(builder="none")
     assert again.plan.reuses_environment

@@ -55,6 +55,18 @@ def test_each_output_has_its_value(plan: Plan) -> None:
         "json": json.dumps(definition.metadata.as_json()["json"]),
         "digest": DIGEST,
         "image": f"{STUDY}@{DIGEST}",
+        "images": json.dumps(
+            [
+                {
+                    "environment": "default",
+                    "decision": "build",
+                    "reason": "a test asks for it, and the registry has no image of this state",
+                    "image": f"{STUDY}@{DIGEST}",
+                    "tags": [f"{STUDY}:main", f"{STUDY}:sha-0123456", f"{STUDY}:latest"],
+                    "platforms": {"linux/amd64": DIGEST},
+                }
+            ]
+        ),
         "environment-image": f"{STUDY}:env-default-{definition.environment_fingerprint.digest[:16]}",
         "fingerprint": definition.environment_fingerprint.digest[:16],
         "image-fingerprint": definition.fingerprint.digest[:16],

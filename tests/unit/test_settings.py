@@ -33,6 +33,7 @@ gpu = []
 """
 KINDS = {
     "environment": "lines",
+    "platforms": "lines",
     "images": "lines",
     "tags": "lines",
     "flavor": "lines",
@@ -75,7 +76,10 @@ KINDS = {
 }
 """The inputs that the manifest can set, with their kinds."""
 
-REFUSED = {"context", "manifest-path", "push", "username", "builder", "secret-files", "ssh"}
+REFUSED = {
+    *("context", "manifest-path", "environments", "emulation", "push", "username", "builder", "secret-files"),
+    "ssh",
+}
 """The inputs that it cannot set, besides secrets."""
 
 

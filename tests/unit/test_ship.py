@@ -65,7 +65,9 @@ class Job:
             "HOME": str(self.temporary / "home"),
             "RUNNER_TEMP": str(self.temporary / "runner"),
         }
-        return ship(request_for(event, parse_inputs(texts), env), self.log)
+        report = ship(request_for(event, parse_inputs(texts), env), self.log)
+        assert isinstance(report, Report)
+        return report
 
     def fails(self, kind: type[UserError], event: Event = PUSH, **texts: str) -> UserError:
         """Return the error of a job that must fail, and leave nothing on this machine."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.environment.image_config import CONFIG, MANIFEST, document, oci_descriptor
 from pixi_container.errors import UserError
+from pixi_container.tags import annotations_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from pixi_container.image.definition import ImageDefinition
     from pixi_container.image.production_stage import ProductionStage
     from pixi_container.inputs import Inputs
-
-_FOR_MANIFESTS = "manifest:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +54,12 @@ def application_image(
     ``annotations`` are in buildx's form, ``level:key=value``; those of an index are left out, as there is none.
     """
     workspace = definition.workspace
-    pairs = (
-        annotation.removeprefix(_FOR_MANIFESTS).partition("=")
-        for annotation in annotations
-        if annotation.startswith(_FOR_MANIFESTS)
-    )
     return ApplicationImage(
         environment=environment,
         context=workspace.context,
         stage=definition.production,
         labels=labels,
-        annotations=tuple((key, value) for key, _, value in pairs),
+        annotations=tuple(annotations_at(annotations, "manifest", workspace.platform.docker).items()),
         epoch=definition.epoch,
         compression="zstd" if inputs.compression == "zstd" else "gzip",
     )

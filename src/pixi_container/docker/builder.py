@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import ToolUnavailableError
@@ -27,11 +27,16 @@ class BuilderKind:
     """The properties of the buildx builder that change a command line.
 
     With the driver ``NO_BUILDER`` nothing is built; ``missing`` says why, unless the user asked for it.
+    ``platforms`` are those that a step can run for, natively or emulated. ``platform`` is the one to build for,
+    empty for the engine's own, and ``emulation`` the image that first has to make it run; empty for none.
     """
 
     driver: str = "docker-container"
     annotations: bool = True
     missing: str = ""
+    platforms: tuple[str, ...] = ()
+    platform: str = ""
+    emulation: str = ""
 
     @property
     def is_missing(self) -> bool:
@@ -42,6 +47,12 @@ class BuilderKind:
     def takes_layouts(self) -> bool:
         """Whether a build context may be an OCI layout; the engine's builder needs containerd's store for it."""
         return self.driver != "docker" or self.annotations
+
+
+HOW_TO_RUN_FOREIGN = (
+    "For a platform other than this machine's, set 'emulation' to 'true', name a builder that has a node for it, "
+    "or build it on a runner of that platform: see docs/many.md."
+)
 
 
 def machine_platform() -> str:
@@ -90,7 +101,35 @@ def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
             else f"buildx has no usable builder: {inspected.errors.strip()}",
             hint="List the builders with `docker buildx ls`, and choose one with the input 'builder'.",
         )
+    platforms = _platforms(inspected.output)
     if driver[1] != "docker":
-        return BuilderKind(driver=driver[1])
+        return BuilderKind(driver=driver[1], platforms=platforms)
     status = capture(["docker", "info", "--format", "{{json .DriverStatus}}"], env=env)
-    return BuilderKind(driver="docker", annotations="io.containerd.snapshotter" in status.output)
+    return BuilderKind(
+        driver="docker", annotations="io.containerd.snapshotter" in status.output, platforms=platforms
+    )
+
+
+def engine_platforms(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the platforms that the engine can run a container for, natively or emulated; empty if unknown."""
+    context = capture(["docker", "context", "show"], env=env).output.strip()
+    return _platforms(capture(["docker", "buildx", "inspect", context or "default"], env=env).output)
+
+
+def builder_for(kind: BuilderKind, platform: str, emulation: str) -> BuilderKind:
+    """Return how a builder builds for a platform other than the engine's.
+
+    ``emulation`` is the image that makes other platforms run; empty where that is not wanted.
+    """
+    if kind.is_missing or platform in kind.platforms:
+        return replace(kind, platform=platform)
+    if emulation:
+        return replace(kind, platform=platform, emulation=emulation)
+    return BuilderKind(driver=NO_BUILDER, missing=f"nothing can run for {platform} on this machine's builder")
+
+
+def _platforms(inspected: str) -> tuple[str, ...]:
+    """Return the platforms of all nodes, without the variants that are named after an asterisk or a slash."""
+    lines = re.findall(r"^Platforms:[ \t]+(.+)$", inspected, re.MULTILINE)
+    names = (name.strip().rstrip("*") for line in lines for name in line.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pixi_container.display import one_line
 from pixi_container.docker.build_warnings import WITH_WARNINGS, failed_instruction, warnings_about
 from pixi_container.docker.command import WRITTEN_DOCKERFILE
 from pixi_container.docker.failures import explain
-from pixi_container.errors import BuildFailedError, ImageTestFailedError
+from pixi_container.errors import BuildFailedError, ImageTestFailedError, ToolUnavailableError
 from pixi_container.processes import alongside, capture, stream
 
 if TYPE_CHECKING:
@@ -69,6 +70,17 @@ class Engine:
         self._log = log
         self._started = False
         self.notes: list[str] = []
+
+    def emulate(self, command: Command) -> None:
+        """Have the kernel run programs of another platform. Raises ``ToolUnavailableError`` if that fails."""
+        with self._log.untrusted_output() as show:
+            done = stream(command.argv, env=self._env, added=self._login, show=show)
+        if done.code != 0:
+            raise ToolUnavailableError(
+                f"emulation could not be set up: {one_line(''.join(done.output.splitlines()[-1:]))}",
+                hint="It needs a Docker engine on this machine that may run privileged containers, and the image "
+                "of 'emulation'. A builder with a node of that platform does without.",
+            )
 
     def check_environment(self, command: Command, context: Mapping[str, str]) -> None:
         """Start an environment in a build whose context has these files. Raises what ``explain`` returns."""

@@ -29,6 +29,7 @@ from pixi_container.image.own_lines import OwnLines, own_lines
 from pixi_container.image.production_stage import ProductionStage, production_stage
 from pixi_container.image.stages import context_copies, environment_stages, read_stages
 from pixi_container.image.workspace_stage import workspace_stage
+from pixi_container.image_choice import PLATFORMS
 from pixi_container.workspace.folder import HERE
 from pixi_container.workspace.package_ways import direct_packages
 
@@ -92,21 +93,27 @@ class ImageDefinition:
     @property
     def image_tag(self) -> str:
         """The tag for finding the image again."""
-        return f"img-{self._name}-{self.fingerprint.short}"
+        return f"img-{self.environment_label}-{self.fingerprint.short}"
 
     @property
     def environment_tag(self) -> str:
         """The tag of the environment image."""
-        return f"env-{self._name}-{self.environment_fingerprint.short}"
+        return f"env-{self.environment_label}-{self.environment_fingerprint.short}"
 
     @property
     def moving_environment_tag(self) -> str:
         """The tag of the last image of an environment of this name."""
-        return f"env-{self._name}"
+        return f"env-{self.environment_label}{_suffix_of(self.workspace.platform.docker)}"
 
     @property
-    def _name(self) -> str:
+    def environment_label(self) -> str:
+        """What names the environment in tags."""
         return environment_name(self.workspace.environment, self.workspace.folder)
+
+
+def _suffix_of(platform: str) -> str:
+    """Return what keeps the last images of several platforms apart: no environment's name has an underscore."""
+    return "" if platform == PLATFORMS[0] else f"_{platform.rpartition('/')[2]}"
 
 
 def environment_name(environment: str, folder: str) -> str:

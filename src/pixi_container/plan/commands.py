@@ -23,6 +23,7 @@ from pixi_container.image.dockerfile import activation_check, own_image_check
 from pixi_container.image.fingerprint_labels import APT_PACKAGES, base_labels, fingerprint_labels
 from pixi_container.plan.base_plan import BASE_FOLDER
 from pixi_container.plan.own_build import dockerfile_path, own_build_flags
+from pixi_container.tags import annotations_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,15 +46,17 @@ _SOURCE = "org.opencontainers.image.source"
 class BuildCommands:
     """The processes of one build in order; None for a step that is not needed.
 
-    ``list_packages`` runs what is added to the runtime image and tells the versions of packages, and ``base``
-    makes the base of it. ``check_environment`` starts an environment that was made straight from the lock;
-    ``prepare_check`` has the builder fetch the base that this needs, while the environment is made.
+    ``emulate`` makes the steps of another platform run on this machine. ``list_packages`` runs what is added to
+    the runtime image and tells the versions of packages, and ``base`` makes the base of it.
+    ``check_environment`` starts an environment that was made straight from the lock; ``prepare_check`` has the
+    builder fetch the base that this needs, while the environment is made.
     ``make_environment`` builds the environment that a user-supplied Dockerfile builds on, where only Docker can.
     ``build`` makes the image, and loads it into the engine if ``test`` runs it there. ``test_stages`` build the
     stages that are tests. ``push_environment`` publishes an environment image that Docker builds, and ``push``
     the image.
     """
 
+    emulate: Command | None = None
     list_packages: Command | None = None
     base: Command | None = None
     prepare_check: Command | None = None
@@ -69,7 +72,14 @@ class BuildCommands:
     def all(self) -> tuple[Command, ...]:
         """The commands that run, in order."""
         steps = (
-            *(self.list_packages, self.base, self.prepare_check, self.check_environment, self.make_environment),
+            *(
+                self.emulate,
+                self.list_packages,
+                self.base,
+                self.prepare_check,
+                self.check_environment,
+                self.make_environment,
+            ),
             *(self.build, *self.test_stages, self.test, self.push_environment, self.push),
         )
         return tuple(command for command in steps if command)
@@ -166,10 +176,11 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
             *labels,
             *("--output", f"{push},{epoch}"),
             *flags("--tag", options.tags),
-            *flags("--annotation", _for_one_manifest(options.annotations)),
+            *flags("--annotation", _for_one_manifest(options.annotations, definition.workspace.platform.docker)),
         )
     list_packages, base = _base_commands(inputs, options)
     return BuildCommands(
+        emulate=_emulation_command(options.builder),
         list_packages=list_packages,
         base=base,
         prepare_check=_preparing_command(inputs, options) if options.makes_environment else None,
@@ -190,9 +201,13 @@ def _context(folder: Path) -> str:
     return f"./{folder}" if str(folder).startswith("-") else str(folder)
 
 
-def local_image_name(workspace: Workspace, dockerfile: str) -> str:
-    """Return the image's name in the engine, which differs between parallel jobs on one machine."""
-    key = hashlib.sha256(f"{workspace.context.resolve()}\n{dockerfile}".encode()).hexdigest()
+def local_image_name(workspace: Workspace, dockerfile: str, platform: str = "") -> str:
+    """Return the image's name in the engine, which differs between parallel jobs on one machine.
+
+    ``platform`` is that of the image if it is not the engine's own.
+    """
+    what = "\n".join((str(workspace.context.resolve()), dockerfile, *([platform] if platform else [])))
+    key = hashlib.sha256(what.encode()).hexdigest()
     return f"pixi-container.local/{workspace.environment}:{key[:16]}"
 
 
@@ -236,6 +251,19 @@ def _environment_command(inputs: Inputs, options: BuildOptions) -> Command:
             *flags("--tag", options.environment_tags),
             _context(definition.workspace.context),
         ),
+    )
+
+
+def _emulation_command(builder: BuilderKind) -> Command | None:
+    """Return the command that registers QEMU with the kernel for the builder's platform; None if none is needed.
+
+    Source: https://github.com/tonistiigi/binfmt
+    """
+    if not builder.emulation:
+        return None
+    architecture = builder.platform.rpartition("/")[2]
+    return Command(
+        "emulate", ("docker", "run", "--privileged", "--rm", builder.emulation, "--install", architecture)
     )
 
 
@@ -296,6 +324,7 @@ def _buildx(inputs: Inputs, options: BuildOptions, purpose: str, *, on_others: b
         *("--progress", "plain"),
         *("--metadata-file", f"{WORK}/{purpose}.json"),
         *("--provenance", "false"),
+        *(("--platform", options.builder.platform) if options.builder.platform else ()),
         *(flags("--build-context", _contexts(options)) if on_others else ()),
     )
 
@@ -332,10 +361,14 @@ def _test_command(inputs: Inputs, options: BuildOptions) -> Command:
         options_of_run, shell, script = ("--entrypoint", "sh"), ("-euc",), own_image_check()
     elif not inputs.test_command:
         options_of_run = (*_CHECK_AS, *options_of_run)
+    if options.builder.platform:
+        options_of_run = ("--platform", options.builder.platform, *options_of_run)
     words = ("--rm", "--name", options.test_container, *options_of_run, options.local_image, *shell, script)
     return Command("test", ("docker", "run", *words))
 
 
-def _for_one_manifest(annotations: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the annotations of manifests: a single-platform image has no index, so buildx refuses the others."""
-    return tuple(annotation for annotation in annotations if annotation.startswith("manifest:"))
+def _for_one_manifest(annotations: tuple[str, ...], platform: str) -> tuple[str, ...]:
+    """Return the annotations of the manifest: a build for one platform makes no index, and refuses the others."""
+    return tuple(
+        f"manifest:{key}={value}" for key, value in annotations_at(annotations, "manifest", platform).items()
+    )

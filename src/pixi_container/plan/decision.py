@@ -69,7 +69,9 @@ def decide(event: Event, inputs: Inputs, changes: Changes, existing: ExistingIma
         digests = {image.name: image.digest for image in images}
         missing = tuple(tag for tag, digest in existing.tags.items() if digest != digests[tag.name])
         image = f"{images[0].name}@{images[0].digest[:19]}"
-        if inputs.skip_unchanged and not missing:
+        # An image without the user's tags always has all of its tags.
+        is_wanted_anew = inputs.push_untagged and not unchanged and not inputs.promote
+        if inputs.skip_unchanged and not missing and not is_wanted_anew:
             return Decision(kind=SKIP, reason=f"{image} is up to date under every tag", images=images)
         if unchanged:
             return Decision(

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pixi_container.changes.comparison import Changes, Relevance, assumed, comparison_for, not_consulted
-from pixi_container.changes.detect import changes_from, find_changes, running_workflow, workspace_prefix
+from pixi_container.changes.detect import changes_from, running_workflow, workspace_prefix
 from pixi_container.changes.git import compare_revisions
 from pixi_container.docker.builder import (
     NO_BUILDER,
     BuilderKind,
-    builder_kind,
-    machine_platform,
-    native_platform,
+    builder_for,
 )
 from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.base_definition import define_base
@@ -28,8 +26,16 @@ from pixi_container.image.own_dockerfile import read_own_dockerfile
 from pixi_container.image.sources import read_sources
 from pixi_container.plan.decision import BUILD, decide, nothing_to_do
 from pixi_container.plan.existing import ExistingImages, find_base, find_environment, find_images
+from pixi_container.plan.index_plan import plan_index
+from pixi_container.plan.looked_up import LookedUp
 from pixi_container.plan.plan import make_plan, may_reuse_environment, tags_to_publish
 from pixi_container.plan.problems import problems_of
+from pixi_container.plan.target_platform import (
+    MachineEngine,
+    does_without_builder,
+    machine_engine,
+    requests_by_platform,
+)
 from pixi_container.request import may_push
 from pixi_container.runner.checked_out import event_for_checkout
 from pixi_container.runner.checkout import what_is_checked_out
@@ -37,12 +43,15 @@ from pixi_container.workspace.named_contexts import named_folders
 from pixi_container.workspace.workspace import read_workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pixi_container.image.base_definition import BaseDefinition
     from pixi_container.image.base_images import BaseImages
     from pixi_container.image.definition import ImageDefinition
     from pixi_container.image.own_dockerfile import OwnDockerfile
     from pixi_container.log import Log
     from pixi_container.plan.existing import ExistingBase
+    from pixi_container.plan.index_plan import IndexPlan
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import Registry
     from pixi_container.registry.reference import ImageReference
@@ -50,31 +59,62 @@ if TYPE_CHECKING:
     from pixi_container.workspace.workspace import Workspace
 
 
-@dataclass(frozen=True)
-class MachineEngine:
-    """The platform to build for, and why there is no engine; empty if there is one or none is wanted."""
+class PlatformPlan(NamedTuple):
+    """What is asked for one platform, and the plan for it."""
 
-    platform: str = ""
-    missing: str = ""
+    request: Request
+    plan: Plan
 
 
-def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant: bool = False) -> Plan:
+def plan_platforms(
+    request: Request,
+    log: Log,
+    registry: Registry | None,
+    *,
+    tolerant: bool = False,
+    looked_up: LookedUp | None = None,
+) -> tuple[PlatformPlan, ...]:
+    """Return the plans for the image's platforms, as ``plan_for`` makes each."""
+    looked_up = looked_up or LookedUp(request.env)
+    return tuple(
+        PlatformPlan(each, plan_for(each, log, registry, tolerant=tolerant, looked_up=looked_up))
+        for each in requests_by_platform(request, registry, looked_up, log)
+    )
+
+
+def plan_image(request: Request, platforms: Sequence[PlatformPlan], registry: Registry | None) -> Plan | IndexPlan:
+    """Return the plan of an image: that of its only platform, or that of an index, as ``plan_index`` makes it."""
+    first, *others = platforms
+    return plan_index(request, [each.plan for each in platforms], registry) if others else first.plan
+
+
+def plan_for(
+    request: Request,
+    log: Log,
+    registry: Registry | None,
+    *,
+    tolerant: bool = False,
+    looked_up: LookedUp | None = None,
+) -> Plan:
     """Return the plan. Without a ``registry``, neither a registry nor the engine is asked.
 
-    Raises ``UserError`` for problems that keep the build from starting; if ``tolerant``, they are only warnings.
+    ``looked_up`` is what the plans of one run share. Raises ``UserError`` for problems that keep the build from
+    starting; if ``tolerant``, they are only warnings.
     """
-    request, differs = _with_checked_out_commit(request, log, tolerant=tolerant)
-    _warn_of_limits(request, log)
-    engine = _engine(request) if registry else MachineEngine()
+    looked_up = looked_up or LookedUp(request.env)
+    request, differs = _with_checked_out_commit(request, log, looked_up, tolerant=tolerant)
+    engine = machine_engine(request, looked_up) if registry else MachineEngine(request.platform)
     own = read_own_dockerfile(request.inputs)
-    workspace = _read_workspace(request, log, engine.platform, own, tolerant=tolerant)
-    changes = _find_changes(request, workspace, log, differs) if registry else not_consulted("the plan is offline")
+    workspace = _read_workspace(request, log, engine.platform, own, looked_up, tolerant=tolerant)
+    changes = not_consulted("the plan is offline")
+    if registry:
+        changes = _find_changes(request, workspace, log, looked_up, differs)
     skip = nothing_to_do(request.event, request.inputs, changes)
     if skip:
         registry = None
     with ThreadPoolExecutor(1) as aside:
         # This takes as long as the registry's answers, so it starts before they tell whether a build is needed.
-        kind = aside.submit(_builder, request, engine) if registry else None
+        kind = aside.submit(_builder, request, engine, looked_up) if registry else None
         definition, base = _define_image(request, workspace, own, registry, log)
         existing = _look_up(request, definition, registry, log) if registry else ExistingImages()
         existing = replace(existing, base=base)
@@ -88,7 +128,7 @@ def plan_for(request: Request, log: Log, registry: Registry | None, *, tolerant:
 
 def changes_of(request: Request, log: Log) -> Changes:
     """Return what the event changed, including the relevant files."""
-    return _find_changes(request, read_workspace(request.inputs), log)
+    return _find_changes(request, read_workspace(request.inputs), log, LookedUp(request.env))
 
 
 def changes_between(request: Request, base: str, head: str) -> Changes:
@@ -97,16 +137,24 @@ def changes_between(request: Request, base: str, head: str) -> Changes:
     return _with_relevance(request, read_workspace(request.inputs), changes)
 
 
-def _with_checked_out_commit(request: Request, log: Log, *, tolerant: bool) -> tuple[Request, str]:
-    """Return the request for the checked-out commit, and a note if it is not the event's commit."""
-    checkout = what_is_checked_out(request.context, request.event, request.env)
-    described = event_for_checkout(request.event, checkout, may_push=request.may_push)
-    if described.problem and not tolerant:
-        raise described.problem
-    note = str(described.problem or described.note)
-    if note:
-        log.warning(note)
-    return replace(request, event=described.event), note
+def _with_checked_out_commit(
+    request: Request, log: Log, looked_up: LookedUp, *, tolerant: bool
+) -> tuple[Request, str]:
+    """Return the request for the checked-out commit, and a note if it is not the event's commit.
+
+    Warns of that, and of what this event does not allow, if this is the first of the run's plans.
+    """
+    described = looked_up.checked_out
+    if described is None:
+        checkout = what_is_checked_out(request.context, request.event, request.env)
+        described = event_for_checkout(request.event, checkout, may_push=request.may_push)
+        if described.problem and not tolerant:
+            raise described.problem
+        if note := str(described.problem or described.note):
+            log.warning(note)
+        _warn_of_limits(replace(request, event=described.event), log)
+        looked_up.checked_out = described
+    return replace(request, event=described.event), str(described.problem or described.note)
 
 
 def _warn_of_limits(request: Request, log: Log) -> None:
@@ -120,39 +168,32 @@ def _warn_of_limits(request: Request, log: Log) -> None:
         )
 
 
-def _engine(request: Request) -> MachineEngine:
-    """Return the engine's platform, or this machine's where there is no engine and none is needed to push."""
-    if request.inputs.builder == NO_BUILDER:
-        return MachineEngine(machine_platform())
-    try:
-        return MachineEngine(native_platform(request.env))
-    except ToolUnavailableError as error:
-        if not _does_without_builder(request):
-            raise
-        return MachineEngine(machine_platform(), error.message)
-
-
-def _does_without_builder(request: Request) -> bool:
-    """Tell whether a missing builder is no error yet: none is named, and a push needs no engine."""
-    return not request.inputs.builder and request.may_push
-
-
-def _builder(request: Request, engine: MachineEngine) -> BuilderKind:
+def _builder(request: Request, engine: MachineEngine, looked_up: LookedUp) -> BuilderKind:
     if engine.missing or request.inputs.builder == NO_BUILDER:
         return BuilderKind(driver=NO_BUILDER, missing=engine.missing)
     try:
-        return builder_kind(request.inputs.builder, request.env)
+        kind = looked_up.builder_kind(request.inputs.builder)
     except ToolUnavailableError as error:
-        if not _does_without_builder(request):
+        if not does_without_builder(request):
             raise
         return BuilderKind(driver=NO_BUILDER, missing=error.message)
+    return builder_for(kind, engine.platform, request.inputs.emulation) if engine.is_foreign else kind
 
 
 def _read_workspace(
-    request: Request, log: Log, platform: str, own: OwnDockerfile | None, *, tolerant: bool
+    request: Request,
+    log: Log,
+    platform: str,
+    own: OwnDockerfile | None,
+    looked_up: LookedUp,
+    *,
+    tolerant: bool,
 ) -> Workspace:
     workspace = read_workspace(
-        request.inputs, platform, needs_environment=own is None or own.builds_on_environment
+        request.inputs,
+        platform,
+        needs_environment=own is None or own.builds_on_environment,
+        read=looked_up.manifest_and_lock,
     )
     for problem in problems_of(workspace, copies_included=own is None):
         if not tolerant:
@@ -163,12 +204,14 @@ def _read_workspace(
     return workspace
 
 
-def _find_changes(request: Request, workspace: Workspace, log: Log, differs: str = "") -> Changes:
+def _find_changes(
+    request: Request, workspace: Workspace, log: Log, looked_up: LookedUp, differs: str = ""
+) -> Changes:
     """Return what the event changed; everything counts as changed if the checkout ``differs`` from the event."""
     asks = not isinstance(comparison_for(request.event), Changes)
     if asks and workspace_prefix(request.context) is None:
         return assumed(f"'{request.context}' is not in a Git checkout; changes cannot be determined")
-    changes = find_changes(request.event, request.inputs.github_token, request.env, log.say)
+    changes = looked_up.changes(request.event, request.inputs.github_token, log.say)
     if differs and changes.consulted:
         return assumed(differs, base=changes.base, head=changes.head)
     return _with_relevance(request, workspace, changes)
@@ -253,7 +296,8 @@ def _look_up(request: Request, definition: ImageDefinition, registry: Registry, 
     inputs, names = request.inputs, request.names
     existing = ExistingImages()
     if request.may_push and definition.is_pinned and not request.keep:
-        existing = find_images(registry, names, definition, tags_to_publish(names, definition), log.say)
+        tags = tags_to_publish(names, definition, untagged=inputs.push_untagged)
+        existing = find_images(registry, names, definition, tags, log.say)
     if existing.images and inputs.promote:
         return existing
     if names and may_reuse_environment(inputs, definition):

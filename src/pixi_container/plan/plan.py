@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.application.builder_need import needs_builder
 from pixi_container.build_inputs import IMAGE_CONTEXT
+from pixi_container.docker.builder import HOW_TO_RUN_FOREIGN
 from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, in_layout
 from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.environment_way import EnvironmentWay
@@ -81,6 +82,11 @@ class Plan:
     def makes_environment(self) -> bool:
         """Whether an environment image is made straight from the lock."""
         return self.way.is_direct and self.decision.kind == BUILD and not self.reuses_environment
+
+    @property
+    def platform(self) -> str:
+        """The image's platform, such as ``linux/amd64``."""
+        return self.definition.workspace.platform.docker
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -203,13 +209,20 @@ def _texts(references: Iterable[ImageReference]) -> tuple[str, ...]:
     return tuple(str(reference) for reference in references)
 
 
-def tags_to_publish(names: tuple[ImageReference, ...], definition: ImageDefinition) -> tuple[ImageReference, ...]:
-    """Return every tag of a pushed image: the user's, and an ``img-*`` tag per name for finding it again."""
+def tags_to_publish(
+    names: tuple[ImageReference, ...], definition: ImageDefinition, *, untagged: bool = False
+) -> tuple[ImageReference, ...]:
+    """Return every tag of a pushed image: the user's, and an ``img-*`` tag per name for finding it again.
+
+    An ``untagged`` image has the latter alone; the user's tags are for the index that it will be in.
+    """
     if not names:
         return ()
+    found_again = tuple(name.tagged(definition.image_tag) for name in names)
+    if untagged:
+        return found_again
     users = (parse_reference(tag, source="tag") for tag in definition.metadata.tags)
-    found_again = (name.tagged(definition.image_tag) for name in names) if definition.is_pinned else ()
-    return tuple(dict.fromkeys((*users, *found_again)))
+    return tuple(dict.fromkeys((*users, *(found_again if definition.is_pinned else ()))))
 
 
 def make_plan(
@@ -239,13 +252,13 @@ def make_plan(
         names if push and may_reuse_environment(inputs, definition) else (),
         is_needed=builds and not existing.environment,
     )
-    local_image = local_image_name(definition.workspace, definition.dockerfile)
+    local_image = local_image_name(definition.workspace, definition.dockerfile, builder.platform)
     docker = BuildOptions(
         definition=definition,
         builder=builder,
         labels=tuple(sorted(labels.items())),
         annotations=metadata.annotations if builder.annotations else (),
-        tags=tags_to_publish(names, definition) if push else (),
+        tags=tags_to_publish(names, definition, untagged=inputs.push_untagged) if push else (),
         push=push,
         local_image=local_image,
         test_container=test_container_name(local_image),
@@ -334,7 +347,10 @@ def _check_that_none_is_needed(
         environment = f"the registry has no base '{base.tag}' with 'apt-packages' and 'base-instructions'"
     reason = needs_builder(definition, inputs, keep=request.keep, environment_needs_builder=environment)
     if reason and builder.missing:
-        raise ToolUnavailableError(f"{builder.missing}; the image needs a builder: {reason}")
+        raise ToolUnavailableError(
+            f"{builder.missing}; the image needs a builder: {reason}",
+            hint=HOW_TO_RUN_FOREIGN if request.platform else "",
+        )
     if reason:
         raise UserError(f"input 'builder': 'none' cannot make this image: {reason}")
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _JSON_NAMES: dict[type, str] = {str: "a string", list: "an array", dict: "an object"}
-_OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-_INDEXES = (_OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+_INDEXES = (OCI_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFESTS = (
     *_INDEXES,
     "application/vnd.oci.image.manifest.v1+json",
@@ -125,6 +125,10 @@ class ImageManifest:
     def is_index(self) -> bool:
         """Whether it lists images, one per platform."""
         return self.media_type in _INDEXES
+
+    def has(self, platform: str) -> bool:
+        """Tell whether the index has an image for ``os/arch[/variant]``."""
+        return any(f"{child.platform}/".startswith(f"{platform}/") for child in self.children)
 
     def child(self, platform: str) -> Descriptor | None:
         """Return the index's image for ``os/arch[/variant]``, or its only image whatever the platform."""
@@ -237,14 +241,14 @@ class Registry:
             "GET",
             reference,
             f"referrers/{digest}",
-            headers={"accept": _OCI_INDEX},
+            headers={"accept": OCI_INDEX},
             # ghcr.io does not have this API and redirects to its web site.
             redirects=False,
             expected=range(300, 500),
         )
         referrers: list[Descriptor] = []
         for page in self._get_pages(call):
-            if page.status != 200 or _media_type(page) != _OCI_INDEX:
+            if page.status != 200 or _media_type(page) != OCI_INDEX:
                 break
             referrers += _parse_descriptors(page.json().get("manifests"), reference)
             if len(referrers) > _MOST_LISTED:

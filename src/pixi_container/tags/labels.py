@@ -14,7 +14,7 @@ from pixi_container.tags.entries import accepted, entries
 from pixi_container.tags.expressions import template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pixi_container.tags.facts import Facts
 
@@ -81,6 +81,13 @@ def annotations_of(values: Mapping[str, str], levels: str) -> tuple[str, ...]:
         if not match or match["name"] not in LEVELS:
             raise UserError(f"unknown annotation level {level!r}", hint=accepted(level.partition("[")[0], LEVELS))
     return tuple(f"{level}:{key}={value}" for level in names for key, value in values.items())
+
+
+def annotations_at(annotations: Iterable[str], level: str, platform: str = "") -> dict[str, str]:
+    """Return the annotations of a level, by key: those for every platform, and those for ``platform``."""
+    levels = {level, f"{level}[{platform}]"}
+    pairs = (annotation.partition(":")[::2] for annotation in annotations)
+    return {text.partition("=")[0]: text.partition("=")[2] for name, text in pairs if name in levels}
 
 
 def _one_line(value: str) -> str:

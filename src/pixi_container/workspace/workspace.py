@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pixi_container.errors import UserError
 from pixi_container.paths import (
@@ -234,14 +234,25 @@ class ManifestAndLock:
     config: PixiConfig
 
 
+class ReadFiles(Protocol):
+    """What reads manifest and lock, or has read them before."""
+
+    def __call__(self, inputs: Inputs, *, needed: bool = True) -> ManifestAndLock:
+        """Return them, as ``read_manifest_and_lock`` does."""
+
+
 def read_workspace(
-    inputs: Inputs, docker_platform: str = "", *, needs_environment: bool | None = None
+    inputs: Inputs,
+    docker_platform: str = "",
+    *,
+    needs_environment: bool | None = None,
+    read: ReadFiles | None = None,
 ) -> Workspace:
     """Return the workspace that the inputs name, for a platform such as ``linux/amd64``, or else the first locked.
 
     ``needs_environment`` tells whether the environment is installed from it; if it is not given, a user-supplied
-    Dockerfile installs one in its own way, or none, and no lock is needed. Raises ``UserError`` for anything that
-    prevents an image from being built.
+    Dockerfile installs one in its own way, or none, and no lock is needed. ``read`` reads manifest and lock.
+    Raises ``UserError`` for anything that prevents an image from being built.
     """
     needed = not inputs.dockerfile if needs_environment is None else needs_environment
     if not needed:
@@ -249,7 +260,7 @@ def read_workspace(
 
         if unlocked := unlocked_workspace(inputs, docker_platform):
             return unlocked
-    files = read_manifest_and_lock(inputs, needed=needed)
+    files = (read or read_manifest_and_lock)(inputs, needed=needed)
     first = workspace_with(files, inputs, docker_platform)
     if not inputs.more_environments:
         return first

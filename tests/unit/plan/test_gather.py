@@ -16,7 +16,7 @@ from pixi_container.errors import NotPermittedError, RegistryUnavailableError, U
 from pixi_container.image.base_images import DEFAULT_PIXI
 from pixi_container.inputs import parse_inputs
 from pixi_container.log import TerminalLog
-from pixi_container.plan import gather
+from pixi_container.plan import gather, looked_up
 from pixi_container.plan.existing import ExistingBase, ExistingImages
 from pixi_container.plan.gather import changes_between, changes_of, plan_for
 from pixi_container.plan.plan import Plan
@@ -114,7 +114,7 @@ def around(monkeypatch: pytest.MonkeyPatch) -> Surroundings:
         "find_environment",
         "find_base",
     ):
-        monkeypatch.setattr(gather, name, getattr(made, name))
+        monkeypatch.setattr(gather if hasattr(gather, name) else looked_up, name, getattr(made, name))
     monkeypatch.setattr(gather, "workspace_prefix", lambda _: "")
     return made
 

@@ -99,6 +99,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "dockerfile": plan.definition.dockerfile,
         "environment_dockerfile": "",
         "commands": {
+            "emulate": None,
             "list_packages": None,
             "base": None,
             "prepare_check": None,
@@ -113,8 +114,8 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "docker_commands": {
             **dict.fromkeys(
                 (
-                    *("list_packages", "base", "prepare_check", "check_environment", "make_environment"),
-                    *("build", "test", "push_environment", "push"),
+                    *("emulate", "list_packages", "base", "prepare_check", "check_environment"),
+                    *("make_environment", "build", "test", "push_environment", "push"),
                 )
             ),
             "test_stages": [],

@@ -1,0 +1,159 @@
+"""A process that ships the image of one environment, and what it tells the process that started it.
+
+Environments are made beside each other by processes, because most of the work is Python's own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+from pixi_container.errors import UserError
+from pixi_container.interrupts import Interrupted, interrupts_deferred, stop_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+
+    from pixi_container.request import Request
+
+
+_PART_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shipped:
+    """How the image of an environment ended: what is reported of it, or else the error."""
+
+    environment: str
+    outputs: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+    summary: str = ""
+    error: UserError | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """A line of a process's log; ``kind`` is ``say``, ``step``, ``ended``, ``warning`` or ``untrusted``."""
+
+    kind: str
+    text: str
+
+
+class EnvironmentProcess:
+    """A running process, whose messages come through a connection."""
+
+    def __init__(self, environment: str, request: Request) -> None:
+        # A fork would copy locks that other threads of this process hold.
+        context = get_context("spawn")
+        self.environment = environment
+        with interrupts_deferred():
+            self.connection, theirs = context.Pipe()
+            self._process: BaseProcess = context.Process(target=_ship, args=(theirs, environment, request))
+            self._process.start()
+            theirs.close()
+
+    def receive(self) -> Told | Shipped:
+        """Return the next message, once there is one. The last one is how it ended."""
+        try:
+            message = self.connection.recv()
+        except EOFError:
+            self._process.join()
+            code = self._process.exitcode
+            error = UserError(f"the process of environment '{self.environment}' ended with code {code}")
+            return Shipped(environment=self.environment, error=error)
+        assert isinstance(message, Told | Shipped)  # noqa: S101 - it is what the other end sends
+        return message
+
+    def stop(self) -> None:
+        """Ask it to stop, unless it has."""
+        if self._process.is_alive():
+            self._process.terminate()
+
+    def end(self) -> None:
+        """Wait until it has ended, whatever it still has to say."""
+        while os.read(self.connection.fileno(), _PART_BYTES):
+            pass
+        self._process.join()
+        self.connection.close()
+
+
+class _Log:
+    """A log whose lines go through a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def tell(self, message: Told | Shipped) -> None:
+        """Send a message. Threads of the same process may do so at the same time."""
+        is_main = threading.current_thread() is threading.main_thread()
+        # Signals interrupt the main thread alone, which must not stop in the middle of a message.
+        with self._lock, interrupts_deferred() if is_main else nullcontext():
+            self._connection.send(message)
+
+    def say(self, text: str) -> None:
+        """Send the program's own lines."""
+        self.tell(Told("say", text))
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Send the title, and at the end how the step ended."""
+        from pixi_container.log import timed
+
+        self.tell(Told("step", title))
+        with timed(lambda ended: self.tell(Told("ended", f"{title}: {ended}"))):
+            yield
+
+    @contextmanager
+    def untrusted_output(self) -> Iterator[Callable[[str], None]]:
+        """Yield what sends the output of an untrusted child."""
+        yield lambda line: self.tell(Told("untrusted", line))
+
+    def warning(self, text: str) -> None:
+        """Send a warning."""
+        self.tell(Told("warning", text))
+
+    def error(self, error: UserError) -> None:
+        """Send an error as a line; the one that ends the process is in what it sends last."""
+        self.tell(Told("say", str(error)))
+
+    def mask(self, secret: str) -> None:
+        """Do nothing: what started this process has masked every secret."""
+
+
+def _ship(connection: Connection, environment: str, request: Request) -> None:
+    """Ship the image, as the whole work of a process."""
+    from pixi_container.ship import ship
+
+    log = _Log(connection)
+    threading.Thread(target=_stop_with_parent, args=(connection,), daemon=True).start()
+    shipped = Shipped(environment=environment)
+    try:
+        with stop_on_signals():
+            report = ship(request, log)
+        shipped = replace(shipped, outputs=report.outputs(), text=report.text(), summary=report.summary())
+    except UserError as error:
+        shipped = replace(shipped, error=error)
+    except Interrupted as interrupted:
+        shipped = replace(shipped, error=UserError(f"stopped by {interrupted}; nothing is left on this machine"))
+    except Exception:  # noqa: BLE001 - whatever it is, it is told
+        log.say(traceback.format_exc())
+        bug = "this is a bug in pixi-container; please report it and include the lines of the log"
+        shipped = replace(shipped, error=UserError(bug))
+    log.tell(shipped)
+
+
+def _stop_with_parent(connection: Connection) -> None:
+    """Stop this process when the one that started it is gone, which sends nothing itself."""
+    try:
+        connection.poll(None)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
