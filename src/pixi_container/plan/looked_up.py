@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pixi_container.changes.comparison import Changes
     from pixi_container.docker.builder import BuilderKind
     from pixi_container.inputs import Inputs
-    from pixi_container.runner.checked_out import CheckedOut
+    from pixi_container.runner.checked_out import EventForCheckout
     from pixi_container.runner.event import Event
     from pixi_container.workspace.workspace import ManifestAndLock
 
@@ -25,7 +25,7 @@ class LookedUp:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
-        self.checked_out: CheckedOut | None = None
+        self.checked_out: EventForCheckout | None = None
         self._files: dict[tuple[str, str, str, bool], ManifestAndLock] = {}
         self._kinds: dict[str, BuilderKind] = {}
         self._changes: dict[tuple[str, str], Changes] = {}
