@@ -18,6 +18,7 @@ from pixi_container.errors import (
     UserError,
 )
 from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.index_report import IndexReport
 from pixi_container.inputs import parse_inputs
 from pixi_container.interrupts import Interrupted
 from pixi_container.log import TerminalLog
@@ -49,6 +50,11 @@ class Job:
         self.log: TerminalLog = TerminalLog()
 
     def ship(self, event: Event = PUSH, **texts: str) -> Report:
+        report = self.shipped(event, **texts)
+        assert isinstance(report, Report)
+        return report
+
+    def shipped(self, event: Event = PUSH, **texts: str) -> Report | IndexReport:
         texts = {
             "context": str(self.folder.path),
             "images": str(self.server.name()),
@@ -65,9 +71,7 @@ class Job:
             "HOME": str(self.temporary / "home"),
             "RUNNER_TEMP": str(self.temporary / "runner"),
         }
-        report = ship(request_for(event, parse_inputs(texts), env), self.log)
-        assert isinstance(report, Report)
-        return report
+        return ship(request_for(event, parse_inputs(texts), env), self.log)
 
     def fails(self, kind: type[UserError], event: Event = PUSH, **texts: str) -> UserError:
         """Return the error of a job that must fail, and leave nothing on this machine."""
