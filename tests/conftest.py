@@ -67,7 +67,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Have a worker of xdist tell only what a test came to: its other five messages take longer than most tests."""
+    """Have a worker of xdist tell only what a test came to, as its other messages take longer than most tests."""
     if not hasattr(item.config, "workerinput") or item.config.getoption("durations"):
         return None
     for report in runtestprotocol(item, log=False, nextitem=nextitem):
