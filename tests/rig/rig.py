@@ -69,7 +69,7 @@ class Rig:
     channel_is_stand_in: bool
     pixi_home: str
     """Folder with a configuration of pixi that puts the channel in conda-forge's place; empty without need."""
-    mirror: str = ""
+    mirror: str
     """The channel as build containers reach it; empty where that is conda-forge."""
 
     def environment(self) -> dict[str, str]:
