@@ -95,7 +95,7 @@ class Front:
 
 
 def by_call(requests: Iterable[str]) -> Counter[str]:
-    """How often each call was made, by method and what it is about: `HEAD blobs`, `PUT uploads`, `GET tags/list`."""
+    """How often each call was made, as `HEAD blobs`, `PUT uploads` or `GET tags/list`."""
     calls: Counter[str] = Counter()
     for request in requests:
         method, _, target = request.partition(" ")
