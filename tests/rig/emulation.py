@@ -34,6 +34,7 @@ _MASK = rb"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\
 _FLAGS = b"OCF"
 _LOCKED = Path("/proc/sys/fs")
 """A folder that every process of the machine has, so that no lock file stays behind."""
+_MOUNT = "binfmt_misc"
 _EXIT_SYSCALL = (0xD2800000, 0xD2800BA8, 0xD4000001)  # mov x0, #0; mov x8, #93; svc #0
 
 
@@ -54,7 +55,7 @@ def present(cache: Path, state: Path, say: Callable[[str], None]) -> Iterator[No
             yield
             return
         program = _install(cache)
-        mount = state / "binfmt_misc"
+        mount = state / _MOUNT
         _mount(mount)
         try:
             line = b":" + _REGISTERED.encode() + b":M::" + _MAGIC + b":" + _MASK + b":" + os.fsencode(program)
@@ -70,12 +71,12 @@ def present(cache: Path, state: Path, say: Callable[[str], None]) -> Iterator[No
 
 
 @contextmanager
-def absent(say: Callable[[str], None]) -> Iterator[None]:
+def absent(state: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Makes sure that this machine runs no programs for arm64 for as long as the context lasts.
 
     Waits for others who have emulation. Raises UnavailableError where it is the machine's own.
     """
-    remove_leftover()
+    remove_leftover(state)
     with _lock(fcntl.LOCK_SH, say):
         if is_present():
             msg = "this machine runs programs for arm64, by emulation of its own or as its processor can"
@@ -98,9 +99,9 @@ def is_present() -> bool:
         Path(file.name).unlink()
 
 
-def remove_leftover() -> None:
-    """Removes what a killed rig has registered; does nothing while anyone holds the lock."""
-    if os.getuid() == 0 and any(_registrations()):
+def remove_leftover(state: Path) -> None:
+    """Removes what a killed rig has registered, and mounted in `state`; nothing while anyone holds the lock."""
+    if os.getuid() == 0 and (any(_registrations()) or state / _MOUNT in _mounts()):
         folder = os.open(_LOCKED, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -108,13 +109,14 @@ def remove_leftover() -> None:
             return
         else:
             _forget()
+            clean(state)
         finally:
             os.close(folder)
 
 
 def clean(state: Path) -> None:
     """Unmounts what a rig has mounted for registering."""
-    mount = state / "binfmt_misc"
+    mount = state / _MOUNT
     if mount in _mounts():
         subprocess.run(["umount", mount], check=True, capture_output=True)
     if mount.is_dir():

@@ -41,7 +41,7 @@ def emulated(rig: Rig) -> Iterator[None]:
 def not_emulated() -> Iterator[None]:
     """The machine runs no programs for arm64."""
     try:
-        with emulation.absent(print):
+        with rig_module.not_emulated(Folders.from_environment(os.environ), print):
             yield
     except emulation.UnavailableError as error:
         pytest.skip(str(error))

@@ -108,7 +108,7 @@ def up(folders: Folders, say: Callable[[str], None]) -> Rig:
         msg = "the rig needs Linux; elsewhere run it in a Linux virtual machine"
         raise RigError(msg)
     given = base.given(os.environ)
-    emulation.remove_leftover()
+    emulation.remove_leftover(folders.state)
     with _locked(folders, say):
         rig = _recorded(folders)
         if rig and _fits(rig, given) and all(component.healthy for component in _components(rig, folders)):
@@ -153,6 +153,16 @@ def emulated(folders: Folders, say: Callable[[str], None]) -> Iterator[None]:
     """
     running(folders)
     with emulation.present(folders.cache, folders.state, say):
+        yield
+
+
+@contextmanager
+def not_emulated(folders: Folders, say: Callable[[str], None]) -> Iterator[None]:
+    """Makes sure that this machine runs no images for arm64 for as long as the context lasts.
+
+    Raises emulation.UnavailableError where it does so by itself.
+    """
+    with emulation.absent(folders.state, say):
         yield
 
 
@@ -386,7 +396,7 @@ def _is_offline() -> bool:
 
 def _clean(folders: Folders) -> None:
     daemon.stop(folders.state)
-    emulation.remove_leftover()
+    emulation.remove_leftover(folders.state)
     emulation.clean(folders.state)
     engine.clean(folders.state)
     try:

@@ -16,7 +16,8 @@ from rattler import LockFile
 
 from tests.rig import emulation, registry_front, solve, synthetic
 from tests.rig import rig as rig_module
-from tests.rig.base import BOTH
+from tests.rig.base import BOTH, Pixi, rootfs
+from tests.rig.errors import UnavailableError
 from tests.rig.folders import Folders
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 INDEX = "application/vnd.oci.image.index.v1+json"
+IMAGE = "application/vnd.oci.image.manifest.v1+json"
 MANIFEST = """\
 [workspace]
 channels = ["conda-forge"]
@@ -37,7 +39,7 @@ proj = "*"
 """
 """Compiled packages, one for any platform, and one with a script in activate.d."""
 LOOK = "import os, platform, numpy, tqdm; print(platform.machine(), numpy.arange(3), os.environ['PROJ_DATA'])"
-COPIES = 'FROM {image}\nCOPY Dockerfile /copied\nENV KEY="value"\n'
+COPIES = "FROM {image}\nARG BUILDPLATFORM\nCOPY Dockerfile /copied\nLABEL made-on=$BUILDPLATFORM\n"
 RUNS = "FROM {image}\nRUN uname -m > /machine # {nonce}\n"
 KILLED = """\
 import signal, sys
@@ -80,6 +82,14 @@ def index(image: str) -> dict[str, dict[str, Any]]:
     return {"/".join((each["platform"]["os"], each["platform"]["architecture"])): each for each in manifests}
 
 
+def labels(image: str, entry: dict[str, Any]) -> dict[str, str]:
+    """The labels of the image that an index's entry is about."""
+    registry, _, name = image.partition("/")
+    repository = f"http://{registry}/v2/{name}"
+    manifest = httpx.get(f"{repository}/manifests/{entry['digest']}", headers={"accept": IMAGE}).json()
+    return dict(httpx.get(f"{repository}/blobs/{manifest['config']['digest']}").json()["config"]["Labels"])
+
+
 def test_images_for_amd64_are_the_same_in_the_index_of_both_platforms(rig: Rig, rig_with_arm64: Rig) -> None:
     if not rig.channel_is_stand_in:
         pytest.skip("the images are those of their registries")
@@ -88,6 +98,12 @@ def test_images_for_amd64_are_the_same_in_the_index_of_both_platforms(rig: Rig, 
         assert image == one.replace("/", f"/{BOTH}", 1)
         assert set(index(image)) == {"linux/amd64", "linux/arm64"}
         assert index(one) == {"linux/amd64": index(image)["linux/amd64"]}
+
+
+def test_a_given_pixi_is_for_amd64_alone(tmp_path: Path) -> None:
+    given = Pixi("9.9.9", tmp_path / "pixi", "0" * 64)
+    with pytest.raises(UnavailableError, match=r"pixi 9\.9\.9 at .* is not for linux-aarch64"):
+        rootfs.pixi(tmp_path, given, print, "linux-aarch64")
 
 
 def test_without_emulation_an_image_for_arm64_does_not_run(rig_with_arm64: Rig, not_emulated: None) -> None:
@@ -110,7 +126,7 @@ def test_with_emulation_an_image_for_arm64_runs(rig_with_arm64: Rig, emulated: N
 def test_emulation_ends_with_its_context(rig: Rig) -> None:
     folders = Folders.from_environment(os.environ)
     try:
-        with emulation.absent(print):
+        with rig_module.not_emulated(folders, print):
             pass
         with rig_module.emulated(folders, print):
             assert emulation.is_present()
@@ -123,7 +139,7 @@ def test_emulation_ends_with_its_context(rig: Rig) -> None:
 def test_emulation_that_a_killed_process_left_is_gone_after_up(rig: Rig) -> None:
     folders = Folders.from_environment(os.environ)
     try:
-        with emulation.absent(print):
+        with rig_module.not_emulated(folders, print):
             pass
         with rig_module.emulated(folders, print):
             pass
@@ -141,6 +157,7 @@ def test_emulation_that_a_killed_process_left_is_gone_after_up(rig: Rig) -> None
     assert emulation.is_present()
     assert rig_module.up(folders, print) == rig
     assert not emulation.is_present()
+    assert not (folders.state / "binfmt_misc").exists()
 
 
 def test_packages_of_a_lock_for_both_platforms(rig: Rig, tmp_path: Path) -> None:
@@ -197,7 +214,9 @@ def test_two_nodes_build_what_only_copies_without_emulation(
     both = ("linux/amd64", "linux/arm64")
     image, wrong = build(rig_with_arm64, two_nodes, COPIES, tmp_path, *both)
     assert not wrong
-    assert set(index(image)) == set(both)
+    assert {platform: labels(image, entry)["made-on"] for platform, entry in index(image).items()} == {
+        platform: platform for platform in both
+    }
     _, wrong = build(rig_with_arm64, two_nodes, RUNS, tmp_path, *both)
     assert "exec format error" in wrong
 
