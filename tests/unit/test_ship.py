@@ -192,7 +192,7 @@ def test_what_a_dockerfile_of_ones_own_builds_on_is_made_first(job: Job) -> None
 @pytest.mark.parametrize(
     ("broken", "kind", "done"),
     [
-        ("build", BuildFailedError, ["build"]),
+        pytest.param("build", BuildFailedError, ["build"], marks=pytest.mark.slow),
         ("run --rm", ImageTestFailedError, ["build", "run --rm"]),
     ],
 )
@@ -228,12 +228,17 @@ def test_an_image_that_was_not_tested_is_an_error(job: Job) -> None:
     ("does", "message"),
     [
         ({"tags": 0}, "main does not exist after the push"),
-        ({"tags": 1}, "does not exist after the push"),
-        (
+        pytest.param({"tags": 1}, "does not exist after the push", marks=pytest.mark.slow),
+        pytest.param(
             {"metadata": {"containerimage.config.digest": f"sha256:{'0' * 64}"}},
             "main points to a different image after the push",
+            marks=pytest.mark.slow,
         ),
-        ({"metadata": {"containerimage.digest": f"sha256:{'0' * 64}"}}, "000, but no tag points to it"),
+        pytest.param(
+            {"metadata": {"containerimage.digest": f"sha256:{'0' * 64}"}},
+            "000, but no tag points to it",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_only_what_the_registry_has_counts_as_pushed(job: Job, does: dict[str, Any], message: str) -> None:
@@ -242,7 +247,7 @@ def test_only_what_the_registry_has_counts_as_pushed(job: Job, does: dict[str, A
     assert job.docker.purposes == ["push-environment", "push"], "nothing is loaded without a test, nor cleaned"
 
 
-@pytest.mark.parametrize("tags", [0, 1])
+@pytest.mark.parametrize("tags", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_environment_that_is_not_there_ends_the_job(job: Job, tags: int) -> None:
     job.docker.behave(**{"push-environment": {"tags": tags}})
     assert "does not exist after the push" in job.fails(RegistryError).message
@@ -357,6 +362,7 @@ def test_a_signal_leaves_nothing(job: Job) -> None:
     assert job.pushed == set()
 
 
+@pytest.mark.slow
 def test_steps_are_told_in_their_order(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     job.ship(test_command=TEST)
     said = capsys.readouterr().err

@@ -330,6 +330,7 @@ def test_every_reason_is_given_once_for_all_environments(tmp_path: Path) -> None
             + "[environments]\n"
             + "".join(f'e{n} = ["f{n}"]\n' for n in range(6000)),
             id="features",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             "[environments]\n" + "".join(f'e{n} = {{ solve-group = "g" }}\n' for n in range(6000)),
