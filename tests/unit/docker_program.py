@@ -30,7 +30,7 @@ with open(folder + "/starts", "ab") as file:
     }}))
 metadata_files = after("--metadata-file")
 purpose = os.path.basename(metadata_files[0])[:-5] if metadata_files else " ".join(words[:2])
-does = behaviour.get(purpose, {{}})
+does = behaviour.get(" ".join([purpose, *after("--platform")]), behaviour.get(purpose, {{}}))
 print(does.get("prints", ""), end="")
 print(does.get("errors", ""), end="", file=sys.stderr)
 if does.get("code"):
@@ -79,7 +79,8 @@ case "$*" in *prepare-check*) exit ;; esac
 case "$1 $2" in
 "version --format") echo linux/amd64 ;;
 "buildx version") echo github.com/docker/buildx v0.20.0 ;;
-"buildx inspect") echo Driver: docker-container ;;
+"buildx inspect") printf 'Driver: docker-container\nPlatforms: linux/amd64*, linux/amd64/v2, linux/arm64\n' ;;
+"context show") echo default ;;
 *) exec {python} -I -S {program} "$@" ;;
 esac
 """
@@ -120,6 +121,10 @@ class DockerProgram:
         """Have the builds and commands named here do something else; an underscore stands for a space."""
         behaviour = {**_USUAL, **{name.replace("_", " "): does for name, does in by_purpose.items()}}
         (self.folder / "behaviour").write_bytes(marshal.dumps(behaviour))
+
+    def forget(self) -> None:
+        """Forget every start."""
+        (self.folder / "starts").unlink(missing_ok=True)
 
     @property
     def starts(self) -> list[Start]:

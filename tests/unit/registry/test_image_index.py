@@ -81,5 +81,5 @@ def test_an_image_that_is_not_there_is_an_error(server: RegistryServer, kind: st
             for name in ("amd64", "ppc64le")
         ]
         server.put_manifest("lab/study", {"mediaType": OCI_INDEX, "manifests": children}, "a")
-    with server.client() as registry, pytest.raises(RegistryError, match="there is no image .* for linux/arm64"):
+    with server.client() as registry, pytest.raises(RegistryError, match=r"there is no image .* for linux/arm64"):
         read_children(registry, {ARM: server.name().tagged("a")})
