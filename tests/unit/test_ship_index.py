@@ -32,7 +32,7 @@ class IndexJob(Job):
 
     def fails_for_both(self, kind: type[UserError], **texts: str) -> UserError:
         with pytest.raises(kind) as caught:
-            self.of_both(**texts)
+            self.of_both(PUSH, **texts)
         assert self.left == []
         return caught.value
 
