@@ -93,8 +93,15 @@ def test_only_the_platform_is_built_that_has_no_image(both: IndexJob) -> None:
     report = both.of_both()
     assert [each.plan.decision.kind for each in report.reports] == ["build", "skip"]
     assert report.plan.decision.reason.startswith("for linux/amd64: ")
-    assert both.docker.purposes == ["push-environment", "push"]
+    assert both.docker.purposes == ["build", "push-environment", "push"]
     assert len(both.index("main")["manifests"]) == 2
+
+
+@pytest.mark.parametrize("which", ["build", "build linux/arm64"])
+def test_a_platform_that_is_not_built_publishes_nothing_of_any(both: IndexJob, which: str) -> None:
+    both.docker.behave(**{which: {"code": 1}})
+    both.fails_for_both(BuildFailedError)
+    assert both.pushed == set()
 
 
 @pytest.mark.parametrize("which", ["run --rm", "run --rm linux/arm64"])

@@ -219,7 +219,8 @@ _CAUSES = (
         _SHELL,
         r"^exec \S+: exec format error$|^standard_init_linux.* exec format error$|^\.buildkit_qemu_emulator: .*",
         "Use images for the builder's own architecture: a digest may refer to a single platform, and "
-        "DOCKER_DEFAULT_PLATFORM may select another one.",
+        "DOCKER_DEFAULT_PLATFORM may select another one. Steps of another platform in 'platforms' run on a "
+        "builder that has a node for it, or with 'emulation'.",
         "the builder cannot run programs for this platform: {match}",
     ),
     _Cause(

@@ -116,7 +116,8 @@ class BuildOptions:
     ``base`` is how the base is had, on which Docker builds them. ``makes_environment`` tells that it is made
     straight from the lock first, and ``environment_output`` where Docker puts it first, for a user-supplied
     Dockerfile; empty if it does not. ``environment_tags`` are the names of an environment image that Docker
-    builds; empty if it has none. ``tags`` are the tags to push.
+    builds; empty if it has none. ``tags`` are the tags to push. ``builds_first`` tells that everything is built
+    before anything is pushed, although the builder tests the image while it builds it.
     """
 
     definition: ImageDefinition
@@ -128,6 +129,7 @@ class BuildOptions:
     local_image: str
     test_container: str
     keep: bool = False
+    builds_first: bool = False
     environment: str = ""
     makes_environment: bool = False
     environment_output: str = ""
@@ -158,7 +160,7 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
     local_build = None
     if loaded:
         local_build = build("build", *labels, "--output", f"{_LOAD},{epoch}", *flags("--tag", local_tags))
-    elif not options.push:
+    elif not options.push or options.builds_first:
         local_build = build("build", *labels, "--output", _NOWHERE)
     environment_push = image_push = None
     if options.push and options.environment_tags and not options.environment_output:

@@ -263,6 +263,7 @@ def make_plan(
         local_image=local_image,
         test_container=test_container_name(local_image),
         keep=request.keep,
+        builds_first=request.with_others,
         environment_tags=environment_tags,
         base=base,
     )

@@ -69,7 +69,8 @@ def requests_by_platform(
     names = _every_platform(request, registry, looked_up) if wanted == (EVERY_PLATFORM,) else wanted
     requests = tuple(replace(request, platform=name) for name in names)
     if len(requests) > 1:
-        requests = tuple(replace(each, inputs=replace(each.inputs, push_untagged=True)) for each in requests)
+        untagged = replace(request.inputs, push_untagged=True)
+        requests = tuple(replace(each, inputs=untagged, with_others=True) for each in requests)
     if registry is None:
         return requests
     return tuple(_without_impossible_test(each, looked_up, log) for each in requests)
