@@ -77,6 +77,10 @@ class EnvironmentProcess:
         if self._process.is_alive():
             self._process.terminate()
 
+    def kill(self) -> None:
+        """End it at once, without any clean-up."""
+        self._process.kill()
+
     def end(self) -> None:
         """Wait until it has ended, whatever it still has to say."""
         while os.read(self.connection.fileno(), _PART_BYTES):

@@ -55,6 +55,11 @@ class Job:
         return report
 
     def shipped(self, event: Event = PUSH, **texts: str) -> Report | IndexReport:
+        given, env = self.given(**texts)
+        return ship(request_for(event, parse_inputs(given), env), self.log)
+
+    def given(self, **texts: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the texts of inputs, and the variables."""
         texts = {
             "context": str(self.folder.path),
             "images": str(self.server.name()),
@@ -71,7 +76,7 @@ class Job:
             "HOME": str(self.temporary / "home"),
             "RUNNER_TEMP": str(self.temporary / "runner"),
         }
-        return ship(request_for(event, parse_inputs(texts), env), self.log)
+        return texts, env
 
     def fails(self, kind: type[UserError], event: Event = PUSH, **texts: str) -> UserError:
         """Return the error of a job that must fail, and leave nothing on this machine."""

@@ -78,10 +78,8 @@ def _notes_on_own_packages(definition: ImageDefinition) -> tuple[str, ...]:
 def _notes_on_builder(definition: ImageDefinition, builder: BuilderKind) -> tuple[str, ...]:
     """Return a note for a builder that is missing, or that unpacks a large environment to add a few files."""
     if builder.emulation:
-        return (
-            f"the steps for {builder.platform} run under QEMU, which takes 5 to 20 times as long as on a machine of "
-            "that platform",
-        )
+        note = f"the steps for {builder.platform} run under QEMU, which takes 5 to 20 times as long as natively"
+        return (note,)
     if builder.missing:
         return (f"{builder.missing}; the image's layers are put on the environment's without a builder",)
     size = sum(each.platform.download_size for each in definition.workspace.all_environments)

@@ -1,0 +1,139 @@
+"""Several environments in one step, with a registry and a docker of the tests: one stops none of the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pixi_container.environment_process import EnvironmentProcess, Shipped
+from pixi_container.environments_report import EnvironmentsReport
+from pixi_container.errors import ImageTestFailedError, UserError
+from pixi_container.inputs import parse_inputs
+from pixi_container.interrupts import Interrupted
+from pixi_container.log import TerminalLog
+from pixi_container.request import Request, request_for
+from pixi_container.runner.event import Event
+from pixi_container.ship_environments import ship_environments
+from tests.unit.conftest import Folder
+from tests.unit.docker_program import DockerProgram
+from tests.unit.plan.test_plan import PUSH, TAG
+from tests.unit.registry_server import RegistryServer
+from tests.unit.test_ship import BASE, PIXI, STUDY, TEST, Job
+
+SUFFIX = {"flavor": "suffix=-{{environment}},latest=false"}
+
+
+class EnvironmentsJob(Job):
+    """A job for the environments ``default`` and ``gpu``."""
+
+    def request(self, environment: str, event: Event = PUSH, **texts: str) -> Request:
+        texts, env = self.given(environment=environment, **SUFFIX, **texts)
+        return request_for(event, parse_inputs(texts), env)
+
+    def of_all(self, event: Event = PUSH, **texts: str) -> EnvironmentsReport:
+        requests = {name: self.request(name, event, **texts) for name in ("default", "gpu")}
+        report = EnvironmentsReport(ship_environments(requests, self.log))
+        assert self.left == []
+        return report
+
+    @property
+    def users_tags(self) -> set[str]:
+        return {tag for tag in self.pushed if not tag.startswith(("img-", "env-"))}
+
+
+@pytest.fixture
+def several(folder: Folder, server: RegistryServer, docker: DockerProgram, tmp_path: Path) -> EnvironmentsJob:
+    server.put_image(PIXI, BASE)
+    return EnvironmentsJob(folder, server, docker, tmp_path / "job")
+
+
+def test_each_has_its_image_and_a_second_run_starts_no_process(
+    several: EnvironmentsJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = several.of_all()
+    assert report.reason == "of 2 environments, 2 built"
+    assert several.users_tags == {"main-default", "main-gpu"}
+    outputs = report.outputs()
+    assert outputs["tags"].splitlines() == [f"{several.server.name()}:main-{name}" for name in ("default", "gpu")]
+    assert [image["image"] for image in json.loads(outputs["images"])] == [
+        f"{several.server.name()}@{several.server.digest(STUDY, f'main-{name}')}" for name in ("default", "gpu")
+    ]
+    assert (outputs["pushed"], outputs["image"], outputs["head"]) == ("true", "", PUSH.sha)
+    shown = capsys.readouterr().err
+    assert "\ngpu: Push: done in " in shown
+    assert "\n== Log of environment gpu, done\n" in shown
+    several.docker.forget()
+    again = several.of_all()
+    assert again.reason == "of 2 environments, 2 skipped"
+    assert several.of_all(TAG, tags="type=semver,pattern={{version}}").reason == "of 2 environments, 2 promoted"
+    assert several.docker.purposes == []
+
+
+@pytest.mark.slow
+def test_one_that_fails_stops_none_of_the_others(several: EnvironmentsJob) -> None:
+    several.docker.behave(**{"run --rm": {"code": 1, "prints": "no such module\n"}})
+    requests = {"default": several.request("default"), "gpu": several.request("gpu", test_command=TEST)}
+    report = EnvironmentsReport(ship_environments(requests, several.log))
+    (failed,) = report.failed
+    assert (failed.environment, type(failed.error)) == ("gpu", ImageTestFailedError)
+    assert report.reason == "of 2 environments, 1 built, 1 failed"
+    assert several.users_tags == {"main-default"}
+    assert report.outputs()["pushed"] == "true"
+    assert "failed: the test in the built image failed" in report.summary()
+    assert several.left == []
+
+
+def test_one_that_cannot_be_planned_stops_none_of_the_others(several: EnvironmentsJob) -> None:
+    requests = {"default": several.request("default"), "gone": several.request("gone")}
+    report = EnvironmentsReport(ship_environments(requests, several.log))
+    assert [each.environment for each in report.failed] == ["gone"]
+    assert several.users_tags == {"main-default"}
+
+
+def test_two_with_the_same_tag_are_refused_before_anything_is_done(several: EnvironmentsJob) -> None:
+    requests = {
+        name: request_for(PUSH, parse_inputs(texts), env)
+        for name in ("default", "gpu")
+        for texts, env in [several.given(environment=name)]
+    }
+    with pytest.raises(UserError, match="the environments 'default' and 'gpu' would both have the tag"):
+        ship_environments(requests, several.log)
+    assert several.docker.purposes == []
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_told(several: EnvironmentsJob) -> None:
+    process = EnvironmentProcess("gpu", several.request("gpu"))
+    process.kill()
+    while not isinstance(message := process.receive(), Shipped):
+        pass
+    process.end()
+    assert message.error
+    assert message.error.message == "the process of environment 'gpu' ended with code -9"
+
+
+class InterruptedLog(TerminalLog):
+    """A log during whose first line of a build a signal arrives."""
+
+    def say(self, text: str) -> None:
+        if text.endswith(": Push"):
+            raise Interrupted(signal.SIGTERM)
+        super().say(text)
+
+
+def test_a_signal_stops_the_processes_and_leaves_nothing(several: EnvironmentsJob) -> None:
+    several.log = InterruptedLog()
+    with pytest.raises(Interrupted):
+        several.of_all()
+    assert active_children() == []
+    assert several.left == []
+    assert several.users_tags <= {"main-default", "main-gpu"}
+
+
+def test_no_environment_has_an_output_but_what_all_have_in_common() -> None:
+    report = EnvironmentsReport((Shipped(environment="a", error=UserError("no")),))
+    outputs = report.outputs()
+    assert (outputs["decision"], outputs["pushed"], outputs["changed"]) == ("", "false", "true")
+    assert report.text().splitlines()[-1] == "  failed    no"
