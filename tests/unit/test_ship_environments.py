@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
