@@ -30,6 +30,7 @@ OUTPUTS = {
     "json": "Tags, labels and annotations as JSON, in docker/metadata-action's format.",
     "digest": "Digest of the image on the registry, else empty.",
     "image": "`name@digest` of the image on the registry, else empty.",
+    "sif": "`oras://name:tag` of the SIF on the registry, else empty.",
     "environment-image": "The environment's own image, which later builds reuse, else empty.",
     "fingerprint": "Hash of everything that determines the environment image.",
     "image-fingerprint": "Hash of everything that determines the image's content.",
@@ -46,6 +47,7 @@ class Report:
     ``published`` is the image on the registry, None if nothing was pushed or tagged. ``labels`` are those of an
     existing image, ``base_packages`` are names and versions of the packages that the base was asked for; those of
     an existing base are in the plan. ``image_size`` is in bytes, and ``notes`` are messages from the build.
+    ``sif`` is where Apptainer pulls the SIF from.
     """
 
     plan: Plan
@@ -54,6 +56,7 @@ class Report:
     image_size: int = 0
     notes: tuple[str, ...] = ()
     base_packages: tuple[tuple[str, str], ...] = ()
+    sif: str = ""
 
     @property
     def digest(self) -> str:
@@ -87,6 +90,7 @@ class Report:
             "json": plan.metadata_json(),
             "digest": self.digest,
             "image": self.image,
+            "sif": self.sif,
             "environment-image": str(plan.environment_image or ""),
             "fingerprint": definition.environment_fingerprint.short,
             "image-fingerprint": definition.fingerprint.short,
@@ -111,6 +115,8 @@ class Report:
         lines += [f"tag       {tag}" + ("" if self.digest else " (not pushed)") for tag in self.plan.tags]
         if self.digest:
             lines += [f"digest    {self.digest}", f"image     {self.image}"]
+        if self.sif:
+            lines.append(f"sif       {self.sif}")
         lines.append(f"size      {self._size()}")
         if self.plan.keep_local_image:
             lines.append(f"run it    docker run --rm -it {next(iter(self.plan.tags), self.plan.local_image)}")
@@ -155,7 +161,7 @@ class Report:
         lines = [f"### Container image of {environment}", "", "| | |", "|---|---|"]
         lines += [f"| {name} | {value} |" for name, value in rows]
         if self.digest:
-            pull = f"docker pull {self.image}\napptainer pull docker://{self.image}"
+            pull = f"docker pull {self.image}\napptainer pull {self.sif or f'docker://{self.image}'}"
             submit = f"universe = container\ncontainer_image = docker://{self.image}"
             lines += ["", markdown_block(pull, "sh"), "", "HTCondor:", "", markdown_block(submit, "ini")]
         dockerfile = markdown_block(plan.definition.dockerfile, "dockerfile")

@@ -12,6 +12,7 @@ from pixi_container.errors import RegistryError, UserError
 from pixi_container.image.own_lines import OwnLines
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_for
+from pixi_container.publish_sif import check_sif, with_sif
 from pixi_container.registry.docker_config import credential_helper_variables, private_docker_config, write_secret
 from pixi_container.report import Report
 from pixi_container.request import registry_client
@@ -38,9 +39,10 @@ def ship(request: Request, log: Log) -> Report:
         with log.step("Plan"):
             plan = plan_for(request, log, registry)
             log.say(plan.as_text())
-        if plan.decision.kind != BUILD:
-            return _with_tags(plan, registry, log)
-        return _built(request, plan, registry, log)
+        check_sif(request, plan)
+        tagged = plan.decision.kind != BUILD
+        report = _with_tags(plan, registry, log) if tagged else _built(request, plan, registry, log)
+    return with_sif(request, report, log)
 
 
 def _built(request: Request, plan: Plan, registry: Registry, log: Log) -> Report:

@@ -72,6 +72,7 @@ KINDS = {
     "promote": "flag",
     "environment-builder": "text",
     "layer-cache": "text",
+    "sif": "flag",
 }
 """The inputs that the manifest can set, with their kinds."""
 
