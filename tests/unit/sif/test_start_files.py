@@ -51,7 +51,11 @@ def ran(script: str, *arguments: str) -> list[str]:
         file = Path(folder) / "script"
         file.write_text(script, "utf-8", newline="")
         done = subprocess.run(
-            ["/bin/sh", file, *arguments], env={"PATH": os.environ["PATH"]}, check=True, capture_output=True
+            ["/bin/sh", file, *arguments],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"]},
+            check=True,
+            capture_output=True,
         )
     return done.stdout.decode().split("\0")[:-1]
 
