@@ -10,7 +10,7 @@ import signal
 import threading
 import traceback
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
+    from pixi_container.index_report import IndexReport
+    from pixi_container.report import Report
     from pixi_container.request import Request
 
 
@@ -37,6 +39,11 @@ class Shipped:
     text: str = ""
     summary: str = ""
     error: UserError | None = None
+
+
+def shipped(environment: str, report: Report | IndexReport) -> Shipped:
+    """Return what is reported of an environment's image."""
+    return Shipped(environment=environment, outputs=report.outputs(), text=report.text(), summary=report.summary())
 
 
 @dataclass(frozen=True)
@@ -139,20 +146,19 @@ def _ship(connection: Connection, environment: str, request: Request) -> None:
 
     log = _Log(connection)
     threading.Thread(target=_stop_with_parent, args=(connection,), daemon=True).start()
-    shipped = Shipped(environment=environment)
     try:
         with stop_on_signals():
-            report = ship(request, log)
-        shipped = replace(shipped, outputs=report.outputs(), text=report.text(), summary=report.summary())
+            last = shipped(environment, ship(request, log))
     except UserError as error:
-        shipped = replace(shipped, error=error)
+        last = Shipped(environment=environment, error=error)
     except Interrupted as interrupted:
-        shipped = replace(shipped, error=UserError(f"stopped by {interrupted}; nothing is left on this machine"))
+        stopped = UserError(f"stopped by {interrupted}; nothing is left on this machine")
+        last = Shipped(environment=environment, error=stopped)
     except Exception:  # noqa: BLE001 - whatever it is, it is told
         log.say(traceback.format_exc())
-        bug = "this is a bug in pixi-container; please report it and include the lines of the log"
-        shipped = replace(shipped, error=UserError(bug))
-    log.tell(shipped)
+        bug = UserError("this is a bug in pixi-container; please report it and include the lines of the log")
+        last = Shipped(environment=environment, error=bug)
+    log.tell(last)
 
 
 def _stop_with_parent(connection: Connection) -> None:

@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 class IndexReport:
     """The result of a plan for several platforms, with a report for each of their images.
 
-    ``digest`` is that of the index on the registry, empty if nothing was pushed or tagged.
+    ``digest`` is that of the index on the registry, and ``sif`` the reference of its SIF; empty without one.
     """
 
     plan: IndexPlan
     reports: tuple[Report, ...]
     digest: str = ""
+    sif: str = ""
 
     @property
     def image(self) -> str:
         """The index by digest, under its first name."""
-        return f"{self.plan.tags[0].name}@{self.digest}" if self.digest else ""
+        return f"{self.plan.published_tags[0].name}@{self.digest}" if self.digest else ""
 
     def outputs(self) -> dict[str, str]:
         """Return the outputs by name: what the platforms have in common, and of the rest that of the first."""
@@ -41,6 +42,7 @@ class IndexReport:
             "digest": self.digest,
             "image": self.image,
             "images": json.dumps([self._as_json()]),
+            "sif": self.sif,
             "metadata": json.dumps(plan.as_json(), sort_keys=True),
         }
 
@@ -54,7 +56,7 @@ class IndexReport:
     def text(self) -> str:
         """Return the result for a terminal."""
         lines = [f"decision  {self.plan.decision.kind}: {self.plan.decision.reason}"]
-        lines += [f"tag       {tag}" + ("" if self.digest else " (not pushed)") for tag in self.plan.first.tags]
+        lines += [f"tag       {tag}" + ("" if self.digest else " (not pushed)") for tag in self.plan.tags]
         if self.digest:
             lines += [f"digest    {self.digest}", f"image     {self.image}"]
         for report in self.reports:
@@ -69,7 +71,7 @@ class IndexReport:
             ("Decision", markdown_text(f"{plan.decision.kind}: {plan.decision.reason}")),
             (
                 "Tags" if self.digest else "Tags (not pushed)",
-                "<br>".join(markdown_code(tag) for tag in plan.first.tags) or "none",
+                "<br>".join(markdown_code(tag) for tag in plan.tags) or "none",
             ),
             ("Digest", markdown_code(self.digest) if self.digest else "not pushed"),
         ]
@@ -82,7 +84,7 @@ class IndexReport:
         ]
         lines += [f"| {name} | {value} |" for name, value in rows]
         if self.digest:
-            lines += pull_commands(self.image)
+            lines += pull_commands(self.image, self.sif)
         for report in self.reports:
             title = markdown_text(report.plan.platform)
             lines += ["", f"<details><summary>{title}</summary>", "", report.summary().rstrip(), "", "</details>"]

@@ -423,6 +423,13 @@ INPUTS = (
         "write to it. When empty: none.",
     ),
     Input(
+        "sif",
+        "false",
+        "Publish a SIF beside the pushed image, under each tag with `-sif` at its end, so that Apptainer pulls it "
+        "from `oras://` without converting anything. Needs `sqfstar` of squashfs-tools on the runner.",
+        kind="flag",
+    ),
+    Input(
         "github-token",
         "",
         "Token for ghcr.io and for asking GitHub what changed.",

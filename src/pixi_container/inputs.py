@@ -106,6 +106,7 @@ class Inputs:
     environment_builder: str = "auto"
     builder: str = ""
     layer_cache: str = ""
+    sif: bool = False
     github_token: str = ""
 
     @property
@@ -227,6 +228,7 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
             "builder", text["builder"], r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a buildx builder, or auto"
         ),
         layer_cache=_image_name("layer-cache", text["layer-cache"]) if text["layer-cache"] else "",
+        sif=_flag("sif", text["sif"]),
         github_token=text["github-token"],
     )
 

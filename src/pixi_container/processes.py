@@ -9,12 +9,13 @@ import os
 import shlex
 import signal
 import subprocess
+import tempfile
 import time
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from pixi_container.child_environment import child_environment
 from pixi_container.errors import ToolUnavailableError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # Enough for pixi's report of a failed C++ build, which quotes the compiler's whole output.
 _KEPT_LINES = 5000
+_KEPT_BYTES = 64 * 1024
 _STOP_SECONDS = 10
 _STOP_AGAIN_SECONDS = 0.2
 
@@ -116,6 +118,30 @@ def stream(
     return Finished(code, "\n".join(last))
 
 
+def feed(argv: Sequence[str], *, env: Mapping[str, str], write: Callable[[IO[bytes]], None]) -> Finished:
+    """Run a command that reads what ``write`` writes to its standard input, and return its output.
+
+    The program gets the part of ``env`` that it needs. It is stopped if ``write`` raises. For one that ends
+    before it has read everything, only its exit code tells. Raises ``ToolUnavailableError`` if the program does
+    not exist.
+    """
+    process: subprocess.Popen[bytes] | None = None
+    with tempfile.TemporaryFile() as output:
+        try:
+            with interrupts_deferred():
+                process = _fed(argv, child_environment(argv[0], env), output)
+            assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+            with suppress(BrokenPipeError), process.stdin as pipe:
+                write(pipe)
+            code = process.wait()
+        except BaseException:
+            if process:
+                _stop(process)
+            raise
+        output.seek(0)
+        return Finished(code, output.read(_KEPT_BYTES).decode("utf-8", "replace"))
+
+
 @contextmanager
 def alongside(
     argv: Sequence[str], *, env: Mapping[str, str], added: Mapping[str, str] | None = None
@@ -159,6 +185,20 @@ def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]
     assert isinstance(process.stdout, TextIOWrapper)  # noqa: S101 - a pipe of text was asked for
     process.stdout.reconfigure(newline="\n")
     return process
+
+
+def _fed(argv: Sequence[str], env: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _not_started(argv, error) from error
 
 
 def _stop_by(stop: Callable[[], object], process: subprocess.Popen[str]) -> None:

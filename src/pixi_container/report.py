@@ -32,6 +32,7 @@ OUTPUTS = {
     "digest": "Digest of the image on the registry, else empty.",
     "image": "`name@digest` of the image on the registry, else empty.",
     "images": "Each image as JSON: environment, decision, reason, image, tags, and digest by platform.",
+    "sif": "`oras://name:tag` of the SIF on the registry, else empty.",
     "environment-image": "The environment's own image, which later builds reuse, else empty.",
     "fingerprint": "Hash of everything that determines the environment image.",
     "image-fingerprint": "Hash of everything that determines the image's content.",
@@ -48,6 +49,7 @@ class Report:
     ``published`` is the image on the registry, None if nothing was pushed or tagged. ``labels`` are those of an
     existing image, ``base_packages`` are names and versions of the packages that the base was asked for; those of
     an existing base are in the plan. ``image_size`` is in bytes, and ``notes`` are messages from the build.
+    ``sif`` is where Apptainer pulls the SIF from.
     """
 
     plan: Plan
@@ -56,6 +58,7 @@ class Report:
     image_size: int = 0
     notes: tuple[str, ...] = ()
     base_packages: tuple[tuple[str, str], ...] = ()
+    sif: str = ""
 
     @property
     def digest(self) -> str:
@@ -90,6 +93,7 @@ class Report:
             "digest": self.digest,
             "image": self.image,
             "images": json.dumps([image_json(plan, plan.decision, self.image, {plan.platform: self.digest})]),
+            "sif": self.sif,
             "environment-image": str(plan.environment_image or ""),
             "fingerprint": definition.environment_fingerprint.short,
             "image-fingerprint": definition.fingerprint.short,
@@ -114,6 +118,8 @@ class Report:
         lines += [f"tag       {tag}" + ("" if self.digest else " (not pushed)") for tag in self.plan.tags]
         if self.digest:
             lines += [f"digest    {self.digest}", f"image     {self.image}"]
+        if self.sif:
+            lines.append(f"sif       {self.sif}")
         lines.append(f"size      {self._size()}")
         if self.plan.keep_local_image:
             lines.append(f"run it    docker run --rm -it {next(iter(self.plan.tags), self.plan.local_image)}")
@@ -158,7 +164,7 @@ class Report:
         lines = [f"### Container image of {environment}", "", "| | |", "|---|---|"]
         lines += [f"| {name} | {value} |" for name, value in rows]
         if self.digest:
-            lines += pull_commands(self.image)
+            lines += pull_commands(self.image, self.sif)
         dockerfile = markdown_block(plan.definition.dockerfile, "dockerfile")
         lines += ["", "<details><summary>Dockerfile</summary>", "", dockerfile, "</details>"]
         return "\n".join(lines) + "\n"
@@ -195,8 +201,8 @@ def image_json(plan: Plan, decision: Decision, image: str, platforms: Mapping[st
     }
 
 
-def pull_commands(image: str) -> list[str]:
-    """Return lines of Markdown that say how to use an image by digest."""
-    pull = f"docker pull {image}\napptainer pull docker://{image}"
+def pull_commands(image: str, sif: str = "") -> list[str]:
+    """Return lines of Markdown that say how to use an image by digest, and its SIF if it has one."""
+    pull = f"docker pull {image}\napptainer pull {sif or f'docker://{image}'}"
     submit = f"universe = container\ncontainer_image = docker://{image}"
     return ["", markdown_block(pull, "sh"), "", "HTCondor:", "", markdown_block(submit, "ini")]

@@ -11,6 +11,7 @@ from pixi_container.log import LabelledLog
 from pixi_container.plan.decision import BUILD
 from pixi_container.plan.gather import plan_image, plan_platforms
 from pixi_container.plan.index_plan import IndexPlan
+from pixi_container.publish_sif import check_sif, with_sif
 from pixi_container.registry.image_index import image_index, publish_index, read_children
 from pixi_container.report import Report
 from pixi_container.request import registry_client
@@ -37,19 +38,21 @@ def ship(request: Request, log: Log) -> Report | IndexReport:
             platforms = plan_platforms(request, log, registry)
             plan = plan_image(request, platforms, registry)
             log.say(plan.as_text())
-        return carry_out(plan, platforms, registry, log)
+        return carry_out(request, plan, platforms, registry, log)
 
 
 def carry_out(
-    plan: Plan | IndexPlan, platforms: Sequence[PlatformPlan], registry: Registry, log: Log
+    request: Request, plan: Plan | IndexPlan, platforms: Sequence[PlatformPlan], registry: Registry, log: Log
 ) -> Report | IndexReport:
     """Do what the plan of an image says, given those of its platforms."""
+    check_sif(request, plan)
     if isinstance(plan, IndexPlan):
-        return _index(plan, platforms, registry, log)
+        return with_sif(request, _index(plan, platforms, registry, log), log)
     if plan.decision.kind != BUILD:
-        return _with_tags(plan, registry, log)
+        return with_sif(request, _with_tags(plan, registry, log), log)
     with built(platforms[0].request, plan, registry, log) as push:
-        return push()
+        report = push()
+    return with_sif(request, report, log)
 
 
 def _with_tags(plan: Plan, registry: Registry, log: Log) -> Report:
@@ -90,7 +93,7 @@ def _index(plan: IndexPlan, platforms: Sequence[PlatformPlan], registry: Registr
             if each.plan.decision.kind == BUILD
         }
         reports |= {platform: push() for platform, push in pushes.items()}
-    if not plan.tags:
+    if not plan.published_tags:
         return IndexReport(plan=plan, reports=tuple(reports.values()))
     if plan.decision.images:
         _put_tags(plan.decision, registry, log)
@@ -104,11 +107,11 @@ def _publish_index(plan: IndexPlan, registry: Registry, log: Log) -> str:
     """Return the digest of the index of what the registry now has for the platforms, under all tags."""
     digest = ""
     with log.step("Push the index"):
-        check_push(registry, plan.tags, log)
-        for name in dict.fromkeys(tag.tagged("") for tag in plan.tags):
+        check_push(registry, plan.published_tags, log)
+        for name in dict.fromkeys(tag.tagged("") for tag in plan.published_tags):
             images = {each.platform: name.tagged(each.definition.image_tag) for each in plan.plans}
             index = image_index(read_children(registry, images), plan.annotations)
-            tags = [tag for tag in plan.tags if tag.name == name.name]
+            tags = [tag for tag in plan.published_tags if tag.name == name.name]
             publish_index(registry, index, tags)
             digest = digest or index.digest
             for tag in tags:

@@ -46,7 +46,7 @@ def ship_environments(requests: Mapping[str, Request], log: Log) -> tuple[Shippe
             _check_tags({name: plan for name, (plan, _) in planned.items()})
         unbuilt = {name: each for name, each in planned.items() if each[0].decision.kind != BUILD}
         for name, (plan, platforms) in unbuilt.items():
-            ended[name] = _without_build(name, plan, platforms, registry, LabelledLog(log, name))
+            ended[name] = _without_build(requests[name], plan, platforms, registry, LabelledLog(log, name))
     to_build = {name: requests[name] for name in planned if name not in unbuilt}
     ended |= _built(to_build, log)
     return tuple(ended[name] for name in requests)
@@ -64,7 +64,7 @@ def _planned(
             platforms = plan_platforms(request, LabelledLog(log, name), registry, looked_up=looked_up)
             plan = plan_image(request, platforms, registry)
         except UserError as error:
-            failed[name] = Shipped(environment=name, error=error)
+            failed[name] = Shipped(environment=request.inputs.environment, error=error)
             log.say(f"{name}: cannot be planned: {error.message}")
             continue
         planned[name] = (plan, platforms)
@@ -87,13 +87,18 @@ def _check_tags(plans: Mapping[str, Plan | IndexPlan]) -> None:
 
 
 def _without_build(
-    name: str, plan: Plan | IndexPlan, platforms: Sequence[PlatformPlan], registry: Registry, log: Log
+    request: Request, plan: Plan | IndexPlan, platforms: Sequence[PlatformPlan], registry: Registry, log: Log
 ) -> Shipped:
     try:
-        report = carry_out(plan, platforms, registry, log)
+        report = carry_out(request, plan, platforms, registry, log)
     except UserError as error:
-        return Shipped(environment=name, error=error)
-    return Shipped(environment=name, outputs=report.outputs(), text=report.text(), summary=report.summary())
+        return Shipped(environment=request.inputs.environment, error=error)
+    return Shipped(
+        environment=request.inputs.environment,
+        outputs=report.outputs(),
+        text=report.text(),
+        summary=report.summary(),
+    )
 
 
 def _built(requests: Mapping[str, Request], log: Log) -> dict[str, Shipped]:
@@ -107,9 +112,9 @@ def _built(requests: Mapping[str, Request], log: Log) -> dict[str, Shipped]:
                 running[name] = _Running(EnvironmentProcess(name, request), log)
             ready = wait([each.process.connection for each in running.values()])
             for name in [name for name, each in running.items() if each.process.connection in ready]:
-                if shipped := running[name].receive():
+                if last := running[name].receive():
                     running.pop(name).process.end()
-                    ended[name] = shipped
+                    ended[name] = last
                     log.say(f"{name}: {len(ended)} of {len(requests)} environments are done")
     finally:
         for each in running.values():

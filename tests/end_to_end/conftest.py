@@ -28,7 +28,7 @@ LEFT = {
     "container": ["ps", "--all", "--quiet", "--filter", "name=pixi-container-test"],
     "image": ["image", "ls", "--quiet", "--filter", "reference=pixi-container.local/*"],
 }
-OURS = re.compile(r"(?:env|img)-.+-[0-9a-f]{16}|env-[A-Za-z0-9.-]+|base-[0-9a-f]{16}")
+OURS = re.compile(r"(?:env|img)-.+-[0-9a-f]{16}|env-[A-Za-z0-9.-]+|base-[0-9a-f]{16}|sif-[0-9a-f]{16}")
 IDENTITY = {
     "GIT_AUTHOR_NAME": "test",
     "GIT_AUTHOR_EMAIL": "test@localhost",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from pixi_container.docker.failures import explain
 from pixi_container.errors import ToolUnavailableError
-from pixi_container.processes import Finished, alongside, capture, stream
+from pixi_container.processes import Finished, alongside, capture, feed, stream
 
 
 def streamed(program: str) -> tuple[Finished, list[str]]:
@@ -100,3 +101,28 @@ def test_a_program_that_cannot_run_alongside_changes_nothing(tmp_path: Path) -> 
         pass
     with alongside([sys.executable, "-c", "raise SystemExit(1)"], env=os.environ):
         pass
+
+
+def test_a_command_is_fed_while_it_runs_and_its_output_is_returned() -> None:
+    def write(pipe: IO[bytes]) -> None:
+        for _ in range(3):
+            pipe.write(b"x" * 100_000)
+
+    program = "import sys; print(len(sys.stdin.read())); print('told', file=sys.stderr); sys.exit(3)"
+    done = feed([sys.executable, "-c", program], env=os.environ, write=write)
+    assert (done.code, sorted(done.output.split())) == (3, ["300000", "told"])
+    assert feed([sys.executable, "-c", "raise SystemExit(4)"], env=os.environ, write=write).code == 4
+    with pytest.raises(ToolUnavailableError, match="'no-such-program' cannot be started"):
+        feed(["no-such-program"], env=os.environ, write=write)
+
+
+def test_a_command_is_stopped_when_nothing_more_can_be_fed(tmp_path: Path) -> None:
+    def write(pipe: IO[bytes]) -> None:
+        pipe.write(b"x")
+        raise ValueError("no more")
+
+    done = tmp_path / "done"
+    program = f"import sys, time, pathlib; sys.stdin.read(); time.sleep(60); pathlib.Path({str(done)!r}).touch()"
+    with pytest.raises(ValueError, match="no more"):
+        feed([sys.executable, "-c", program], env=os.environ, write=write)
+    assert not done.exists()

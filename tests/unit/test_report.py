@@ -67,6 +67,7 @@ def test_each_output_has_its_value(plan: Plan) -> None:
                 }
             ]
         ),
+        "sif": "",
         "environment-image": f"{STUDY}:env-default-{definition.environment_fingerprint.digest[:16]}",
         "fingerprint": definition.environment_fingerprint.digest[:16],
         "image-fingerprint": definition.fingerprint.digest[:16],

@@ -74,6 +74,7 @@ KINDS = {
     "promote": "flag",
     "environment-builder": "text",
     "layer-cache": "text",
+    "sif": "flag",
 }
 """The inputs that the manifest can set, with their kinds."""
 

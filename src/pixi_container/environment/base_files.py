@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tarfile
-import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pixi_container.environment.entries import EARLIEST, PathEntry
 from pixi_container.environment.image_config import UnfitBaseError
-from pixi_container.errors import RegistryError, UserError
+from pixi_container.environment.layer_reading import opened_layer
+from pixi_container.errors import UserError
 
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 _BASHRC = "etc/bash.bashrc"
@@ -19,7 +19,6 @@ _BASH = frozenset({"bin/bash", "usr/bin/bash"})
 """Where bash is; where ``/bin`` is a link to ``/usr/bin``, layers may have the one or the other."""
 
 _LARGEST_BASHRC = 1 << 20
-_PART_BYTES = 1 << 20
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 
 
@@ -81,24 +80,17 @@ def _members(
 
 def _of_layer(parts: Iterator[bytes], media_type: str, wanted: Collection[str]) -> Members:
     """Return the wanted members of a layer, and with None the paths that it hides of those under it."""
-    from conda_package_streaming.package_streaming import zstd
-
     read: list[tuple[str, _TarMember | None]] = []
-    try:
-        with tarfile.open(
-            fileobj=cast("Any", _PartsStream(_decompressed(parts, media_type))), mode="r|", bufsize=_PART_BYTES
-        ) as tar:
-            for info in tar:
-                path = info.name.removeprefix("./").strip("/")
-                folder, _, name = path.rpartition("/")
-                if name == _OPAQUE:
-                    read.append((f"{folder}/", None))
-                elif name.startswith(_WHITEOUT):
-                    read.append((f"{folder}/{name.removeprefix(_WHITEOUT)}".lstrip("/"), None))
-                elif path in wanted:
-                    read.append((path, _member(tar, info)))
-    except (tarfile.TarError, EOFError, ValueError, zlib.error, zstd.ZstdError) as error:
-        raise RegistryError(f"a layer of the base image cannot be read: {error}") from error
+    with opened_layer(parts, media_type, what="a layer of the base image") as tar:
+        for info in tar:
+            path = info.name.removeprefix("./").strip("/")
+            folder, _, name = path.rpartition("/")
+            if name == _OPAQUE:
+                read.append((f"{folder}/", None))
+            elif name.startswith(_WHITEOUT):
+                read.append((f"{folder}/{name.removeprefix(_WHITEOUT)}".lstrip("/"), None))
+            elif path in wanted:
+                read.append((path, _member(tar, info)))
     # To its end, as only then its digest is known.
     for _ in parts:
         pass
@@ -112,43 +104,3 @@ def _member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _TarMember:
 
 def _is_hidden(path: str, hidden: Collection[str]) -> bool:
     return any(path == place or path.startswith(f"{place.rstrip('/')}/") for place in hidden)
-
-
-def _decompressed(parts: Iterator[bytes], media_type: str) -> Iterator[bytes]:
-    if media_type.endswith(("+gzip", ".gzip")):
-        unpacker = zlib.decompressobj(31)
-        for part in parts:
-            left = part
-            while left:
-                yield unpacker.decompress(left, _PART_BYTES)
-                left = unpacker.unconsumed_tail
-                # A file of gzip may have several members.
-                if unpacker.eof and (left := unpacker.unused_data):
-                    unpacker = zlib.decompressobj(31)
-    elif media_type.endswith(("+zstd", ".zstd")):
-        from conda_package_streaming.package_streaming import zstd
-
-        with zstd.open(cast("Any", _PartsStream(parts))) as reader:
-            yield from iter(lambda: reader.read(_PART_BYTES), b"")
-    else:
-        yield from parts
-
-
-class _PartsStream:
-    """Parts as a file that is read from start to end."""
-
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        self._parts = filter(None, parts)
-        self._kept = memoryview(b"")
-
-    def read(self, size: int = -1) -> bytes:
-        pieces: list[memoryview] = []
-        while size > 0:
-            if not self._kept:
-                self._kept = memoryview(next(self._parts, b""))
-                if not self._kept:
-                    break
-            pieces.append(self._kept[:size])
-            self._kept = self._kept[size:]
-            size -= len(pieces[-1])
-        return b"".join(pieces)

@@ -25,18 +25,33 @@ if TYPE_CHECKING:
 class IndexPlan:
     """What will happen for an image of several platforms, and why.
 
-    ``plans`` are those of the platforms' images, which get no tag of the user's. ``tags`` are all that the index
-    gets: the user's, and an ``img-*`` tag per name for finding it again; empty if nothing is pushed.
+    ``plans`` are those of the platforms' images, which get no tag of the user's. ``published_tags`` are all that
+    the index gets: the user's, and an ``img-*`` tag per name for finding it again; empty if nothing is pushed.
     """
 
     plans: tuple[Plan, ...]
     decision: Decision
-    tags: tuple[ImageReference, ...]
+    published_tags: tuple[ImageReference, ...]
 
     @property
     def first(self) -> Plan:
         """The plan of the first platform, which has what all have in common."""
         return self.plans[0]
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms of the images."""
+        return tuple(plan.platform for plan in self.plans)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The user's tags."""
+        return self.first.tags
+
+    @property
+    def push(self) -> bool:
+        """Whether the run publishes."""
+        return self.first.push
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -50,8 +65,8 @@ class IndexPlan:
             "reason": self.decision.reason,
             "push": self.first.push,
             "environment": self.first.definition.workspace.environment,
-            "tags": self.first.tags,
-            "published_tags": [str(tag) for tag in self.tags],
+            "tags": self.tags,
+            "published_tags": [str(tag) for tag in self.published_tags],
             "new_tags": [str(tag) for tag in self.decision.new_tags],
             "platforms": {plan.platform: plan.as_json() for plan in self.plans},
         }
@@ -59,7 +74,7 @@ class IndexPlan:
     def as_text(self) -> str:
         """Return the plan as readable text, one fact per line."""
         lines = [f"decision     {self.decision.kind}: {self.decision.reason}"]
-        lines += [f"tag          {tag}" for tag in self.first.tags]
+        lines += [f"tag          {tag}" for tag in self.tags]
         lines += [f"put tag      {tag} on {image}" for image, tags in self.decision.tags_to_put for tag in tags]
         for plan in self.plans:
             lines += ["", f"{plan.platform}:"]
@@ -91,9 +106,9 @@ def plan_index(request: Request, plans: Sequence[Plan], registry: Registry | Non
         reasons = dict.fromkeys(plan.decision.reason for plan in built)
         which = "" if built == list(plans) else f"for {' and '.join(plan.platform for plan in built)}: "
         decision = Decision(kind=BUILD, reason=which + "; ".join(reasons))
-        return IndexPlan(plans=tuple(plans), decision=decision, tags=tags if may_push else ())
+        return IndexPlan(plans=tuple(plans), decision=decision, published_tags=tags if may_push else ())
     if not may_push or registry is None:
-        return IndexPlan(plans=tuple(plans), decision=replace(first.decision, images=()), tags=())
+        return IndexPlan(plans=tuple(plans), decision=replace(first.decision, images=()), published_tags=())
     existing = _existing_index(registry, request.names, index_tag, plans, tags)
     decision = decide(request.event, request.inputs, first.changes, existing)
     if decision.kind == BUILD:
@@ -101,7 +116,7 @@ def plan_index(request: Request, plans: Sequence[Plan], registry: Registry | Non
             "the image of each platform was built and tested from the same inputs: an index of them gets the tags"
         )
         decision = Decision(kind=PROMOTE, reason=reason, new_tags=tags)
-    return IndexPlan(plans=tuple(plans), decision=decision, tags=tags)
+    return IndexPlan(plans=tuple(plans), decision=decision, published_tags=tags)
 
 
 def _fingerprint(plans: Sequence[Plan]) -> str:

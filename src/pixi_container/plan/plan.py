@@ -89,6 +89,11 @@ class Plan:
         return self.definition.workspace.platform.docker
 
     @property
+    def platforms(self) -> tuple[str, ...]:
+        """The image's platform alone, as an index has several."""
+        return (self.platform,)
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """The user's tags: full image names, or bare tags if no image name is known."""
         return self.definition.metadata.tags
