@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from pixi_container.environment.archive import open_archive
 from pixi_container.environment.catalogue import PackageFiles
 from pixi_container.environment.clobbers import conda_paths
 from pixi_container.environment.entries import PART_BYTES
-from pixi_container.environment.layer_tar import LayerWriter, file_parts
+from pixi_container.environment.layer_tar import FORMS, LayerWriter, file_parts
 from pixi_container.environment.linking import link
 from pixi_container.environment.package_metadata import read_metadata
 from pixi_container.environment.refusals import NotDirectError
@@ -24,6 +25,7 @@ from pixi_container.image.layers import REST
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
+    from contextlib import AbstractContextManager
 
     from pixi_container.environment.downloads import Downloads
     from pixi_container.environment.entries import PathEntry
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.layer_tar import LayerBlob
     from pixi_container.environment.package_set import PackageSet
     from pixi_container.environment.progress import ProgressCount
+    from pixi_container.environment.shared_members import PackageMembers, SharedMembers
     from pixi_container.environment.threads import Stop
     from pixi_container.registry.blobs import Parts
 
@@ -63,6 +66,7 @@ class LayerMaking:
         most: int,
         stop: Stop,
         progress: ProgressCount,
+        shared: SharedMembers | None = None,
     ) -> None:
         self._image = image
         self._packages = packages
@@ -71,6 +75,7 @@ class LayerMaking:
         self._room = threading.Semaphore(most)
         self._stop = stop
         self._progress = progress
+        self._shared = shared
 
     def make(self, keyed: KeyedLayer, lost: Mapping[str, AbstractSet[str]]) -> MadeLayer:
         """Make a layer of packages, of which some paths are ``lost`` to others."""
@@ -136,10 +141,10 @@ class LayerMaking:
         record, prefix = self._packages.records[name.partition(":")[2]], self._packages.prefix
         python = self._packages.python
         kept: dict[str, bytes] = {}
-        with open_archive(path) as archive:
+        with open_archive(path) as archive, self._members(name) as members:
             metadata = read_metadata(archive.name, archive.metadata, archive.about_time, python)
             entries = link(archive, record, prefix, python, lost)
-            writer.add(self._passed(entries, kept), prefix)
+            writer.add(self._passed(entries, kept), prefix, members)
         return PackageFiles(self._packages.identities[name], conda_paths(record.name, metadata), kept)
 
     def _install_wheel(self, name: str, path: Path, writer: LayerWriter, written: set[str]) -> PackageFiles:
@@ -148,11 +153,18 @@ class LayerMaking:
             raise NotDirectError(package.name, "is for Python, and the environment has none")
         url = package.location.removeprefix("direct+") if package.location.startswith("direct+") else ""
         prefix = self._packages.prefix
-        with open_wheel(path, python) as wheel:
+        with open_wheel(path, python) as wheel, self._members(name) as members:
             table = wheel.paths(name.partition(":")[2])
             entries = _unwritten(wheel.entries(prefix, url), written)
-            writer.add(self._passed(entries, {}), prefix)
+            writer.add(self._passed(entries, {}), prefix, members)
         return PackageFiles(self._packages.identities[name], table)
+
+    def _members(self, name: str) -> AbstractContextManager[PackageMembers | None]:
+        """Return the compressed files of a package that other environments share with this one."""
+        if self._shared is None:
+            return nullcontext()
+        sha256 = self._packages.packages[name].sha256
+        return self._shared.of_package(sha256, FORMS[self._image.compression], self._stop.check)
 
     def _passed(self, entries: Iterable[PathEntry], kept: dict[str, bytes]) -> Iterator[PathEntry]:
         """Pass entries on, and keep what the activation is made of."""

@@ -103,7 +103,7 @@ class _Linking:
             self._note(row, placed, first.sha256, first.size)
         elif not row.placeholder:
             content = _Hashed(source.content, known=row.sha256)
-            yield replace(placed, content=content)
+            yield replace(placed, content=content, packaged=row.source)
             self._note(row, placed, content.sha256(), source.size)
         else:
             yield from self._changed(row, replace(placed, mtime=self._metadata.changed_time))
