@@ -161,10 +161,10 @@ class LayerMaking:
 
     def _members(self, name: str) -> AbstractContextManager[PackageMembers | None]:
         """Return the compressed files of a package that other environments share with this one."""
-        if self._shared is None:
+        form = FORMS.get(self._image.compression)
+        if self._shared is None or form is None:
             return nullcontext()
-        sha256 = self._packages.packages[name].sha256
-        return self._shared.of_package(sha256, FORMS[self._image.compression], self._stop.check)
+        return self._shared.of_package(self._packages.packages[name].sha256, form, self._stop.check)
 
     def _passed(self, entries: Iterable[PathEntry], kept: dict[str, bytes]) -> Iterator[PathEntry]:
         """Pass entries on, and keep what the activation is made of."""

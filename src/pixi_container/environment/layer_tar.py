@@ -39,11 +39,11 @@ _ZSTD_LEVEL = 3
 _APART_BYTES = 64 << 10
 """So large a file is compressed apart; smaller ones would cost bytes, as each starts without what is before it."""
 
-FORMS: dict[Compression, str] = {
-    "gzip": f"gzip-{_GZIP_LEVEL}-{_MEMBER_BYTES}",
-    "zstd": f"zstd-{_ZSTD_LEVEL}-{PART_BYTES}",
-}
-"""What the compressed bytes of a file depend on, besides its content."""
+FORMS: dict[Compression, str] = {"gzip": f"gzip-{_GZIP_LEVEL}-{_MEMBER_BYTES}"}
+"""What the compressed bytes of a file depend on besides its content, for a compression that has files apart.
+
+With zstd, whose window is of megabytes, files apart would make layers 5 % larger.
+"""
 
 _KINDS = {
     "file": tarfile.REGTYPE,
@@ -83,12 +83,11 @@ def file_parts(file: Path) -> Parts:
 
 class _Compressor(Protocol):
     part_bytes: int
-    """The size of all parts but the last one before a cut."""
+    """The size of all parts but the last."""
 
     def compress(self, part: memoryview, /) -> bytes: ...
 
-    def cut(self) -> bytes:
-        """Return what is left; what comes next does not depend on what was before."""
+    def flush(self) -> bytes: ...
 
 
 class LayerWriter:
@@ -101,7 +100,7 @@ class LayerWriter:
         self._tar_hash = hashlib.sha256()
         self._blob_hash = hashlib.sha256()
         self._pending = bytearray()
-        self._is_cut = True
+        self._has_members = compression == "gzip"
         self._size = 0
         self._folders: set[str] = set()
         self._others: set[str] = set()
@@ -126,6 +125,7 @@ class LayerWriter:
         """Write the end of the layer; the file stays open."""
         self._put(bytes(2 * tarfile.BLOCKSIZE))
         self._cut()
+        self._write(self._compressor.flush())
         return LayerBlob(
             self._media_type,
             f"sha256:{self._blob_hash.hexdigest()}",
@@ -140,7 +140,7 @@ class LayerWriter:
         target = f"{start}{entry.target}" if entry.kind == "hardlink" else entry.target
         self._put(_header(path, entry, target))
         content = _padded(entry, path)
-        if not entry.packaged or entry.size < _APART_BYTES:
+        if not (self._has_members and entry.packaged and entry.size >= _APART_BYTES):
             for part in content:
                 self._put(part)
             return
@@ -177,15 +177,11 @@ class LayerWriter:
             self._tar_hash.update(part)
             self._write(self._compressor.compress(part), keep)
         del self._pending[:size]
-        self._is_cut = False
 
     def _cut(self, keep: _Keep = None) -> None:
-        """Have what comes next compressed apart from what was before."""
+        """Have what comes next in a member of its own, where the compression has members."""
         if self._pending:
             self._compress(len(self._pending), keep)
-        if not self._is_cut:
-            self._write(self._compressor.cut(), keep)
-            self._is_cut = True
 
     def _write(self, data: bytes, keep: _Keep = None) -> None:
         self._blob_hash.update(data)
@@ -209,15 +205,12 @@ class _Gzip:
 
         return bytes(gzip_compress(part, _GZIP_LEVEL))
 
-    def cut(self) -> bytes:
+    def flush(self) -> bytes:
         return b""
 
 
 class _Zstd:
-    """Compresses to frames, which together decompress to one stream.
-
-    Source: https://www.rfc-editor.org/rfc/rfc8878#section-3
-    """
+    """Compresses to one frame."""
 
     part_bytes = PART_BYTES
 
@@ -234,7 +227,7 @@ class _Zstd:
     def compress(self, part: memoryview) -> bytes:
         return bytes(self._compressor.compress(part))
 
-    def cut(self) -> bytes:
+    def flush(self) -> bytes:
         return bytes(self._compressor.flush())
 
 
