@@ -37,8 +37,7 @@ class SharedArchives:
                 if not self._work.has_room(size or 0):
                     download(path)
                     return True
-                with self._work.aside() as file:
-                    aside = kept.with_name(file.name)
+                with self._work.aside() as aside:
                     download(aside)
                     aside.rename(kept)
         # Without a link of its own, as some file systems have no hard links.

@@ -43,11 +43,11 @@ class SharedMembers:
         with self._work.locked(name, check):
             reading = _opened(kept)
             if reading is None:
-                with self._work.aside() as file:
+                with self._work.aside() as aside, aside.open("wb") as file:
                     adding = _Adding(file, self._work)
                     yield adding
                     if adding.end():
-                        kept.with_name(file.name).rename(kept)
+                        aside.rename(kept)
         if reading is not None:
             with reading.file:
                 yield reading

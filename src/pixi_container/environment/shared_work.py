@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import BinaryIO
 
 _RESERVE_BYTES = 4 << 30
 """So much of the disk stays free for layers on their way."""
@@ -61,11 +60,11 @@ class SharedWork:
             yield
 
     @contextmanager
-    def aside(self) -> Iterator[BinaryIO]:
-        """Yield a new file that no one else knows of, and remove it afterwards if it is still there."""
+    def aside(self) -> Iterator[Path]:
+        """Yield an empty file that no one else knows of, and remove it afterwards if it is still there."""
         descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
+        os.close(descriptor)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                yield file
+            yield Path(name)
         finally:
             Path(name).unlink(missing_ok=True)
