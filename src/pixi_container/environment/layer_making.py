@@ -143,7 +143,7 @@ class LayerMaking:
         kept: dict[str, bytes] = {}
         with open_archive(path) as archive, self._members(name) as members:
             metadata = read_metadata(archive.name, archive.metadata, archive.about_time, python)
-            entries = link(archive, record, prefix, python, lost)
+            entries = link(archive, record, prefix, python, lost, metadata)
             writer.add(self._passed(entries, kept), prefix, members)
         return PackageFiles(self._packages.identities[name], conda_paths(record.name, metadata), kept)
 

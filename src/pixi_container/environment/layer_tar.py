@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pixi_container.environment.entries import EARLIEST, PART_BYTES, PathEntry
@@ -256,8 +257,15 @@ def _header(path: str, entry: PathEntry, target: str) -> bytes:
         return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
     numbers = (entry.mode, entry.user, entry.group, size, entry.mtime)
     start = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), *numbers)
+    end, end_sum = _header_end(kind, link)
+    return start + b"%06o\0 " % (sum(start) + end_sum + 8 * ord(" ")) + end
+
+
+@lru_cache(maxsize=64)
+def _header_end(kind: bytes, link: bytes) -> tuple[bytes, int]:
+    """Return what follows the checksum, and its share of the checksum."""
     end = kind + link.ljust(100, b"\0") + _REST
-    return start + b"%06o\0 " % (sum(start) + sum(end) + 8 * ord(" ")) + end
+    return end, sum(end)
 
 
 # The standard library writes the same bytes, and takes five times as long for a header of this form.

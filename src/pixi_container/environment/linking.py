@@ -43,15 +43,22 @@ class _Linked:
 
 
 def link(
-    archive: Archive, record: CondaRecord, prefix: str, python: Python | None, lost: AbstractSet[str] = frozenset()
+    archive: Archive,
+    record: CondaRecord,
+    prefix: str,
+    python: Python | None,
+    lost: AbstractSet[str] = frozenset(),
+    metadata: PackageMetadata | None = None,
 ) -> Iterator[PathEntry]:
     """Yield every path of a package, and its record at the end.
 
     ``lost`` are the paths below the prefix that another package has in its place; this one's go to a folder of
-    their own. Each entry's content is to be read before the next entry is asked for. Raises
-    ``BrokenPackageError``, ``NotDirectError``, and ``UserError`` for a prefix that is too long for the package.
+    their own. ``metadata`` is what ``read_metadata`` returns of the archive, where that is known. Each entry's
+    content is to be read before the next entry is asked for. Raises ``BrokenPackageError``, ``NotDirectError``, and
+    ``UserError`` for a prefix that is too long for the package.
     """
-    metadata = read_metadata(archive.name, archive.metadata, archive.about_time, python)
+    if metadata is None:
+        metadata = read_metadata(archive.name, archive.metadata, archive.about_time, python)
     yield from _Linking(archive, record, prefix, metadata, lost).entries(python)
 
 
@@ -89,7 +96,14 @@ class _Linking:
 
     def _file(self, row: PathRow, source: PathEntry) -> Iterator[PathEntry]:
         self._check(row, source)
-        placed = replace(source, path=self._place(row.path))
+        path = self._place(row.path)
+        if source.kind == "file" and not row.placeholder:
+            content = _Hashed(source.content, known=row.sha256)
+            placed = replace(source, path=path, content=content, packaged=row.source)
+            yield placed
+            self._note(row, placed, content.sha256(), source.size)
+            return
+        placed = replace(source, path=path)
         if source.kind == "symlink":
             target = source.target.encode(errors="surrogateescape")
             yield placed
@@ -101,10 +115,6 @@ class _Linking:
             first = self._first_of(row, source)
             yield replace(placed, mtime=first.entry.mtime, target=first.entry.path)
             self._note(row, placed, first.sha256, first.size)
-        elif not row.placeholder:
-            content = _Hashed(source.content, known=row.sha256)
-            yield replace(placed, content=content, packaged=row.source)
-            self._note(row, placed, content.sha256(), source.size)
         else:
             yield from self._changed(row, replace(placed, mtime=self._metadata.changed_time))
 
