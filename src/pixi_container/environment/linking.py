@@ -54,8 +54,8 @@ def link(
 
     ``lost`` are the paths below the prefix that another package has in its place; this one's go to a folder of
     their own. ``metadata`` is what ``read_metadata`` returns of the archive, where that is known. Each entry's
-    content is to be read before the next entry is asked for. Raises ``BrokenPackageError``, ``NotDirectError``, and
-    ``UserError`` for a prefix that is too long for the package.
+    content is to be read before the next entry is asked for. Raises ``BrokenPackageError``, ``NotDirectError``,
+    and ``UserError`` for a prefix that is too long for the package.
     """
     if metadata is None:
         metadata = read_metadata(archive.name, archive.metadata, archive.about_time, python)
