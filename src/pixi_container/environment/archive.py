@@ -32,6 +32,18 @@ class _Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
+class CondaPackage(Protocol):
+    """What linking needs of a package. ``metadata`` has its small files by name."""
+
+    name: str
+    metadata: dict[str, bytes]
+    about_time: int | None
+    """The time of ``info/about.json``."""
+
+    def entries(self) -> Iterator[PathEntry]:
+        """Yield what the package has, each with a content that is to be read before the next one."""
+
+
 class Archive:
     """An open archive. ``metadata`` has its small files by name; ``about_time`` is that of ``info/about.json``."""
 

@@ -19,6 +19,7 @@ from pixi_container.environment.layer_tar import FORMS, LayerWriter, file_parts
 from pixi_container.environment.linking import link
 from pixi_container.environment.package_metadata import read_metadata
 from pixi_container.environment.refusals import NotDirectError
+from pixi_container.environment.shared_payloads import SharedPayloads
 from pixi_container.environment.wheels import open_wheel
 from pixi_container.image.layers import REST
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from contextlib import AbstractContextManager
 
+    from pixi_container.environment.archive import CondaPackage
     from pixi_container.environment.downloads import Downloads
     from pixi_container.environment.entries import PathEntry
     from pixi_container.environment.environment_image import EnvironmentImage
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.layer_tar import LayerBlob
     from pixi_container.environment.package_set import PackageSet
     from pixi_container.environment.progress import ProgressCount
-    from pixi_container.environment.shared_members import PackageMembers, SharedMembers
+    from pixi_container.environment.shared_contents import PackageContents, SharedContents
     from pixi_container.environment.threads import Stop
     from pixi_container.registry.blobs import Parts
 
@@ -66,7 +68,7 @@ class LayerMaking:
         most: int,
         stop: Stop,
         progress: ProgressCount,
-        shared: SharedMembers | None = None,
+        shared: SharedContents | None = None,
     ) -> None:
         self._image = image
         self._packages = packages
@@ -141,7 +143,7 @@ class LayerMaking:
         record, prefix = self._packages.records[name.partition(":")[2]], self._packages.prefix
         python = self._packages.python
         kept: dict[str, bytes] = {}
-        with open_archive(path) as archive, self._members(name) as members:
+        with self._opened(name, path) as archive, self._members(name) as members:
             metadata = read_metadata(archive.name, archive.metadata, archive.about_time, python)
             entries = link(archive, record, prefix, python, lost, metadata)
             writer.add(self._passed(entries, kept), prefix, members)
@@ -159,7 +161,14 @@ class LayerMaking:
             writer.add(self._passed(entries, {}), prefix, members)
         return PackageFiles(self._packages.identities[name], table)
 
-    def _members(self, name: str) -> AbstractContextManager[PackageMembers | None]:
+    def _opened(self, name: str, path: Path) -> AbstractContextManager[CondaPackage]:
+        """Open a conda package, which other environments may have taken apart."""
+        if self._shared is None:
+            return open_archive(path)
+        sha256 = self._packages.packages[name].sha256
+        return SharedPayloads(self._shared).opened(path, sha256, self._stop.check)
+
+    def _members(self, name: str) -> AbstractContextManager[PackageContents | None]:
         """Return the compressed files of a package that other environments share with this one."""
         form = FORMS.get(self._image.compression)
         if self._shared is None or form is None:

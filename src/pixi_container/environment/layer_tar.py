@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from pixi_container.environment.shared_members import PackageMembers
+    from pixi_container.environment.shared_contents import PackageContents
     from pixi_container.registry.blobs import Parts
 
     _Keep = Callable[[bytes], None] | None
@@ -106,7 +106,7 @@ class LayerWriter:
         self._folders: set[str] = set()
         self._others: set[str] = set()
 
-    def add(self, entries: Iterable[PathEntry], root: str = "", members: PackageMembers | None = None) -> None:
+    def add(self, entries: Iterable[PathEntry], root: str = "", members: PackageContents | None = None) -> None:
         """Add entries, whose paths are relative to the folder ``root`` of the image, and the folders above them.
 
         ``members`` has compressed files of the package that the entries are of, or takes them.
@@ -134,7 +134,7 @@ class LayerWriter:
             f"sha256:{self._tar_hash.hexdigest()}",
         )
 
-    def _add_other(self, entry: PathEntry, path: str, start: str, members: PackageMembers | None) -> None:
+    def _add_other(self, entry: PathEntry, path: str, start: str, members: PackageContents | None) -> None:
         if path in self._others or path in self._folders:
             raise ValueError(f"{path} is in the layer already")
         self._others.add(path)

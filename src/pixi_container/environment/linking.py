@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from pixi_container.environment.archive import Archive
+    from pixi_container.environment.archive import CondaPackage
     from pixi_container.environment.package_metadata import EntryPoint
     from pixi_container.environment.records import CondaRecord
 
@@ -43,7 +43,7 @@ class _Linked:
 
 
 def link(
-    archive: Archive,
+    archive: CondaPackage,
     record: CondaRecord,
     prefix: str,
     python: Python | None,
@@ -64,7 +64,12 @@ def link(
 
 class _Linking:
     def __init__(
-        self, archive: Archive, record: CondaRecord, prefix: str, metadata: PackageMetadata, lost: AbstractSet[str]
+        self,
+        archive: CondaPackage,
+        record: CondaRecord,
+        prefix: str,
+        metadata: PackageMetadata,
+        lost: AbstractSet[str],
     ) -> None:
         self._archive = archive
         self._record = record

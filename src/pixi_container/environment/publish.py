@@ -24,7 +24,7 @@ from pixi_container.environment.layers_in_place import LayersInPlace, Places, Wo
 from pixi_container.environment.package_set import hashed, package_set
 from pixi_container.environment.progress import Progress, ProgressCount
 from pixi_container.environment.shared_archives import SharedArchives
-from pixi_container.environment.shared_members import SharedMembers
+from pixi_container.environment.shared_contents import SharedContents
 from pixi_container.environment.start_check import check_annotations, check_key, starting_packages
 from pixi_container.environment.threads import Stop, Threads, end
 from pixi_container.errors import UserError
@@ -138,7 +138,7 @@ class _Publication:
             progress.spare,
             SharedArchives(shared) if shared else None,
         )
-        members = SharedMembers(shared) if shared else None
+        members = SharedContents(shared) if shared else None
         self._environments: list[_Environment] = []
         for each, packages, around in environments:
             making = LayerMaking(each, packages, downloads, folder, makers + _UPLOADS, stop, progress, members)

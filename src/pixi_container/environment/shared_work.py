@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixi_container.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -27,12 +29,18 @@ _NAME = re.compile(r"[0-9a-f]{64}(\.[a-z0-9-]{1,40})?")
 
 
 class SharedWork:
-    """A folder that is made when it is missing. Names of files are a sha256, with the form of what is in them."""
+    """A folder, made when it is missing. Names of files are a sha256, with the form of what is in them.
+
+    Raises ``UserError`` where the folder cannot be made.
+    """
 
     def __init__(self, folder: Path, reserve: int = _RESERVE_BYTES) -> None:
         self._folder = folder
         self._reserve = reserve
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot create a temporary folder: {error}") from error
 
     def file(self, name: str) -> Path:
         """Return where a file is or will be. Raises ``ValueError`` for a name that is none of ours."""

@@ -12,7 +12,7 @@ import pytest
 
 from pixi_container.environment.entries import PathEntry
 from pixi_container.environment.layer_tar import FORMS, Compression, LayerWriter
-from pixi_container.environment.shared_members import PackageMembers, SharedMembers
+from pixi_container.environment.shared_contents import PackageContents, SharedContents
 from pixi_container.environment.shared_work import SharedWork
 
 SHA256 = "ab" * 32
@@ -43,7 +43,7 @@ def entries() -> list[PathEntry]:
     ]
 
 
-def layer(members: PackageMembers | None, root: str = "app", compression: Compression = "gzip") -> bytes:
+def layer(members: PackageContents | None, root: str = "app", compression: Compression = "gzip") -> bytes:
     out = io.BytesIO()
     writer = LayerWriter(out, compression)
     writer.add(entries(), root, members)
@@ -54,7 +54,7 @@ def layer(members: PackageMembers | None, root: str = "app", compression: Compre
 def made(folder: Path, root: str = "app", reserve: int = 0) -> tuple[bytes, int]:
     """Return a layer, and how many of its files were compressed before."""
     read = 0
-    with SharedMembers(SharedWork(folder, reserve)).of_package(SHA256, FORM, lambda: None) as members:
+    with SharedContents(SharedWork(folder, reserve)).of_package(SHA256, FORM, lambda: None) as members:
 
         class Counted:
             def read(self, path: str) -> object:
@@ -77,7 +77,7 @@ class _BrokenError(Exception):
     pass
 
 
-def fail(shared: SharedMembers) -> None:
+def fail(shared: SharedContents) -> None:
     with shared.of_package(SHA256, FORM, lambda: None) as members:
         layer(members)
         raise _BrokenError
@@ -140,7 +140,7 @@ def test_what_is_damaged_is_made_again(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_of_a_package_that_failed(tmp_path: Path) -> None:
     with pytest.raises(_BrokenError):
-        fail(SharedMembers(SharedWork(tmp_path, 0)))
+        fail(SharedContents(SharedWork(tmp_path, 0)))
     assert kept(tmp_path) == []
 
 
@@ -151,6 +151,6 @@ def test_where_the_disk_is_full_nothing_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_package_without_large_files_leaves_nothing(tmp_path: Path) -> None:
-    with SharedMembers(SharedWork(tmp_path, 0)).of_package(SHA256, FORM, lambda: None) as members:
+    with SharedContents(SharedWork(tmp_path, 0)).of_package(SHA256, FORM, lambda: None) as members:
         assert members.read("lib/a") is None
     assert kept(tmp_path) == []
