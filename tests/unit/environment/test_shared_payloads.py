@@ -66,6 +66,7 @@ def test_a_package_is_linked_in_the_same_way_from_its_archive_and_what_is_left_o
     made.archive.unlink()
     with shared.opened(made.archive, SHA256, lambda: None) as opened:
         assert linked(opened) == expected
+        assert "unlisted" not in [entry.path for entry in opened.entries()]
     (file,) = kept(tmp_path / "shared")
     assert b"in no list" not in file.read_bytes()
 
