@@ -23,6 +23,8 @@ from pixi_container.environment.layer_making import LayerMaking
 from pixi_container.environment.layers_in_place import LayersInPlace, Places, Workers
 from pixi_container.environment.package_set import hashed, package_set
 from pixi_container.environment.progress import Progress, ProgressCount
+from pixi_container.environment.shared_archives import SharedArchives
+from pixi_container.environment.shared_contents import SharedContents
 from pixi_container.environment.start_check import check_annotations, check_key, starting_packages
 from pixi_container.environment.threads import Stop, Threads, end
 from pixi_container.errors import UserError
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.known_layers import KnownLayers
     from pixi_container.environment.layer_keys import KeyedLayer
     from pixi_container.environment.package_set import PackageSet
+    from pixi_container.environment.shared_work import SharedWork
     from pixi_container.environment.start_check import StartCheck
     from pixi_container.registry.repository import ImageRepository, ImageSource
 
@@ -55,6 +58,7 @@ def publish(
     check: StartCheck | None = None,
     cache: ImageRepository | None = None,
     cache_writes: bool = False,
+    shared: SharedWork | None = None,
 ) -> Published:
     """Make the image and give it its tags; ``workers`` threads make layers, one for each core if there are none.
 
@@ -62,6 +66,7 @@ def publish(
     ``check`` starts the environment of an image in ``target``, unless the image before was checked for the same,
     see ``start_check``.
     ``cache`` has layers that were made for other repositories, and gets those made here if ``cache_writes``.
+    ``shared`` is what other environments have left, and gets what they may use; the image is the same without it.
     Raises ``NotDirectError`` where only pixi can make this environment, and what downloads and registries raise.
     Whatever is raised, no tag has changed, and no file is left.
     """
@@ -73,7 +78,7 @@ def publish(
                 LayerCache(cache, each.compression, packages.identities, writes=cache_writes) if cache else None
             )
             environments.append((each, packages, Places(target, base, before, layer_cache)))
-        publication = _Publication(environments, folder, show, workers or os.cpu_count() or 1)
+        publication = _Publication(environments, folder, show, workers or os.cpu_count() or 1, shared)
         try:
             with publication.ended():
                 return publication.publish(check)
@@ -114,6 +119,7 @@ class _Publication:
         folder: Path,
         show: Callable[[Progress], None],
         makers: int,
+        shared: SharedWork | None,
     ) -> None:
         image, _, places = environments[0]
         self._image = image
@@ -129,10 +135,13 @@ class _Publication:
             rattler_client(image.mirrors, image.auth_file),
             stop.check,
             lambda size: progress.count(downloaded=size),
+            progress.spare,
+            SharedArchives(shared) if shared else None,
         )
+        members = SharedContents(shared) if shared else None
         self._environments: list[_Environment] = []
         for each, packages, around in environments:
-            making = LayerMaking(each, packages, downloads, folder, makers + _UPLOADS, stop, progress)
+            making = LayerMaking(each, packages, downloads, folder, makers + _UPLOADS, stop, progress, members)
             layers = LayersInPlace(each, packages, around, making, self._workers)
             self._environments.append(_Environment(each, packages, layers, around.cache))
 
