@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from pixi_container.plan.gather import plan_image, plan_platforms
 from pixi_container.plan.looked_up import LookedUp
 from pixi_container.request import registry_client
 from pixi_container.ship import carry_out
+from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,8 +49,9 @@ def ship_environments(requests: Mapping[str, Request], log: Log) -> tuple[Shippe
         unbuilt = {name: each for name, each in planned.items() if each[0].decision.kind != BUILD}
         for name, (plan, platforms) in unbuilt.items():
             ended[name] = _without_build(requests[name], plan, platforms, registry, LabelledLog(log, name))
-    to_build = {name: requests[name] for name in planned if name not in unbuilt}
-    ended |= _built(to_build, log)
+    with temporary_folder(some.env) as shared:
+        to_build = {name: replace(requests[name], shared=shared) for name in planned if name not in unbuilt}
+        ended |= _built(to_build, log)
     return tuple(ended[name] for name in requests)
 
 
