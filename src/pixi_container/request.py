@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 class Request:
     """What a run is asked to do, and where. ``keep`` leaves the image in the local engine.
 
-    ``platform`` is the image's, such as ``linux/arm64``; empty for the engine's own. ``withheld`` names inputs
-    that are set but not used because the event's code may be untrusted.
+    ``platform`` is the image's, such as ``linux/arm64``; empty for the engine's own. ``merges`` tells that other
+    jobs built the images, so that only tags are put on them. ``withheld`` names inputs that are set but not used
+    because the event's code may be untrusted.
     """
 
     event: Event
@@ -36,6 +37,7 @@ class Request:
     env: Mapping[str, str]
     keep: bool = False
     platform: str = ""
+    merges: bool = False
     withheld: tuple[str, ...] = ()
 
     @property
