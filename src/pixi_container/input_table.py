@@ -28,10 +28,11 @@ JOB_COMMANDS = ("matrix", "merge")
 class Input:
     """One input: its name in a workflow, its default and its meaning.
 
-    ``also_for`` names the commands that use it in addition to those that use every input, ``builds_only`` tells that
-    nothing but a build uses it, and ``only_for`` names the commands that alone use it, so that it is no input of the
-    action itself. ``kind`` decides what a value looks like in the manifest's settings, ``choices`` are all accepted
-    words if they can be listed, and ``not_in_settings`` says why the manifest cannot set it; a secret never can.
+    ``also_for`` names the commands that use it in addition to those that use every input, ``builds_only`` tells
+    that nothing but a build uses it, and ``only_for`` names the commands that alone use it, so that it is no input
+    of the action itself. ``kind`` decides what a value looks like in the manifest's settings, ``choices`` are all
+    accepted words if they can be listed, and ``not_in_settings`` says why the manifest cannot set it; a secret
+    never can.
     """
 
     name: str
@@ -436,8 +437,8 @@ INPUTS = (
     Input(
         "contexts",
         "",
-        "Manifests of several workspaces below `context`, by glob, such as `*/pixi.toml !old/pixi.toml`; the folder of "
-        "each is the build context of its images.",
+        "Manifests of several workspaces below `context`, by glob, such as `*/pixi.toml !old/pixi.toml`; the "
+        "folder of each is the build context of its images.",
         only_for=JOB_COMMANDS,
         kind="lines",
         not_in_settings="it says where the manifests are",
@@ -447,7 +448,8 @@ INPUTS = (
         "",
         "Labels of the runners that jobs start on, one `platform=label` per line, such as "
         '`linux/arm64=ubuntu-24.04-arm`; several labels as JSON: `linux/arm64=["self-hosted","arm64"]`. A runner '
-        "that is named runs its platform itself. When empty: `ubuntu-24.04`, and `ubuntu-24.04-arm` for linux/arm64.",
+        "that is named runs its platform itself. When empty: `ubuntu-24.04`, and `ubuntu-24.04-arm` for "
+        "linux/arm64.",
         only_for=JOB_COMMANDS,
         kind="lines",
         not_in_settings="who starts a workflow decides where it runs",
@@ -455,8 +457,8 @@ INPUTS = (
     Input(
         "digests",
         "",
-        "Images that build jobs pushed, as `name@sha256:…` from their output `image`: what the tags would go on must "
-        "have each of them. When empty: this is not checked.",
+        "Images that build jobs pushed, as `name@sha256:…` from their output `image`: each must be one that the "
+        "tags go on. When empty: this is not checked.",
         only_for=("merge",),
         kind="lines",
         not_in_settings="it comes from the jobs of a workflow",

@@ -35,7 +35,7 @@ MATRIX_OUTPUTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDecision:
-    """What is decided for an image of an environment on a platform; ``name`` is what the environment is shown as."""
+    """What is decided for an image of a platform; ``name`` is what its environment is shown as."""
 
     name: str
     context: str

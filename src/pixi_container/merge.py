@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 MERGE_OUTPUTS = {
     **{name: OUTPUTS[name] for name in ("decision", "reason", "pushed", "tags", "digest", "image", "images")},
-    "by-environment": "Each image that has its tags as JSON: `name@digest` by environment; of several workspaces, by "
-    "`folder:environment`.",
+    "by-environment": "Each image that has its tags as JSON: `name@digest` by environment; of several workspaces, "
+    "by `folder:environment`.",
 }
 """Every output of the command ``merge`` and its meaning."""
 
@@ -78,7 +78,7 @@ def _lacking(image: Planned) -> UserError | None:
     reasons = "; ".join(f"{plan.platform}: {plan.decision.reason}" for plan in lacking)
     return UserError(
         f"there is no tested image of this commit's inputs for {reasons}",
-        hint="Its build job has failed, or had other inputs than this one. No tag of this environment has changed.",
+        hint="Its build job failed, or had other inputs than this one. No tag of this environment has changed.",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from pixi_container.image_choice import PLATFORMS
 from pixi_container.input_values import lines_of, malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 Label = str | tuple[str, ...]
 """A runner's label, or several that it has at once, as those of an installation's own runners."""
@@ -31,7 +30,10 @@ _NATIVE = frozenset({"linux/amd64", "linux/arm64"})
 """The platforms whose runner in ``LABELS`` is one itself."""
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/:=@-]{0,199}")
-_ACCEPTED = 'a platform and its label per line, such as linux/arm64=ubuntu-24.04-arm, or linux/arm64=["self-hosted","arm64"]'
+_ACCEPTED = (
+    "a platform and its label per line, such as linux/arm64=ubuntu-24.04-arm, or "
+    'linux/arm64=["self-hosted","arm64"]'
+)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def chosen_manifests(context: Path, globs: Sequence[str]) -> tuple[str, ...]:
     """Return the manifests below ``context`` whose last matching glob has no ``!`` in front, sorted.
 
-    A leading exclusion chooses among all. Links to folders are not followed. Raises ``UserError`` if a glob without
-    ``!`` matches nothing, if nothing is left, and for a path that cannot be shown as it is.
+    A leading exclusion chooses among all. Links to folders are not followed. Raises ``UserError`` if a glob
+    without ``!`` matches nothing, if nothing is left, and for a path that cannot be shown as it is.
     """
     from wcmatch import glob as wildcards
 
