@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Temporary files in memory, where programs may run from there.
 MEMORY := $(shell awk '$$2 == "/dev/shm" && $$4 !~ /noexec/ {print "TMPDIR=" $$2; exit}' /proc/mounts 2>/dev/null)
 # Few examples of Hypothesis, and a process for each core: `make test` has the full number, and one test at a time.
-QUICK := $(MEMORY) $(BIN)/pytest --quiet --hypothesis-profile=quick --numprocesses=auto --dist=worksteal \
+QUICK := $(MEMORY) $(BIN)/pytest --quiet -p no:logging --hypothesis-profile=quick --numprocesses=auto --dist=worksteal \
 	-o tmp_path_retention_count=1
 
 .DEFAULT_GOAL := help

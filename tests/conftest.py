@@ -1,14 +1,13 @@
 from __future__ import annotations
 
+import gc
 import os
+from itertools import groupby
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import settings
-
-from tests.rig import rig
-from tests.rig.errors import RigError
-from tests.rig.folders import Folders
 
 # Of `make unit` and `make security`: few examples, and the same ones each time. `make test` has Hypothesis' own.
 settings.register_profile("quick", max_examples=10, derandomize=True, database=None, deadline=None)
@@ -48,15 +47,37 @@ _OF_EACH = {
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the rig, so that the rest can run in several processes, and what takes minutes more."""
-    for item in items:
-        if any(item.path.is_relative_to(folder) for folder in _ON_THE_RIG):
-            item.add_marker(pytest.mark.engine)
-        if item.name not in _OF_EACH and any(item.path.is_relative_to(place) for place in _IN_MINUTES):
-            item.add_marker(pytest.mark.slow)
+    for path, its in groupby(items, key=lambda item: item.path):
+        on_the_rig = any(path.is_relative_to(folder) for folder in _ON_THE_RIG)
+        in_minutes = any(path.is_relative_to(place) for place in _IN_MINUTES)
+        for item in its:
+            if on_the_rig:
+                item.add_marker(pytest.mark.engine)
+            if in_minutes and item.name not in _OF_EACH:
+                item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Have no later collection of garbage go through the thousands of tests again."""
+    gc.freeze()
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Have a worker of xdist tell only what a test came to, as its other messages take longer than most tests."""
+    if not hasattr(item.config, "workerinput") or item.config.getoption("durations"):
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 def pytest_report_header() -> str:
     """Say which pixi the tests on real components run, as what they prove depends on it."""
+    from tests.rig import rig
+    from tests.rig.errors import RigError
+    from tests.rig.folders import Folders
+
     try:
         return (
             f"pixi in the builder image: {rig.pixi_for_people(Folders.from_environment(os.environ), os.environ)}"

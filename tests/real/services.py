@@ -133,6 +133,7 @@ def _real(registry: str) -> Rig:
         channel=CONDA_FORGE,
         channel_is_stand_in=False,
         pixi_home="",
+        mirror="",
     )
 
 

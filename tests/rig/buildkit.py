@@ -6,6 +6,7 @@ process and mount namespaces of its own, as the engine does, and `engine.clean` 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from tests.rig import daemon, engine
+from tests.rig import daemon, engine, errors
 from tests.rig.errors import RigError
 
 VERSION = "v0.34.2"
@@ -32,7 +33,7 @@ _HTTP2_BEGIN = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0,
 _HTTP2_SETTINGS = 4
 
 
-class UnavailableError(RigError):
+class UnavailableError(errors.UnavailableError):
     """This machine cannot have a BuildKit daemon; the text says why."""
 
 
@@ -74,10 +75,12 @@ def install(cache: Path, say: Callable[[str], None]) -> Path:
     return program
 
 
-def start(name: str, *, program: Path, cache: Path, state: Path) -> str:
+def start(name: str, *, program: Path, cache: Path, state: Path, platform: str = "") -> str:
     """Starts an empty daemon and gives its address for buildx's driver `remote`.
 
-    Its containers have the network of this machine. Registries on loopback it takes for plain HTTP by itself.
+    With a `platform` (`linux/arm64`), that is the only one it says it has: what need not run it builds on any
+    machine, and instructions that run need emulation. Its containers have the network of this machine.
+    Registries on loopback it takes for plain HTTP by itself.
     """
     folder = state / name
     address = _address(folder)
@@ -106,6 +109,7 @@ binary = "{runc}"
 snapshotter = "overlayfs"
 networkMode = "host"
 gc = false
+platforms = {json.dumps([platform] if platform else [])}
 defaultCgroupParent = "/{engine._identity(state)}"
 """,
         encoding="utf-8",
@@ -146,18 +150,24 @@ def started(state: Path) -> Mapping[str, str]:
 
 
 @contextmanager
-def builder(*addresses: str, environment: Mapping[str, str]) -> Iterator[str]:
+def builder(
+    *addresses: str, environment: Mapping[str, str], platforms: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """A builder of buildx with a node per address, for as long as the context lasts; its name.
 
-    `environment` is what `docker` needs to reach the rig.
+    `environment` is what `docker` needs to reach the rig. `platforms` has, by address, what a node is used for
+    before others that can do it too.
     """
     name = f"pixi-container-rig-{uuid4().hex[:8]}"
     create = ["create", "--name", name, "--driver", "remote"]
-    first, *others = addresses
-    _buildx(*create, first, environment=environment)
+    first, *others = (
+        (*(("--platform", platforms[address]) if platforms and address in platforms else ()), address)
+        for address in addresses
+    )
+    _buildx(*create, *first, environment=environment)
     try:
-        for address in others:
-            _buildx(*create, "--append", address, environment=environment)
+        for node in others:
+            _buildx(*create, "--append", *node, environment=environment)
         yield name
     finally:
         _buildx("rm", "--force", name, environment=environment)

@@ -48,6 +48,11 @@ if TYPE_CHECKING:
     from tests.rig.conda_recipes import FromDebian, FromWheel
 
 
+MACHINES = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}
+"""The machine (`uname -m`, and in names of wheels) of each subdir."""
+_WHEEL_PLATFORMS = ("manylinux_2_28", "manylinux2014", "manylinux_2_17", "linux")
+
+
 def build(cache: Path, say: Callable[[str], None], *, more: Sequence[FromWheel] = ()) -> Path:
     """The channel's folder (a folder for each subdir, with repodata), made when it is not in `cache`.
 
@@ -153,7 +158,9 @@ def _from_debian(recipe: FromDebian, subdir: str, debs: Mapping[str, Path], tree
     _set_rpaths(tree, absolute=recipe.absolute_rpath)
     recipe.finish(tree, subdir)
     if recipe.name == "python":
-        _compile(tree)
+        for path in tree.rglob("*.py"):
+            os.utime(path, (conda_archive.BUILT, conda_archive.BUILT))
+        compile_modules(tree, strip=tree, invalidation="timestamp")
     digest = hashlib.sha256("".join(file.name for file in files).encode()).hexdigest()[:7]
     return conda_archive.write(
         Package(
@@ -221,17 +228,15 @@ def _set_rpaths(tree: Path, *, absolute: bool) -> None:
             raise RigError(msg)
 
 
-def _compile(tree: Path) -> None:
-    """Byte-compiles every module as conda-build does: checked by the source's time, with paths in the environment.
+def compile_modules(*folders: Path, strip: Path, invalidation: str) -> None:
+    """Byte-compiles every module below the folders, with paths relative to `strip`, for any architecture.
 
-    Any Python 3.11 writes the same bytes.
+    `invalidation` is a mode of compileall; conda-build's is `timestamp`. Any Python 3.11 writes the same bytes.
     """
-    for path in tree.rglob("*.py"):
-        os.utime(path, (conda_archive.BUILT, conda_archive.BUILT))
     python = sys.executable if sys.version_info[:2] == (3, 11) else "python3.11"
-    command: list[str | Path] = [python, "-m", "compileall", "-q", "--invalidation-mode", "timestamp"]
+    command: list[str | Path] = [python, "-m", "compileall", "-q", "--invalidation-mode", invalidation]
     try:
-        done = subprocess.run([*command, "-s", tree, tree], capture_output=True, text=True, check=False)
+        done = subprocess.run([*command, "-s", strip, *folders], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         msg = "python3.11 is missing, which compiles the modules of the conda packages"
         raise RigError(msg) from None
@@ -315,7 +320,7 @@ def _download_wheels(folder: Path, recipes: Sequence[FromWheel]) -> Mapping[str,
     for sha256, (subdir, line) in wanted.items():
         if sha256 in found:
             continue
-        architecture = "aarch64" if subdir == "linux-aarch64" else "x86_64"
+        architecture = MACHINES.get(subdir, "x86_64")
         name = line.split("==")[0]
         for each in rounds:
             if not any(other.startswith(f"{name}==") for other in each.get(architecture, ())):
@@ -329,14 +334,14 @@ def _download_wheels(folder: Path, recipes: Sequence[FromWheel]) -> Mapping[str,
     return by_digest(folder)
 
 
-def fetch_wheels(requirements: Sequence[str], folder: Path) -> list[Path]:
+def fetch_wheels(requirements: Sequence[str], folder: Path, machine: str = MACHINES["linux-64"]) -> list[Path]:
     """The wheels of `name==version --hash=sha256:…` in `folder`; those that are not there are downloaded."""
     folder.mkdir(parents=True, exist_ok=True)
     digests = [requirement.rpartition(":")[2] for requirement in requirements]
     found = by_digest(folder)
     missing = [text for text, digest in zip(requirements, digests, strict=True) if digest not in found]
     if missing:
-        download_wheels(missing, folder, "x86_64")
+        download_wheels(missing, folder, machine)
         found = by_digest(folder)
     return [found[digest] for digest in digests]
 
@@ -350,7 +355,7 @@ def download_wheels(requirements: Sequence[str], folder: Path, architecture: str
     with tempfile.TemporaryDirectory(prefix=".pip-", dir=folder) as name:
         listed = Path(name, "requirements.txt")
         listed.write_text("\n".join(requirements) + "\n", encoding="ascii")
-        platforms = [f"--platform={tag}_{architecture}" for tag in ("manylinux2014", "manylinux_2_17", "linux")]
+        platforms = [f"--platform={tag}_{architecture}" for tag in _WHEEL_PLATFORMS]
         options = ["--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:", "--python-version=3.11"]
         done = subprocess.run(
             [pip, "download", *options, *platforms, "--dest", name, "--requirement", listed],

@@ -7,11 +7,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.rig import conda_packages
+from tests.rig import rig as rig_module
 from tests.rig.channel import Server
+from tests.rig.fixtures import emulated, not_emulated, rig_with_arm64, two_nodes
 from tests.rig.folders import Folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.rig.rig import Rig
+
+__all__ = ["emulated", "not_emulated", "rig_with_arm64", "two_nodes"]
+
+
+@pytest.fixture(scope="session")
+def rig() -> Iterator[Rig]:
+    """Real components; taken down again unless they were up before."""
+    with rig_module.borrowed(Folders.from_environment(os.environ), print) as components:
+        yield components
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ import gzip
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -82,6 +83,26 @@ class Front:
     """The header of each request, empty for none."""
     address: str = ""
     client: httpx.Client = field(default_factory=httpx.Client)
+
+    @contextmanager
+    def recording(self) -> Iterator[list[str]]:
+        """Yield a list that gets, at the end of the context, the requests that came meanwhile."""
+        first, recorded = len(self.requests), list[str]()
+        try:
+            yield recorded
+        finally:
+            recorded += self.requests[first:]
+
+
+def by_call(requests: Iterable[str]) -> Counter[str]:
+    """How often each call was made, as `HEAD blobs`, `PUT uploads` or `GET tags/list`."""
+    calls: Counter[str] = Counter()
+    for request in requests:
+        method, _, target = request.partition(" ")
+        path = urlsplit(target).path
+        found = re.search(r"/blobs/(uploads)/|/(manifests|blobs|referrers)/[^/]+$|/(tags/list)$", path)
+        calls[f"{method} {next(filter(None, found.groups())) if found else path}"] += 1
+    return calls
 
 
 @contextmanager

@@ -12,14 +12,14 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
-from tests.rig import base, buildkit, conda_packages, daemon, engine, registry
+from tests.rig import base, buildkit, conda_packages, daemon, emulation, engine, registry
 from tests.rig.channel import mirrors
 from tests.rig.errors import RigError
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ARM64 = "linux/arm64"
 _OFFICIAL = "pixi of its official image"
 _CONDA_FORGE = "https://conda.anaconda.org/conda-forge/"
 _CHANNEL_PORT = 8317
@@ -68,6 +69,8 @@ class Rig:
     channel_is_stand_in: bool
     pixi_home: str
     """Folder with a configuration of pixi that puts the channel in conda-forge's place; empty without need."""
+    mirror: str
+    """The channel as build containers reach it; empty where that is conda-forge."""
 
     def environment(self) -> dict[str, str]:
         """The variables with which docker reaches the rig's engine, and the product the rig's channel."""
@@ -105,6 +108,7 @@ def up(folders: Folders, say: Callable[[str], None]) -> Rig:
         msg = "the rig needs Linux; elsewhere run it in a Linux virtual machine"
         raise RigError(msg)
     given = base.given(os.environ)
+    emulation.remove_leftover(folders.state)
     with _locked(folders, say):
         rig = _recorded(folders)
         if rig and _fits(rig, given) and all(component.healthy for component in _components(rig, folders)):
@@ -120,10 +124,70 @@ def up(folders: Folders, say: Callable[[str], None]) -> Rig:
         return rig
 
 
-def start_buildkit(folders: Folders, say: Callable[[str], None], *, name: str = "buildkit") -> str:
+def with_arm64(folders: Folders, say: Callable[[str], None]) -> Rig:
+    """The running rig with other base images: indexes of linux/amd64 and linux/arm64, made without emulation.
+
+    `pixi_image` and `slim_image` are the only fields that differ, and their amd64 images are the same. `up` makes
+    none, as few need them. Raises errors.UnavailableError where the pixi that was given is for amd64 alone, and
+    RigError.
+    """
+    rig = running(folders)
+    if not rig.channel_is_stand_in:
+        return rig
+    pixi = base.given(os.environ) or base.STAND_IN
+    push = partial(base.push, folders.cache, pixi=pixi, registry=rig.registry, mirror=rig.mirror, say=say)
+    with _locked(folders, say):
+        _timed(say, "base images of two platforms pushed", partial(push, with_arm64=True))
+    below = f"{rig.registry}/{base.BOTH}"
+    pixi_image, slim_image = (
+        image.replace(f"{rig.registry}/", below) for image in (rig.pixi_image, rig.slim_image)
+    )
+    return replace(rig, pixi_image=pixi_image, slim_image=slim_image)
+
+
+@contextmanager
+def emulated(folders: Folders, say: Callable[[str], None]) -> Iterator[None]:
+    """Lets this machine run images for arm64 by QEMU, for as long as the context lasts.
+
+    Raises emulation.UnavailableError.
+    """
+    running(folders)
+    with emulation.present(folders.cache, folders.state, say):
+        yield
+
+
+@contextmanager
+def not_emulated(folders: Folders, say: Callable[[str], None]) -> Iterator[None]:
+    """Makes sure that this machine runs no images for arm64 for as long as the context lasts.
+
+    Raises emulation.UnavailableError where it does so by itself.
+    """
+    with emulation.absent(folders.state, say):
+        yield
+
+
+@contextmanager
+def two_nodes(folders: Folders, say: Callable[[str], None]) -> Iterator[str]:
+    """The name of a builder with a node for linux/amd64 and one for linux/arm64, each a daemon of its own.
+
+    The second runs instructions where there is emulation. Raises buildkit.UnavailableError and RigError.
+    """
+    by_platform = {
+        "linux/amd64": start_buildkit(folders, say),
+        ARM64: start_buildkit(folders, say, name="buildkit-arm64", platform=ARM64),
+    }
+    platforms = {address: platform for platform, address in by_platform.items()}
+    with buildkit.builder(*platforms, environment=running(folders).environment(), platforms=platforms) as name:
+        yield name
+
+
+def start_buildkit(
+    folders: Folders, say: Callable[[str], None], *, name: str = "buildkit", platform: str = ""
+) -> str:
     """The address of a BuildKit daemon beside the running rig; started when it does not answer.
 
-    `up` starts none, as few need it. Each name is a daemon with a cache of its own.
+    `up` starts none, as few need it. Each name is a daemon with a cache of its own, and has one `platform`:
+    that of the machine, and what it emulates, when it is empty.
     Raises buildkit.UnavailableError where this machine can have none, and RigError.
     """
     # Not under the lock, which others would wait for.
@@ -134,7 +198,14 @@ def start_buildkit(folders: Folders, say: Callable[[str], None], *, name: str = 
         if address and buildkit.healthy(address):
             return address
         daemon.stop(folders.state, name)
-        start = partial(buildkit.start, name, program=program, cache=folders.cache, state=folders.state)
+        start = partial(
+            buildkit.start,
+            name,
+            program=program,
+            cache=folders.cache,
+            state=folders.state,
+            platform=platform,
+        )
         return _timed(say, f"{name} started", start)
 
 
@@ -196,7 +267,7 @@ def _start(folders: Folders, given: base.Pixi | None, say: Callable[[str], None]
     with ThreadPoolExecutor() as pool:
         engine_started = pool.submit(lambda: machine_docker or _start_engine(cache, state, say))
         registries_started = pool.submit(_start_registries, cache, state, password, say)
-        channel = _CONDA_FORGE
+        channel, mirror = _CONDA_FORGE, ""
         if stand_ins:
             image_made = pool.submit(_timed, say, "base image", lambda: base.ensure_rootfs(cache, say))
             packages = _timed(say, "conda packages", lambda: conda_packages.build(cache, say))
@@ -223,6 +294,7 @@ def _start(folders: Folders, given: base.Pixi | None, say: Callable[[str], None]
         channel=channel,
         channel_is_stand_in=stand_ins,
         pixi_home=_pixi_home(state, channel) if stand_ins else "",
+        mirror=mirror,
     )
     if given:
         _timed(say, f"{given} runs in the builder image", lambda: _check_that_it_runs(rig, given))
@@ -324,6 +396,8 @@ def _is_offline() -> bool:
 
 def _clean(folders: Folders) -> None:
     daemon.stop(folders.state)
+    emulation.remove_leftover(folders.state)
+    emulation.clean(folders.state)
     engine.clean(folders.state)
     try:
         shutil.rmtree(folders.state)

@@ -7,6 +7,7 @@ import hashlib
 import random
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +45,9 @@ class Shape:
         return [f"{'large' if number < self.large else 'small'}-{number:03}" for number in range(self.packages)]
 
 
-def channel(shape: Shape, cache: Path) -> Path:
-    """The channel's folder in the cache, made when it is not there."""
-    recipe = f"{shape}{Path(__file__).read_text(encoding='utf-8')}".encode()
+def channel(shape: Shape, cache: Path, subdirs: Sequence[str] = ("linux-64",)) -> Path:
+    """The channel's folder in the cache, made if it is not there. Each subdir has all packages, of other bytes."""
+    recipe = f"{shape}{subdirs}{Path(__file__).read_text(encoding='utf-8')}".encode()
     folder = cache / "synthetic" / hashlib.sha256(recipe).hexdigest()[:16]
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -54,15 +55,16 @@ def channel(shape: Shape, cache: Path) -> Path:
             work = Path(name)
             for left, package in zip(range(shape.packages, 0, -1), shape.names(), strict=True):
                 for version in ("1.0", "1.1") if left <= BUMPED else ("1.0",):
-                    _write(shape, package, version, work)
+                    for subdir in subdirs:
+                        _write(shape, package, version, subdir, work)
             asyncio.run(index_fs(work / "channel", write_zst=False, write_shards=False))
             (work / "channel").rename(folder)
     return folder
 
 
-def _write(shape: Shape, name: str, version: str, work: Path) -> None:
+def _write(shape: Shape, name: str, version: str, subdir: str, work: Path) -> None:
     tree = work / "tree"
-    chance = random.Random(f"{name} {version}")  # noqa: S311
+    chance = random.Random(f"{name} {version}{'' if subdir == 'linux-64' else f' {subdir}'}")  # noqa: S311
     half = shape.megabytes * 1_000_000 // 2
     if name.startswith("large"):
         size = half // shape.large
@@ -81,7 +83,7 @@ def _write(shape: Shape, name: str, version: str, work: Path) -> None:
         name=name,
         version=version,
         build="0",
-        subdir="linux-64",
+        subdir=subdir,
         license="BSD-3-Clause",
         summary="Made up for measuring",
     )

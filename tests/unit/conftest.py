@@ -100,12 +100,20 @@ class Folder:
         self.write(name, text.replace(old, new))
 
 
-@pytest.fixture(autouse=True)
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+@pytest.fixture(scope="session", autouse=True)
+def all_waits() -> Iterator[list[float]]:
     """The seconds between attempts, which are noted and not waited."""
     seconds: list[float] = []
-    monkeypatch.setattr("pixi_container.retries.pause", lambda wait, _: seconds.append(wait))
-    return seconds
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pixi_container.retries.pause", lambda wait, _: seconds.append(wait))
+        yield seconds
+
+
+@pytest.fixture
+def waits(all_waits: list[float]) -> list[float]:
+    """Those of one test."""
+    all_waits.clear()
+    return all_waits
 
 
 @pytest.fixture

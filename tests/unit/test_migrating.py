@@ -202,6 +202,7 @@ def test_every_row_is_tried() -> None:
         assert len(line.alternatives) == len(EXPECTED[line.dockerfile]), line.dockerfile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", LINES, ids=str)
 def test_a_row_gives_what_the_dockerfile_had(folder: Folder, line: Line) -> None:
     for inputs, expected in zip(line.alternatives, EXPECTED[line.dockerfile], strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -339,6 +340,7 @@ def test_the_schemas_are_current(name: str) -> None:
     assert sorted(path.name for path in (ROOT / "schema").iterdir()) == sorted(schemas())
 
 
+@cache
 def validator() -> jsonschema.Draft7Validator:
     schema = json.loads(schemas()["pixi-container.json"])
     jsonschema.Draft7Validator.check_schema(schema)

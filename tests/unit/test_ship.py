@@ -18,6 +18,7 @@ from pixi_container.errors import (
     UserError,
 )
 from pixi_container.image.base_images import DEFAULT_PIXI
+from pixi_container.index_report import IndexReport
 from pixi_container.inputs import parse_inputs
 from pixi_container.interrupts import Interrupted
 from pixi_container.log import TerminalLog
@@ -49,6 +50,11 @@ class Job:
         self.log: TerminalLog = TerminalLog()
 
     def ship(self, event: Event = PUSH, **texts: str) -> Report:
+        report = self.shipped(event, **texts)
+        assert isinstance(report, Report)
+        return report
+
+    def shipped(self, event: Event = PUSH, **texts: str) -> Report | IndexReport:
         texts = {
             "context": str(self.folder.path),
             "images": str(self.server.name()),
@@ -65,9 +71,7 @@ class Job:
             "HOME": str(self.temporary / "home"),
             "RUNNER_TEMP": str(self.temporary / "runner"),
         }
-        report = ship(request_for(event, parse_inputs(texts), env), self.log)
-        assert isinstance(report, Report)
-        return report
+        return ship(request_for(event, parse_inputs(texts), env), self.log)
 
     def fails(self, kind: type[UserError], event: Event = PUSH, **texts: str) -> UserError:
         """Return the error of a job that must fail, and leave nothing on this machine."""
@@ -188,7 +192,7 @@ def test_what_a_dockerfile_of_ones_own_builds_on_is_made_first(job: Job) -> None
 @pytest.mark.parametrize(
     ("broken", "kind", "done"),
     [
-        ("build", BuildFailedError, ["build"]),
+        pytest.param("build", BuildFailedError, ["build"], marks=pytest.mark.slow),
         ("run --rm", ImageTestFailedError, ["build", "run --rm"]),
     ],
 )
@@ -224,12 +228,17 @@ def test_an_image_that_was_not_tested_is_an_error(job: Job) -> None:
     ("does", "message"),
     [
         ({"tags": 0}, "main does not exist after the push"),
-        ({"tags": 1}, "does not exist after the push"),
-        (
+        pytest.param({"tags": 1}, "does not exist after the push", marks=pytest.mark.slow),
+        pytest.param(
             {"metadata": {"containerimage.config.digest": f"sha256:{'0' * 64}"}},
             "main points to a different image after the push",
+            marks=pytest.mark.slow,
         ),
-        ({"metadata": {"containerimage.digest": f"sha256:{'0' * 64}"}}, "000, but no tag points to it"),
+        pytest.param(
+            {"metadata": {"containerimage.digest": f"sha256:{'0' * 64}"}},
+            "000, but no tag points to it",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_only_what_the_registry_has_counts_as_pushed(job: Job, does: dict[str, Any], message: str) -> None:
@@ -238,7 +247,7 @@ def test_only_what_the_registry_has_counts_as_pushed(job: Job, does: dict[str, A
     assert job.docker.purposes == ["push-environment", "push"], "nothing is loaded without a test, nor cleaned"
 
 
-@pytest.mark.parametrize("tags", [0, 1])
+@pytest.mark.parametrize("tags", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_environment_that_is_not_there_ends_the_job(job: Job, tags: int) -> None:
     job.docker.behave(**{"push-environment": {"tags": tags}})
     assert "does not exist after the push" in job.fails(RegistryError).message
@@ -353,6 +362,7 @@ def test_a_signal_leaves_nothing(job: Job) -> None:
     assert job.pushed == set()
 
 
+@pytest.mark.slow
 def test_steps_are_told_in_their_order(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     job.ship(test_command=TEST)
     said = capsys.readouterr().err

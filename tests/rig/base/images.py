@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.rig import channel
-from tests.rig.base import layers, rootfs
+from tests.rig.base import foreign, layers, rootfs
 from tests.rig.errors import RigError
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.rig.base.layers import Layer
     from tests.rig.base.pixi import Pixi
 
+BOTH = "both/"
+"""Below it are the images of two platforms, so that those of one platform stay as they are."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -54,30 +56,61 @@ class Blob:
 
 
 @dataclass(frozen=True)
+class Platform:
+    """A platform of Linux as OCI names it; most have no variant."""
+
+    architecture: str
+    variant: str = ""
+
+    def fields(self) -> Mapping[str, str]:
+        """What an index and a configuration say of it."""
+        fields = {"architecture": self.architecture, "os": "linux"}
+        return {**fields, "variant": self.variant} if self.variant else fields
+
+
+@dataclass(frozen=True)
 class Image:
-    """An image to push: its layers with what made them, and the search path of its processes."""
+    """An image to push: for each platform its layers with what made them, and the search path of its processes."""
 
     name: str
     tags: tuple[str, ...]
-    layers: tuple[tuple[Blob, str, str], ...]  # blob, diff id, what made it
+    layers: Mapping[Platform, tuple[tuple[Blob, str, str], ...]]  # blob, diff id, what made it
     path: str
 
 
-def push(cache: Path, *, pixi: Pixi, registry: str, mirror: str, say: Callable[[str], None]) -> None:
+def push(
+    cache: Path, *, pixi: Pixi, registry: str, mirror: str, say: Callable[[str], None], with_arm64: bool = False
+) -> None:
     """Puts the builder image with `pixi` and the slim runtime image into `registry` (`host:port`, plain HTTP).
 
     `mirror` is the URL at which build containers reach the rig's channel. What is there already is not sent again.
-    Raises RigError when the registry refuses.
+    With arm64 they go to repositories below `BOTH`, and their amd64 images are those without. Raises RigError
+    when the registry refuses, and UnavailableError when there is no such pixi for arm64.
     """
-    debian = _of_layer(rootfs.rootfs(cache, say), "mmdebstrap --variant=minbase bookworm")
-    program = _of_layer(rootfs.pixi(cache, pixi, say), str(pixi))
     config = _config_layer(mirror)
+
+    def layers_for(subdir: str) -> tuple[tuple[Blob, str, str], ...]:
+        program = _of_layer(rootfs.pixi(cache, pixi, say, subdir), str(pixi))
+        if subdir == "linux-64":
+            return _of_layer(rootfs.rootfs(cache, say), "mmdebstrap --variant=minbase bookworm"), program, config
+        made_by = "mmdebstrap --variant=minbase bookworm, with the packages for arm64"
+        return _of_layer(foreign.arm64_rootfs(cache, say), made_by), program, config
+
+    by_architecture = {"amd64": layers_for("linux-64")}
+    if with_arm64:
+        by_architecture["arm64"] = layers_for("linux-aarch64")
+    below = BOTH if with_arm64 else ""
+    # Docker Hub's images name the variant of arm64, those of buildx do not.
+    slim = {
+        Platform(name, "v8" if name == "arm64" else ""): (debian,)
+        for name, (debian, *_) in by_architecture.items()
+    }
     images = (
-        Image("library/debian", ("bookworm-slim",), (debian,), _PATH),
+        Image(f"{below}library/debian", ("bookworm-slim",), slim, _PATH),
         Image(
-            "prefix-dev/pixi",
+            f"{below}prefix-dev/pixi",
             (f"{pixi.version}-noble", pixi.version, "noble", "latest"),
-            (debian, program, config),
+            {Platform(name): made for name, made in by_architecture.items()},
             f"/root/.pixi/bin:{_PATH}",
         ),
     )
@@ -91,30 +124,39 @@ def push(cache: Path, *, pixi: Pixi, registry: str, mirror: str, say: Callable[[
 
 
 def _push(client: httpx.Client, image: Image) -> None:
-    config = Blob.of(_json(_image_config(image)))
+    manifests = [_push_platform(client, image, platform) for platform in image.layers]
+    index = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": manifests})
+    for tag in image.tags:
+        _put_manifest(client, image.name, tag, _INDEX, index)
+
+
+def _push_platform(client: httpx.Client, image: Image, platform: Platform) -> Mapping[str, object]:
+    """What an index says of the image of one platform, which is in the registry then."""
+    made = image.layers[platform]
+    config = Blob.of(_json(_image_config(image, platform)))
     manifest = Blob.of(
         _json(
             {
                 "schemaVersion": 2,
                 "mediaType": _MANIFEST,
                 "config": _descriptor(config, _CONFIG),
-                "layers": [_descriptor(blob, _LAYER) for blob, _, _ in image.layers],
+                "layers": [_descriptor(blob, _LAYER) for blob, _, _ in made],
             }
         )
     )
-    described = {**_descriptor(manifest, _MANIFEST), "platform": {"architecture": "amd64", "os": "linux"}}
-    index = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [described]})
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda blob: _upload(client, image.name, blob), [config, *(b for b, _, _ in image.layers)]))
+        list(pool.map(lambda blob: _upload(client, image.name, blob), [config, *(blob for blob, _, _ in made)]))
     _put_manifest(client, image.name, manifest.digest, _MANIFEST, b"".join(manifest.chunks()))
-    for tag in image.tags:
-        _put_manifest(client, image.name, tag, _INDEX, index)
+    return {**_descriptor(manifest, _MANIFEST), "platform": platform.fields()}
 
 
 def _upload(client: httpx.Client, name: str, blob: Blob) -> None:
     if client.head(f"{name}/blobs/{blob.digest}").status_code == httpx.codes.OK:
         return
-    started = client.post(f"{name}/blobs/uploads/").raise_for_status()
+    source = {"mount": blob.digest, "from": name.removeprefix(BOTH)} if name.startswith(BOTH) else None
+    started = client.post(f"{name}/blobs/uploads/", params=source).raise_for_status()
+    if started.status_code == httpx.codes.CREATED:
+        return
     url = client.base_url.join(started.headers["Location"]).copy_merge_params({"digest": blob.digest})
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
     client.put(url, content=blob.chunks(), headers=headers).raise_for_status()
@@ -145,15 +187,14 @@ def _config_layer(mirror: str) -> tuple[Blob, str, str]:
     return Blob.of(gzip.compress(plain.getvalue(), mtime=0)), diff_id, "mirrors of conda-forge and PyPI"
 
 
-def _image_config(image: Image) -> Mapping[str, object]:
+def _image_config(image: Image, platform: Platform) -> Mapping[str, object]:
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(layers.CREATED))
     return {
-        "architecture": "amd64",
-        "os": "linux",
+        **platform.fields(),
         "created": created,
         "config": {"Env": [f"PATH={image.path}"], "Cmd": ["bash"]},
-        "rootfs": {"type": "layers", "diff_ids": [diff_id for _, diff_id, _ in image.layers]},
-        "history": [{"created": created, "created_by": made_by} for _, _, made_by in image.layers],
+        "rootfs": {"type": "layers", "diff_ids": [diff_id for _, diff_id, _ in image.layers[platform]]},
+        "history": [{"created": created, "created_by": made_by} for _, _, made_by in image.layers[platform]],
     }
 
 

@@ -95,7 +95,7 @@ def test_every_page_is_read(api: Server) -> None:
         (2, 3, 2, True),
         (2, 2, 3, False),
         (2, 2, 0, False),
-        (2999, 2999, None, True),
+        pytest.param(2999, 2999, None, True, marks=pytest.mark.slow),
         (3000, 3000, None, False),
     ],
 )

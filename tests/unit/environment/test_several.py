@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from pixi_container.environment.activation import Activation
 from pixi_container.environment.environment_image import EnvironmentImage
 from pixi_container.registry.reference import ImageReference
@@ -91,6 +93,7 @@ def test_the_start_of_each_is_tried(place: Place, packages: list[Made], tmp_path
     assert len(checked) == 2
 
 
+@pytest.mark.slow
 def test_layers_come_from_a_cache_for_each(place: Place, packages: list[Made]) -> None:
     cache = ImageRepository(place.registries, ImageReference(place.server.address, "lab/layers"))
     place.publish(together(packages, packages), cache=cache, cache_writes=True)

@@ -161,8 +161,10 @@ def test_a_file_without_a_stage_is_left() -> None:
     "text",
     [
         f"{PIXI}\nENV A=" + "${a:-" * 3000 + "}" * 3000,
-        f"{PIXI}\n" + "ONBUILD " * 20_000 + "RUN x",
-        f"{PIXI}\nRUN " + "a && " * 10_000 + "b",
+        *(
+            pytest.param(text, marks=pytest.mark.slow)
+            for text in (f"{PIXI}\n" + "ONBUILD " * 20_000 + "RUN x", f"{PIXI}\nRUN " + "a && " * 10_000 + "b")
+        ),
         f"{PIXI}\nRUN <<A\n" * 500,
     ],
 )

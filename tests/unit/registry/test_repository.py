@@ -63,7 +63,15 @@ def test_a_blob_that_is_missing_is_uploaded_once(server: Loopback, repository: I
 
 @pytest.mark.parametrize(
     ("method", "status"),
-    [("PUT", 404), *((method, status) for method in ("HEAD", "POST", "PUT") for status in (0, 429, 500, 503))],
+    [
+        ("PUT", 404),
+        *(("PUT", status) for status in (0, 429, 500, 503)),
+        *(
+            pytest.param(method, status, marks=pytest.mark.slow)
+            for method in ("HEAD", "POST")
+            for status in (0, 429, 500, 503)
+        ),
+    ],
 )
 def test_an_upload_that_fails_midway_starts_again(
     server: Loopback, repository: ImageRepository, method: str, status: int

@@ -330,10 +330,12 @@ def test_every_reason_is_given_once_for_all_environments(tmp_path: Path) -> None
             + "[environments]\n"
             + "".join(f'e{n} = ["f{n}"]\n' for n in range(6000)),
             id="features",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             "[environments]\n" + "".join(f'e{n} = {{ solve-group = "g" }}\n' for n in range(6000)),
             id="one solve group",
+            marks=pytest.mark.slow,
         ),
         pytest.param("".join(f'd{n} = "*"\n' for n in range(30_000)), id="requirements", marks=pytest.mark.slow),
         pytest.param(f'a = "{"1.*|" * 120_000}1"\n', id="a long version"),

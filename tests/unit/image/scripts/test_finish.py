@@ -175,7 +175,10 @@ def test_packages_whose_post_link_scripts_pixi_leaves_out_are_named(installed: B
     assert NOTE.fullmatch(f"#23 0.575 {note.rstrip()}"), "it becomes a warning"
 
 
-@pytest.mark.parametrize("files", [(), ("bin/R",), ("bin/.fonts-pre-unlink.sh",)])
+@pytest.mark.parametrize(
+    "files",
+    [("bin/.fonts-pre-unlink.sh",), *(pytest.param(files, marks=pytest.mark.slow) for files in ((), ("bin/R",)))],
+)
 def test_without_such_scripts_nothing_is_said(installed: Builder, files: tuple[str, ...]) -> None:
     assert noted(installed, *files) == ""
 
@@ -184,9 +187,9 @@ def test_without_such_scripts_nothing_is_said(installed: Builder, files: tuple[s
     ("config", "says"),
     [
         ('run-post-link-scripts = "insecure"\n', False),
-        ("tls-no-verify = false\nrun-post-link-scripts='insecure'\n", False),
+        pytest.param("tls-no-verify = false\nrun-post-link-scripts='insecure'\n", False, marks=pytest.mark.slow),
         ('run-post-link-scripts = "false"\n', True),
-        ('# run-post-link-scripts = "insecure"\n', True),
+        pytest.param('# run-post-link-scripts = "insecure"\n', True, marks=pytest.mark.slow),
     ],
 )
 def test_scripts_that_the_configuration_has_run_are_no_news(
@@ -199,8 +202,8 @@ def test_scripts_that_the_configuration_has_run_are_no_news(
     ("file", "variables"),
     [
         ("home/.config/pixi/config.toml", {}),
-        ("home/.pixi/config.toml", {}),
-        ("xdg/pixi/config.toml", {"XDG_CONFIG_HOME": "{root}/xdg"}),
+        pytest.param("home/.pixi/config.toml", {}, marks=pytest.mark.slow),
+        pytest.param("xdg/pixi/config.toml", {"XDG_CONFIG_HOME": "{root}/xdg"}, marks=pytest.mark.slow),
         ("pixi-home/config.toml", {"PIXI_HOME": "{root}/pixi-home"}),
     ],
 )

@@ -1,0 +1,57 @@
+"""Fixtures for images of two platforms, beside a fixture `rig`. A conftest that imports them offers them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.rig import emulation
+from tests.rig import rig as rig_module
+from tests.rig.errors import UnavailableError
+from tests.rig.folders import Folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.rig.rig import Rig
+
+
+@pytest.fixture(scope="session")
+def rig_with_arm64(rig: Rig) -> Rig:
+    """The rig with base images for linux/amd64 and linux/arm64; `rig` itself keeps those for linux/amd64."""
+    try:
+        return rig_module.with_arm64(Folders.from_environment(os.environ), print)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def emulated(rig: Rig) -> Iterator[None]:
+    """The machine runs programs for arm64, also in containers."""
+    try:
+        with rig_module.emulated(Folders.from_environment(os.environ), print):
+            yield
+    except emulation.UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def not_emulated() -> Iterator[None]:
+    """The machine runs no programs for arm64."""
+    try:
+        with rig_module.not_emulated(Folders.from_environment(os.environ), print):
+            yield
+    except emulation.UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def two_nodes(rig: Rig) -> Iterator[str]:
+    """The name of a builder with a node for linux/amd64 and one for linux/arm64."""
+    try:
+        with rig_module.two_nodes(Folders.from_environment(os.environ), print) as name:
+            yield name
+    except UnavailableError as error:
+        pytest.skip(str(error))
