@@ -75,6 +75,9 @@ TABLE = {
     "environment-builder": ("auto", False, ()),
     "builder": ("auto", False, ()),
     "layer-cache": ("", False, ()),
+    "contexts": ("", False, ()),
+    "runners": ("", False, ()),
+    "digests": ("", False, ()),
     "github-token": ("", True, ("changes",)),
 }
 """Each input's default, whether it is a secret, and the commands that use it besides those that use all."""

@@ -60,6 +60,6 @@ def check_tags(plans: Mapping[str, Plan | IndexPlan]) -> None:
                 raise UserError(
                     f"the environments '{other}' and '{name}' would both have the tag {tag}",
                     hint="Put {{environment}} into 'images', 'tags' or 'flavor', such as "
-                    "'suffix=-{{environment}},onlatest=true'. Of several workspaces, each can have 'images' of its "
-                    "own in the settings of its manifest.",
+                    "'suffix=-{{environment}},onlatest=true'. Of several workspaces, each can have 'images' of "
+                    "its own in the settings of its manifest.",
                 )
