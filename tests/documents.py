@@ -20,9 +20,7 @@ from tests.markers import between
 from tests.schema import schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pixi_container.input_table import Input, Kind
 
@@ -76,7 +74,9 @@ def with_tables(text: str) -> str:
         used = ", ".join(flags)
         if name in {*COMMANDS_WITH_EVERY_INPUT, *JOB_COMMANDS}:
             used = "every input of the action"
-            used += f" but {', '.join(f'`{row.name}`' for row in INPUTS if row.builds_only)}" * (name in JOB_COMMANDS)
+            used += f" but {', '.join(f'`{row.name}`' for row in INPUTS if row.builds_only)}" * (
+                name in JOB_COMMANDS
+            )
             own = [f"`--{row.name}`" for row in INPUTS if name in row.only_for]
             used += f", and {', '.join(own)}" * bool(own)
         commands.append(f"| `{name}` | {command.purpose} | {used} |")

@@ -99,7 +99,9 @@ def test_the_image_for_the_other_platform_runs(both: Step, emulated: None) -> No
 
 def test_what_has_to_run_is_refused_where_it_cannot_and_runs_where_it_can(both: Step, emulated: None) -> None:
     instructions = "RUN uname -m > /machine"
-    outcome = both.run(tags="type=raw,value=it", instructions=instructions, test_command="python -c 'import numpy'")
+    outcome = both.run(
+        tags="type=raw,value=it", instructions=instructions, test_command="python -c 'import numpy'"
+    )
     assert outcome.code == 0, outcome.log
     for architecture, machine in (("amd64", "x86_64"), ("arm64", "aarch64")):
         image = outcome.outputs["image"]
