@@ -73,10 +73,8 @@ def with_tables(text: str) -> str:
         flags = [f"`--{row.name}`" for row in INPUTS if name in row.commands and not row.is_secret]
         used = ", ".join(flags)
         if name in {*COMMANDS_WITH_EVERY_INPUT, *JOB_COMMANDS}:
-            used = "every input of the action"
-            used += f" but {', '.join(f'`{row.name}`' for row in INPUTS if row.builds_only)}" * (
-                name in JOB_COMMANDS
-            )
+            unused = [f"`{row.name}`" for row in INPUTS if row.builds_only and name in JOB_COMMANDS]
+            used = "every input of the action" + f" but {', '.join(unused)}" * bool(unused)
             own = [f"`--{row.name}`" for row in INPUTS if name in row.only_for]
             used += f", and {', '.join(own)}" * bool(own)
         commands.append(f"| `{name}` | {command.purpose} | {used} |")
@@ -173,8 +171,8 @@ def with_workflow_inputs(text: str) -> str:
     """Return the text of the reusable workflow with the current inputs, and with those that each job passes on."""
     rows = workflow_inputs()
     described = [
-        f"      {row.name}:\n        description: {json.dumps(row.action_help if not row.only_for else row.help)}\n"
-        f"        type: string\n        default: {json.dumps(row.action_default if row.is_setting else row.default)}"
+        f"      {row.name}:\n        description: {json.dumps(row.action_help)}\n"
+        f"        type: string\n        default: {json.dumps(row.action_default)}"
         for row in rows
     ]
     text = _marked(text, "inputs", described)

@@ -79,22 +79,20 @@ class Workflow:
         for name, row in started["inputs"].items():
             assert row["type"] != "choice" or given[name] in row["options"]
         assert document["permissions"] == {}
-        contexts = {"inputs": given, "secrets": secrets, "needs": {}}
+        ended: dict[str, dict[str, Any]] = {}
+        contexts = {"inputs": given, "secrets": secrets}
         jobs: dict[str, tuple[Job, ...]] = {}
         for name, job in document["jobs"].items():
             assert not job.keys() - JOB_KEYS, f"{job.keys() - JOB_KEYS} is not known here"
             needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
-            seen = {**contexts, "needs": {need: contexts["needs"][need] for need in needs}}
+            seen = {**contexts, "needs": {need: ended[need] for need in needs}}
             jobs[name] = self._jobs(name, job, seen)
             results = {each.result for each in jobs[name]}
             result = next((each for each in ("failure", "success") if each in results), "skipped")
             outputs = self._outputs(job, jobs[name]) if "strategy" not in job else {}
-            contexts["needs"][name] = {"result": result, "outputs": outputs}
-        called = started.get("outputs", {})
-        outputs = {
-            name: as_text(filled_in(row["value"], {"jobs": contexts["needs"]})) for name, row in called.items()
-        }
-        return Run(jobs, outputs)
+            ended[name] = {"result": result, "outputs": outputs}
+        called = {name: row["value"] for name, row in started.get("outputs", {}).items()}
+        return Run(jobs, _texts(called, {"jobs": ended}))
 
     def _jobs(self, name: str, job: Mapping[str, Any], contexts: Mapping[str, Any]) -> tuple[Job, ...]:
         succeeded = all(need["result"] == "success" for need in contexts["needs"].values())
@@ -123,7 +121,7 @@ class Workflow:
         result = "success"
         for step in job["steps"]:
             assert not step.keys() - STEP_KEYS, f"{step.keys() - STEP_KEYS} is not known here"
-            given = {name: as_text(filled_in(value, contexts)) for name, value in step.get("with", {}).items()}
+            given = _texts(step.get("with", {}), contexts)
             if CHECKOUT.fullmatch(step["uses"]):
                 assert given["persist-credentials"] == "false"
                 continue
@@ -146,6 +144,8 @@ class Workflow:
     @staticmethod
     def _outputs(job: Mapping[str, Any], jobs: tuple[Job, ...]) -> dict[str, str]:
         steps = {id_: {"outputs": composite.outputs} for one in jobs for id_, _, composite in one.used}
-        return {
-            name: as_text(filled_in(value, {"steps": steps})) for name, value in job.get("outputs", {}).items()
-        }
+        return _texts(job.get("outputs", {}), {"steps": steps})
+
+
+def _texts(values: Mapping[str, Any], contexts: Mapping[str, Any]) -> dict[str, str]:
+    return {name: as_text(filled_in(value, contexts)) for name, value in values.items()}

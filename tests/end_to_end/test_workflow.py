@@ -1,4 +1,4 @@
-"""The reusable workflow's jobs in their order, each as processes with a checkout of its own, on real registries."""
+"""The reusable workflow's jobs in their order, each as processes with a checkout of its own."""
 
 from __future__ import annotations
 
@@ -112,9 +112,10 @@ class Called:
 
         return runner
 
-    def tags(self, *, ours: bool = False) -> dict[str, str]:
-        """Return the user's tags with their digests, or those of fingerprints."""
-        return registry_tags(self.rig.registry, self.image, ours=ours)
+    def tags(self) -> dict[str, str]:
+        """Return the user's tags with their digests."""
+        tags = registry_tags(self.rig.registry, self.image)
+        return {tag: digest for tag, digest in tags.items() if not tag.startswith("env-")}
 
     def writing(self) -> list[str]:
         """Return the requests that change something on the registry, and forget all."""
@@ -144,9 +145,8 @@ def called(
 def write_workspace(folder: Path, rig: Rig, count: int) -> None:
     """Write a workspace of so many environments; each has a file of its own in its image."""
     names = [f"e{number:02}" for number in range(count)]
-    text = MANIFEST + "".join(
-        f'{name} = {{ features = ["{name}"], no-default-feature = true }}\n' for name in names
-    )
+    text = MANIFEST
+    text += "".join(f'{name} = {{ features = ["{name}"], no-default-feature = true }}\n' for name in names)
     packages = ("libzlib", "libexpat", "ncurses", "libffi")
     for number, name in enumerate(names):
         text += f'[feature.{name}.dependencies]\n{packages[number % len(packages)]} = "*"\n'
@@ -187,9 +187,8 @@ def check_many(called: Called, count: int) -> None:
     remote = Remote(called.rig.registry, called.image)
     built = {job.used[0][2].outputs["digest"] for job in first.jobs["build"]}
     children = [remote.manifest(tag)["manifests"] for tag in before]
-    assert all(
-        [entry["platform"]["architecture"] for entry in entries] == ["amd64", "arm64"] for entries in children
-    )
+    platforms = [[entry["platform"]["architecture"] for entry in entries] for entries in children]
+    assert platforms == [["amd64", "arm64"]] * count
     assert {entry["digest"] for entries in children for entry in entries} == built
     assert all(f"<code>{each}</code>" in first.jobs["merge"][0].used[0][2].summary for each in names)
 
