@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from pixi_container.registry.client import OCI_INDEX
 from tests.composite import Runner
 from tests.end_to_end.action_copy import copy_action
 from tests.end_to_end.conftest import GitRepository, image_name, registry_tags
-from tests.end_to_end.test_direct_environment import Remote
 from tests.rig import solve
 from tests.rig.fixtures import rig_with_arm64
 from tests.rig.registry_front import Front, in_front_of
@@ -117,6 +118,13 @@ class Called:
         tags = registry_tags(self.rig.registry, self.image)
         return {tag: digest for tag, digest in tags.items() if not tag.startswith("env-")}
 
+    def listed(self, tag: str) -> list[dict[str, Any]]:
+        """Return what the index of a tag lists."""
+        url = f"http://{self.rig.registry}/v2/{self.image}/manifests/{tag}"
+        answer = httpx.get(url, headers={"accept": OCI_INDEX}).raise_for_status()
+        manifests: list[dict[str, Any]] = answer.json()["manifests"]
+        return manifests
+
     def writing(self) -> list[str]:
         """Return the requests that change something on the registry, and forget all."""
         asked = [request for request in self.registry.requests if request.split()[0] not in {"GET", "HEAD"}]
@@ -184,9 +192,8 @@ def check_many(called: Called, count: int) -> None:
         each: f"{name}@{before[f'it-{each}']}" for each in names
     }
     assert (first.outputs["pushed"], first.outputs["jobs"]) == ("true", str(2 * count))
-    remote = Remote(called.rig.registry, called.image)
     built = {job.used[0][2].outputs["digest"] for job in first.jobs["build"]}
-    children = [remote.manifest(tag)["manifests"] for tag in before]
+    children = [called.listed(tag) for tag in before]
     platforms = [[entry["platform"]["architecture"] for entry in entries] for entries in children]
     assert platforms == [["amd64", "arm64"]] * count
     assert {entry["digest"] for entries in children for entry in entries} == built
