@@ -11,8 +11,10 @@ from pixi_container.environments_report import EnvironmentsReport
 from pixi_container.errors import UserError
 from pixi_container.log import LabelledLog
 from pixi_container.plan.decision import BUILD
+from pixi_container.plan.existing import compare
 from pixi_container.plan.looked_up import LookedUp
 from pixi_container.plan.several import plan_images
+from pixi_container.registry.reference import parse_reference
 from pixi_container.report import OUTPUTS
 from pixi_container.request import registry_client
 from pixi_container.ship_environments import without_build
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pixi_container.log import Log
+    from pixi_container.plan.plan import Plan
     from pixi_container.plan.several import Planned
+    from pixi_container.registry.client import Registry
     from pixi_container.registry.reference import ImageReference
     from pixi_container.request import Request
     from pixi_container.runners import Runners
@@ -63,23 +67,36 @@ def merge(
             _check_digests(planned, digests)
         ended = {name: Shipped(environment=name, error=error) for name, error in failed.items()}
         for name, (plan, platforms) in planned.items():
-            if lacking := _lacking(planned[name]):
+            if lacking := _lacking(planned[name], registry):
                 ended[name] = Shipped(environment=name, error=lacking)
             else:
                 ended[name] = without_build(name, plan, platforms, registry, LabelledLog(log, name))
     return MergeReport(tuple(ended[name] for name in requests))
 
 
-def _lacking(image: Planned) -> UserError | None:
+def _lacking(image: Planned, registry: Registry) -> UserError | None:
     """Return the error for platforms whose image is not there; None if all are."""
     lacking = [each.plan for each in image.platforms if each.plan.decision.kind == BUILD]
     if not lacking:
         return None
-    reasons = "; ".join(f"{plan.platform}: {plan.decision.reason}" for plan in lacking)
+    reasons = "; ".join(
+        f"{plan.platform}: {plan.decision.reason}{_differences(plan, registry)}" for plan in lacking
+    )
     return UserError(
         f"there is no tested image of this commit's inputs for {reasons}",
         hint="Its build job failed, or had other inputs than this one. No tag of this environment has changed.",
     )
+
+
+def _differences(plan: Plan, registry: Registry) -> str:
+    """Return in what the image under the first tag differs; empty if there is none that tells."""
+    reference = parse_reference(plan.tags[0], source="tag") if plan.tags else None
+    if reference is None or "differs in" in plan.decision.reason:
+        return ""
+    try:
+        return f"; {reference} differs in: {', '.join(compare(registry, reference, plan.definition)) or 'nothing'}"
+    except UserError:
+        return ""
 
 
 def _check_digests(planned: Mapping[str, Planned], digests: Sequence[ImageReference]) -> None:

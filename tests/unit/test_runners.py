@@ -31,22 +31,21 @@ def test_a_label_is_text_or_several(text: str, label: Label) -> None:
     assert runners(text).label("linux/arm64") == label
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *(
-            "linux/arm64",
-            "linux/arm64=",
-            "arm64=big",
-            "=big",
-            "linux/arm64=[]",
-            'linux/arm64=["a"',
-            "linux/arm64=[1]",
-        ),
-        *('linux/arm64=["a", ["b"]]', "linux/arm64=-x", "linux/arm64=${{ secrets.a }}", "linux/arm64=a\x1b[0m"),
-        *('linux/arm64=["a\\nb"]', f"linux/arm64={'a' * 201}", f"linux/arm64={'[' * 100000}", '["linux/arm64=a"]'),
-    ],
+NO_LABELS = (
+    *("linux/arm64", "linux/arm64=", "arm64=big", "=big", '["linux/arm64=a"]', "linux/arm64=-x"),
+    *(
+        "linux/arm64=[]",
+        "linux/arm64=[1]",
+        'linux/arm64=["a"',
+        'linux/arm64=["a", ["b"]]',
+        'linux/arm64=["a\\nb"]',
+    ),
+    *("linux/arm64=${{ secrets.a }}", "linux/arm64=a\x1b[0m", f"linux/arm64={'a' * 201}"),
+    f"linux/arm64={'[' * 10000}",
 )
+
+
+@pytest.mark.parametrize("text", NO_LABELS, ids=range(len(NO_LABELS)))
 def test_another_form_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="input 'runners' has an invalid value") as caught:
         runners(text)

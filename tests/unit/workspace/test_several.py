@@ -16,15 +16,8 @@ from pixi_container.workspace.several import chosen_manifests
 def tree(tmp_path: Path) -> Path:
     """A checkout with several manifests, and a folder outside of it."""
     root, outside = tmp_path / "checkout", tmp_path / "outside"
-    for folder in (
-        root,
-        root / "api",
-        root / "libs/core",
-        root / "old",
-        root / ".git",
-        root / "api/.pixi",
-        outside,
-    ):
+    below = [root / name for name in (".", "api", "libs/core", "old", ".git", "api/.pixi")]
+    for folder in (*below, outside):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "pixi.toml").touch()
     (root / "libs/core/pyproject.toml").touch()
