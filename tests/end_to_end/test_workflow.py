@@ -225,3 +225,53 @@ def test_two_environments_are_shipped_then_what_changed_then_nothing(called: Cal
 @pytest.mark.slow
 def test_seventeen_environments_are_shipped_then_what_changed_then_nothing(called: Called) -> None:
     check_many(called, 17)
+
+
+@pytest.mark.parametrize(
+    ("event", "ref"),
+    [
+        ("pull_request", "refs/pull/7/merge"),
+        pytest.param("pull_request_target", "refs/heads/main", marks=pytest.mark.slow),
+        pytest.param("workflow_run", "refs/heads/main", marks=pytest.mark.slow),
+        pytest.param("anything", "refs/heads/main", marks=pytest.mark.slow),
+    ],
+)
+def test_an_event_of_anybody_builds_and_tests_and_has_no_credentials(called: Called, event: str, ref: str) -> None:
+    """GitHub gives a pull request from a fork no secret; what the other events have is not used."""
+    write_workspace(called.repository.path, called.rig, 2)
+    called.repository.commit()
+    called.registry.account = ("someone", "secret-of-registry")
+    secrets = {} if event == "pull_request" else SECRETS
+    run = called(event, ref, {"number": 7}, secrets, platforms="linux/amd64", username="someone")
+    assert run.result == "success", run.log
+    assert names_of(run.jobs["build"]) == ["Build e00, linux/amd64", "Build e01, linux/amd64"]
+    assert (run.outputs["pushed"], run.outputs["by-environment"]) == ("false", "{}")
+    assert "No tag is put on any image, because" in run.jobs["merge"][0].log
+    assert registry_tags(called.rig.registry, called.image) == {}
+    pushing = [asked for asked in called.writing() if not asked.startswith("POST /token")]
+    assert pushing == []
+    basic = [header for header in called.registry.authorizations if header.startswith("Basic")]
+    assert basic == []
+    assert not [secret for secret in ("secret-of", "ghs_secret") if secret in run.log]
+    given = [composite.log for job in run.jobs["build"] for _, _, composite in job.used]
+    withheld = all("'conda-auth' is withheld" in log and "'git-auth' is withheld" in log for log in given)
+    assert withheld is bool(secrets)
+
+
+def test_an_environment_whose_build_fails_keeps_its_tags_and_the_others_get_theirs(called: Called) -> None:
+    write_workspace(called.repository.path, called.rig, 2)
+    manifest = called.repository.path / "pixi.toml"
+    text = manifest.read_text()
+    instructions = '[tool.pixi-container.environments.e00]\ninstructions = "RUN false"\n'
+    manifest.write_text(text.replace("[tool.pixi-container.environments.e00]\n", instructions))
+    called.repository.commit()
+    run = called(platforms="linux/amd64")
+    assert run.result == "failure"
+    assert {job.name: job.result for job in run.jobs["build"]} == {
+        "Build e00, linux/amd64": "failure",
+        "Build e01, linux/amd64": "success",
+    }
+    (merge,) = run.jobs["merge"]
+    assert merge.result == "failure"
+    assert "environment 'e00': there is no tested image of this commit's inputs for linux/amd64" in merge.log
+    assert called.tags().keys() == {"it-e01"}
