@@ -10,12 +10,12 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixi_container.environment_process import EnvironmentProcess, Shipped, Told
+from pixi_container.environment_process import EnvironmentProcess, Shipped, Told, shipped
 from pixi_container.errors import UserError
 from pixi_container.log import LabelledLog
 from pixi_container.plan.decision import BUILD
-from pixi_container.plan.gather import plan_image, plan_platforms
 from pixi_container.plan.looked_up import LookedUp
+from pixi_container.plan.several import plan_images
 from pixi_container.request import registry_client
 from pixi_container.ship import carry_out
 from pixi_container.temporary_folder import temporary_folder
@@ -44,64 +44,30 @@ def ship_environments(requests: Mapping[str, Request], log: Log) -> tuple[Shippe
     some = next(iter(requests.values()))
     with registry_client(some) as registry:
         with log.step("Plan"):
-            planned, ended = _planned(requests, registry, log)
-            _check_tags({name: plan for name, (plan, _) in planned.items()})
+            planned, failed = plan_images(requests, registry, LookedUp(some.env), log)
+        ended = {name: Shipped(environment=name, error=error) for name, error in failed.items()}
         unbuilt = {name: each for name, each in planned.items() if each[0].decision.kind != BUILD}
         for name, (plan, platforms) in unbuilt.items():
-            ended[name] = _without_build(requests[name], plan, platforms, registry, LabelledLog(log, name))
+            ended[name] = without_build(name, requests[name], plan, platforms, registry, LabelledLog(log, name))
     with temporary_folder(some.env) as shared:
         to_build = {name: replace(requests[name], shared=shared) for name in planned if name not in unbuilt}
         ended |= _built(to_build, log)
     return tuple(ended[name] for name in requests)
 
 
-def _planned(
-    requests: Mapping[str, Request], registry: Registry, log: Log
-) -> tuple[dict[str, tuple[Plan | IndexPlan, tuple[PlatformPlan, ...]]], dict[str, Shipped]]:
-    """Return the plan of each environment, and the errors of those that have none."""
-    planned: dict[str, tuple[Plan | IndexPlan, tuple[PlatformPlan, ...]]] = {}
-    failed: dict[str, Shipped] = {}
-    looked_up = LookedUp(next(iter(requests.values())).env)
-    for name, request in requests.items():
-        try:
-            platforms = plan_platforms(request, LabelledLog(log, name), registry, looked_up=looked_up)
-            plan = plan_image(request, platforms, registry)
-        except UserError as error:
-            failed[name] = Shipped(environment=request.inputs.environment, error=error)
-            log.say(f"{name}: cannot be planned: {error.message}")
-            continue
-        planned[name] = (plan, platforms)
-        log.say(f"{name}: {plan.decision.kind}: {plan.decision.reason}")
-    return planned, failed
-
-
-def _check_tags(plans: Mapping[str, Plan | IndexPlan]) -> None:
-    """Raise ``UserError`` if a tag is that of two environments."""
-    owners: dict[str, str] = {}
-    for name, plan in plans.items():
-        for tag in plan.tags:
-            other = owners.setdefault(str(tag), name)
-            if other != name:
-                raise UserError(
-                    f"the environments '{other}' and '{name}' would both have the tag {tag}",
-                    hint="Put {{environment}} into 'images', 'tags' or 'flavor', such as "
-                    "'suffix=-{{environment}},onlatest=true'.",
-                )
-
-
-def _without_build(
-    request: Request, plan: Plan | IndexPlan, platforms: Sequence[PlatformPlan], registry: Registry, log: Log
+def without_build(
+    name: str,
+    request: Request,
+    plan: Plan | IndexPlan,
+    platforms: Sequence[PlatformPlan],
+    registry: Registry,
+    log: Log,
 ) -> Shipped:
+    """Put the planned tags on an image that is there, and return how that ended."""
     try:
-        report = carry_out(request, plan, platforms, registry, log)
+        return shipped(name, carry_out(request, plan, platforms, registry, log))
     except UserError as error:
-        return Shipped(environment=request.inputs.environment, error=error)
-    return Shipped(
-        environment=request.inputs.environment,
-        outputs=report.outputs(),
-        text=report.text(),
-        summary=report.summary(),
-    )
+        return Shipped(environment=name, error=error)
 
 
 def _built(requests: Mapping[str, Request], log: Log) -> dict[str, Shipped]:
