@@ -435,6 +435,13 @@ INPUTS = (
         builds_only=True,
     ),
     Input(
+        "sif",
+        "false",
+        "Publish a SIF beside the pushed image, under each tag with `-sif` at its end, so that Apptainer pulls it "
+        "from `oras://` without converting anything. Needs `sqfstar` of squashfs-tools on the runner.",
+        kind="flag",
+    ),
+    Input(
         "contexts",
         "",
         "Manifests of several workspaces below `context`, by glob, such as `*/pixi.toml !old/pixi.toml`; the "
@@ -462,13 +469,6 @@ INPUTS = (
         only_for=("merge",),
         kind="lines",
         not_in_settings="it comes from the jobs of a workflow",
-    ),
-    Input(
-        "sif",
-        "false",
-        "Publish a SIF beside the pushed image, under each tag with `-sif` at its end, so that Apptainer pulls it "
-        "from `oras://` without converting anything. Needs `sqfstar` of squashfs-tools on the runner.",
-        kind="flag",
     ),
     Input(
         "github-token",

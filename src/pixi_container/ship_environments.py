@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixi_container.environment_process import EnvironmentProcess, Shipped, Told, shipped
+from pixi_container.environment_process import EnvironmentProcess, Shipped, Told, Work, shipped
 from pixi_container.errors import UserError
 from pixi_container.log import LabelledLog
 from pixi_container.plan.decision import BUILD
@@ -42,15 +42,15 @@ def ship_environments(requests: Mapping[str, Request], log: Log) -> tuple[Shippe
     two environments would get the same tag.
     """
     some = next(iter(requests.values()))
-    with registry_client(some) as registry:
+    with temporary_folder(some.env) as shared, registry_client(some) as registry:
+        requests = {name: replace(request, shared=shared) for name, request in requests.items()}
         with log.step("Plan"):
             planned, failed = plan_images(requests, registry, LookedUp(some.env), log)
         ended = {name: Shipped(environment=name, error=error) for name, error in failed.items()}
         unbuilt = {name: each for name, each in planned.items() if each[0].decision.kind != BUILD}
         for name, (plan, platforms) in unbuilt.items():
             ended[name] = without_build(name, requests[name], plan, platforms, registry, LabelledLog(log, name))
-    with temporary_folder(some.env) as shared:
-        to_build = {name: replace(requests[name], shared=shared) for name in planned if name not in unbuilt}
+        to_build = [Work(name, requests[name], *each) for name, each in planned.items() if name not in unbuilt]
         ended |= _built(to_build, log)
     return tuple(ended[name] for name in requests)
 
@@ -70,40 +70,59 @@ def without_build(
         return Shipped(environment=name, error=error)
 
 
-def _built(requests: Mapping[str, Request], log: Log) -> dict[str, Shipped]:
-    """Have a process build each image, some at a time, and return how each ended."""
-    waiting, running, ended = deque(requests.items()), dict[str, _Running](), dict[str, Shipped]()
-    most = _processes()
+def _built(works: Sequence[Work], log: Log) -> dict[str, Shipped]:
+    """Have processes build the images, some at a time, and return how each ended."""
+    waiting, running, ended = deque(works), list[_Running](), dict[str, Shipped]()
     try:
-        while waiting or running:
-            while waiting and len(running) < most:
-                name, request = waiting.popleft()
-                running[name] = _Running(EnvironmentProcess(name, request), log)
-            ready = wait([each.process.connection for each in running.values()])
-            for name in [name for name, each in running.items() if each.process.connection in ready]:
-                if last := running[name].receive():
-                    running.pop(name).process.end()
-                    ended[name] = last
-                    log.say(f"{name}: {len(ended)} of {len(requests)} environments are done")
+        for _ in range(min(_processes(), len(works))):
+            running.append(_Running(EnvironmentProcess(), log))
+            running[-1].start(waiting.popleft())
+        while running:
+            ready = wait([each.process.connection for each in running])
+            for each in [each for each in running if each.process.connection in ready]:
+                if last := each.receive():
+                    ended[last.environment] = last
+                    log.say(f"{last.environment}: {len(ended)} of {len(works)} environments are done")
+                    _go_on(each, waiting, running, log)
     finally:
-        for each in running.values():
+        for each in running:
             each.process.stop()
-        for each in running.values():
+        for each in running:
             each.process.end()
     return ended
 
 
+def _go_on(ended: _Running, waiting: deque[Work], running: list[_Running], log: Log) -> None:
+    """Give a process that has ended an image the next one, or a new process if it is gone."""
+    if waiting and ended.process.is_running:
+        ended.start(waiting.popleft())
+        return
+    running.remove(ended)
+    ended.process.stop()
+    ended.process.end()
+    if waiting:
+        running.append(_Running(EnvironmentProcess(), log))
+        running[-1].start(waiting.popleft())
+
+
 class _Running:
-    """A process and the lines of its log, which are shown together once it has ended."""
+    """A process and the lines of its log, which are shown together once an image has ended."""
 
     def __init__(self, process: EnvironmentProcess, log: Log) -> None:
         self.process = process
         self._log = log
         self._lines: list[Told] = []
+        self._name = ""
+
+    def start(self, work: Work) -> None:
+        """Have it ship an image."""
+        self._lines.clear()
+        self._name = work.environment
+        self.process.start(work)
 
     def receive(self) -> Shipped | None:
-        """Take the next message, and return how it ended; None as long as it has not."""
-        message, name = self.process.receive(), self.process.environment
+        """Take the next message, and return how the image ended; None as long as it has not."""
+        message, name = self.process.receive(), self._name
         if isinstance(message, Shipped):
             self._show_all(message)
             return message

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.environment_process import EnvironmentProcess, Shipped
+from pixi_container.environment_process import EnvironmentProcess, Shipped, Work
 from pixi_container.environments_report import EnvironmentsReport
 from pixi_container.errors import ImageTestFailedError, UserError
 from pixi_container.inputs import parse_inputs
 from pixi_container.interrupts import Interrupted
 from pixi_container.log import TerminalLog
-from pixi_container.request import Request, request_for
+from pixi_container.plan.gather import plan_platforms
+from pixi_container.request import Request, registry_client, request_for
 from pixi_container.runner.event import Event
 from pixi_container.ship_environments import ship_environments
 from tests.unit.conftest import Folder
@@ -107,7 +108,10 @@ def test_two_with_the_same_tag_are_refused_before_anything_is_done(several: Envi
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_told(several: EnvironmentsJob) -> None:
-    process = EnvironmentProcess("gpu", several.request("gpu"))
+    process, request = EnvironmentProcess(), several.request("gpu")
+    with registry_client(request) as registry:
+        platforms = plan_platforms(request, several.log, registry)
+    process.start(Work("gpu", request, platforms[0].plan, platforms))
     process.kill()
     while not isinstance(message := process.receive(), Shipped):
         pass

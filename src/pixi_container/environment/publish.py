@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.base_image import read_base_image
@@ -25,7 +25,8 @@ from pixi_container.environment.package_set import hashed, package_set
 from pixi_container.environment.progress import Progress, ProgressCount
 from pixi_container.environment.shared_archives import SharedArchives
 from pixi_container.environment.shared_contents import SharedContents
-from pixi_container.environment.start_check import check_annotations, check_key, starting_packages
+from pixi_container.environment.shared_work import once
+from pixi_container.environment.start_check import CheckKeys, check_annotations, check_keys, starting_packages
 from pixi_container.environment.threads import Stop, Threads, end
 from pixi_container.errors import UserError
 from pixi_container.temporary_folder import temporary_folder
@@ -125,6 +126,7 @@ class _Publication:
         self._image = image
         self._target = places.target
         self._base = places.base
+        self._shared = shared
         self._stop = stop = Stop()
         self._progress = progress = ProgressCount(show)
         repositories = places.repositories
@@ -172,13 +174,13 @@ class _Publication:
         placed += [_Placed(each, each.layers.add_last()) for each in environments]
         layers = [each.in_image for each in placed]
         config = configuration(base, layers, image.settings)
-        key = self._check_key(base, config)
-        checked_by = before.checks.get(key, "")
-        checked_now = not checked_by and check is not None
-        if check is not None and checked_now:
-            checked_by = self._check_start(base, placed, check)
+        keys = self._check_keys(base, config)
+        checked_by, checked_now = before.checks.get(keys.exact, ""), False
+        if check is not None and not checked_by:
+            start = partial(self._check_start, base, placed, check)
+            checked_by, checked_now = once(self._shared, keys.named_anyhow, start, self._stop.check)
         self._progress.tell("writing the manifest")
-        annotations = {**image.annotations, **check_annotations(key, checked_by)}
+        annotations = {**image.annotations, **check_annotations(keys.exact, checked_by)}
         manifest = image_manifest(base, layers, config, annotations)
         put_bytes(target, config.content)
         if image.before:
@@ -198,12 +200,14 @@ class _Publication:
             notes=tuple(dict.fromkeys(notes)),
         )
 
-    def _check_key(self, base: BaseImage, config: Document) -> str:
-        """Return a digest of all that decides whether the environments start."""
+    def _check_keys(self, base: BaseImage, config: Document) -> CheckKeys:
+        """Return digests of all that decides whether the environments start."""
         keys = [
-            check_key(each.image, base, config, each.packages, each.layers.files) for each in self._environments
+            check_keys(each.image, base, config, each.packages, each.layers.files) for each in self._environments
         ]
-        return hashed(keys) if keys[1:] else keys[0]
+        if not keys[1:]:
+            return keys[0]
+        return CheckKeys(hashed([each.exact for each in keys]), hashed([each.named_anyhow for each in keys]))
 
     def _check_start(self, base: BaseImage, placed: Sequence[_Placed], check: StartCheck) -> str:
         """Return the digest of an image that was checked: of what starting needs, without any other package."""

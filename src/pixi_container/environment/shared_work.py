@@ -21,6 +21,7 @@ from pixi_container.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_LONGEST_TEXT = 1000
 _RESERVE_BYTES = 4 << 30
 """So much of the disk stays free for layers on their way."""
 
@@ -76,3 +77,19 @@ class SharedWork:
             yield Path(name)
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def once(work: SharedWork | None, name: str, do: Callable[[], str], check: Callable[[], None]) -> tuple[str, bool]:
+    """Return the short text that ``do`` returns, and whether it was done now and not by another environment."""
+    if work is None:
+        return do(), True
+    with work.locked(name, check):
+        kept = work.file(name)
+        if kept.exists():
+            with kept.open("rb") as file:
+                return file.read(_LONGEST_TEXT).decode(), False
+        text = do()
+        with work.aside() as aside:
+            aside.write_text(text, "utf-8")
+            aside.rename(kept)
+        return text, True

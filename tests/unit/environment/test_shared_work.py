@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.environment.shared_work import SharedWork
+from pixi_container.environment.shared_work import SharedWork, once
+from pixi_container.errors import UserError
 
 NAME = "ab" * 32
 HOLDING = """
 import sys
 from pathlib import Path
-from pixi_container.environment.shared_work import SharedWork
+from pixi_container.environment.shared_work import SharedWork, once
+from pixi_container.errors import UserError
 
 work = SharedWork(Path(sys.argv[1]))
 with work.locked(sys.argv[2], lambda: None), work.aside() as aside:
@@ -111,3 +113,26 @@ def test_a_part_of_the_disk_stays_free(tmp_path: Path) -> None:
     assert SharedWork(tmp_path, reserve=0).has_room(1)
     assert not SharedWork(tmp_path, reserve=0).has_room(1 << 60)
     assert not SharedWork(tmp_path, reserve=1 << 60).has_room(1)
+
+
+def test_what_is_done_once_is_known_to_the_others(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def do() -> str:
+        done.append("done")
+        return "sha256:1"
+
+    assert once(None, NAME, do, lambda: None) == ("sha256:1", True)
+    for is_now in (True, False):
+        assert once(SharedWork(tmp_path / "shared"), NAME, do, lambda: None) == ("sha256:1", is_now)
+    assert len(done) == 2
+
+
+def test_what_fails_is_tried_by_the_next(tmp_path: Path) -> None:
+    def fail() -> str:
+        raise UserError("no")
+
+    work = SharedWork(tmp_path / "shared")
+    with pytest.raises(UserError):
+        once(work, NAME, fail, lambda: None)
+    assert once(work, NAME, lambda: "yes", lambda: None) == ("yes", True)
