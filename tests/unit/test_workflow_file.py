@@ -112,7 +112,7 @@ def test_each_job_has_the_permissions_that_it_needs_and_keeps_no_credentials() -
 
 
 def as_workflow(block: str) -> str:
-    """Return a block of the documentation as a workflow, which it is already, or else its steps are those of one."""
+    """Return a block of the documentation as a workflow, which it is, or whose steps it has."""
     steps = yaml.safe_load(block)
     if not isinstance(steps, list):
         return block
@@ -123,7 +123,9 @@ def test_the_documentation_has_a_block_of_each_way() -> None:
     assert [isinstance(yaml.safe_load(block), list) for block in BLOCKS] == [True] * 4 + [False] * 4
 
 
-@pytest.mark.parametrize("block", map(as_workflow, BLOCKS), ids=[f"block {n}" for n in range(1, len(BLOCKS) + 1)])
+@pytest.mark.parametrize(
+    "block", list(map(as_workflow, BLOCKS)), ids=[f"block {n}" for n in range(1, len(BLOCKS) + 1)]
+)
 def test_a_block_of_the_documentation_is_a_workflow_with_inputs_and_outputs_that_there_are(
     block: str, tmp_path: Path
 ) -> None:
