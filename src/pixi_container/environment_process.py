@@ -10,7 +10,7 @@ import queue
 import signal
 import threading
 import traceback
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, NamedTuple
@@ -54,7 +54,7 @@ def shipped(environment: str, report: Report | IndexReport) -> Shipped:
 
 @dataclass(frozen=True)
 class Told:
-    """A line of a process's log; ``kind`` is ``say``, ``step``, ``ended``, ``warning`` or ``untrusted``."""
+    """What a process tells its log; ``kind`` is ``say``, ``step``, ``ended``, ``warning`` or ``mask``."""
 
     kind: str
     text: str
@@ -85,7 +85,9 @@ class EnvironmentProcess:
     def start(self, work: Work) -> None:
         """Have it ship an image, once the one before has ended."""
         self.work = work
-        self.connection.send(work)
+        # If it is gone, that is what is received.
+        with suppress(OSError):
+            self.connection.send(work)
 
     def receive(self) -> Told | Shipped:
         """Return the next message about the image, once there is one. The last one is how it ended."""
@@ -115,8 +117,9 @@ class EnvironmentProcess:
 
     def end(self) -> None:
         """Wait until it has ended, whatever it still has to say."""
-        while os.read(self.connection.fileno(), _PART_BYTES):
-            pass
+        with suppress(OSError):
+            while os.read(self.connection.fileno(), _PART_BYTES):
+                pass
         self._process.join()
         self.connection.close()
 
@@ -150,8 +153,8 @@ class _Log:
 
     @contextmanager
     def untrusted_output(self) -> Iterator[Callable[[str], None]]:
-        """Yield what sends the output of an untrusted child."""
-        yield lambda line: self.tell(Told("untrusted", line))
+        """Yield ``say``, because the process at the other end has the runner execute none of the lines."""
+        yield self.say
 
     def warning(self, text: str) -> None:
         """Send a warning."""
@@ -162,7 +165,8 @@ class _Log:
         self.tell(Told("say", str(error)))
 
     def mask(self, secret: str) -> None:
-        """Do nothing: what started this process has masked every secret."""
+        """Send a secret, which is to be hidden in everything that follows."""
+        self.tell(Told("mask", secret))
 
 
 def _work(connection: Connection) -> None:

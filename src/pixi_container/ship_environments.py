@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixi_container.environment_process import EnvironmentProcess, Shipped, Told, Work, shipped
+from pixi_container.environment_process import EnvironmentProcess, Shipped, Work, shipped
 from pixi_container.errors import UserError
 from pixi_container.log import LabelledLog
 from pixi_container.plan.decision import BUILD
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import Registry
     from pixi_container.request import Request
+
+_QUIET_SECONDS = 30.0
+"""After so long without news, the log says what is going on."""
 
 _MOST_PROCESSES = 3
 _PROCESS_BYTES = 300 << 20
@@ -78,7 +81,9 @@ def _built(works: Sequence[Work], log: Log) -> dict[str, Shipped]:
             running.append(_Running(EnvironmentProcess(), log))
             running[-1].start(waiting.popleft())
         while running:
-            ready = wait([each.process.connection for each in running])
+            ready = wait([each.process.connection for each in running], _QUIET_SECONDS)
+            if not ready:
+                log.say("at work: " + "; ".join(each.doing for each in running))
             for each in [each for each in running if each.process.connection in ready]:
                 if last := each.receive():
                     ended[last.environment] = last
@@ -111,13 +116,14 @@ class _Running:
     def __init__(self, process: EnvironmentProcess, log: Log) -> None:
         self.process = process
         self._log = log
-        self._lines: list[Told] = []
+        self._lines: list[str] = []
         self._name = ""
+        self.doing = ""
 
     def start(self, work: Work) -> None:
         """Have it ship an image."""
         self._lines.clear()
-        self._name = work.environment
+        self._name = self.doing = work.environment
         self.process.start(work)
 
     def receive(self) -> Shipped | None:
@@ -126,11 +132,16 @@ class _Running:
         if isinstance(message, Shipped):
             self._show_all(message)
             return message
+        line = f"{name}: {message.text}"
+        if message.kind == "mask":
+            self._log.mask(message.text)
+            return None
         if message.kind == "warning":
-            self._log.warning(f"{name}: {message.text}")
+            self._log.warning(line)
         elif message.kind in {"step", "ended"}:
-            self._log.say(f"{name}: {message.text}")
-        self._lines.append(message)
+            self._log.say(line)
+            self.doing = line
+        self._lines.append(f"\n== {message.text}" if message.kind == "step" else message.text)
         return None
 
     def _show_all(self, shipped: Shipped) -> None:
@@ -138,10 +149,7 @@ class _Running:
         outcome = "failed" if shipped.error else "done"
         with self._log.step(f"Log of environment {shipped.environment}, {outcome}"):
             for line in self._lines:
-                if line.kind == "step":
-                    self._log.say(f"\n== {line.text}")
-                else:
-                    self._log.say(line.text)
+                self._log.say(line)
 
 
 def _available_memory() -> int:

@@ -120,6 +120,25 @@ def test_a_process_that_is_killed_is_told(several: EnvironmentsJob) -> None:
     assert message.error.message == "the process of environment 'gpu' ended with code -9"
 
 
+class MaskingLog(TerminalLog):
+    """A log that notes what it is to hide."""
+
+    def __init__(self) -> None:
+        self.masked: list[str] = []
+
+    def mask(self, secret: str) -> None:
+        self.masked.append(secret)
+
+
+def test_a_secret_that_only_a_process_reads_is_hidden(several: EnvironmentsJob) -> None:
+    several.log = log = MaskingLog()
+    secret = several.temporary / "token"
+    secret.write_text("hunter2-from-a-file")
+    several.folder.write("Dockerfile", "FROM scratch\n")
+    several.of_all(dockerfile="Dockerfile", secret_files=f"token={secret}")
+    assert log.masked == ["hunter2-from-a-file"] * 2
+
+
 class InterruptedLog(TerminalLog):
     """A log during whose first line of a build a signal arrives."""
 
