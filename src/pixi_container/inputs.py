@@ -16,6 +16,7 @@ from pixi_container.build_inputs import (
     ssh_agents,
     stage_names,
 )
+from pixi_container.builder_nodes import parse_nodes
 from pixi_container.debian_packages import parse_packages
 from pixi_container.errors import UserError
 from pixi_container.git_credentials import parse_git_auth, secrets_in
@@ -43,6 +44,8 @@ from pixi_container.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pixi_container.builder_nodes import BuilderNode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +108,7 @@ class Inputs:
     promote: bool = True
     environment_builder: str = "auto"
     builder: str = ""
+    nodes: tuple[BuilderNode, ...] = ()
     layer_cache: str = ""
     sif: bool = False
     github_token: str = ""
@@ -227,6 +231,7 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         else _matching(
             "builder", text["builder"], r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a buildx builder, or auto"
         ),
+        nodes=parse_nodes(lines_of(text["nodes"])),
         layer_cache=_image_name("layer-cache", text["layer-cache"]) if text["layer-cache"] else "",
         sif=_flag("sif", text["sif"]),
         github_token=text["github-token"],

@@ -76,11 +76,8 @@ def native_platform(env: Mapping[str, str]) -> str:
     return answer
 
 
-def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
-    """Return what the builder supports; an empty name means the current builder.
-
-    Raises ``ToolUnavailableError`` if buildx is missing or too old, or the builder does not exist.
-    """
+def check_buildx(env: Mapping[str, str]) -> None:
+    """Raise ``ToolUnavailableError`` if buildx is missing or too old."""
     version = capture(["docker", "buildx", "version"], env=env)
     installed = re.search(r"v?(\d+\.\d+\.\d+)", version.output)
     if version.code != 0 or not installed:
@@ -92,6 +89,14 @@ def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
         raise ToolUnavailableError(
             f"docker buildx {installed[1]} is too old", hint=f"Install {_OLDEST_BUILDX} or newer."
         )
+
+
+def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
+    """Return what the builder supports; an empty name means the current builder.
+
+    Raises ``ToolUnavailableError`` if buildx is missing or too old, or the builder does not exist.
+    """
+    check_buildx(env)
     inspected = capture(["docker", "buildx", "inspect", *([name] if name else [])], env=env)
     driver = re.search(r"^Driver:\s+(\S+)", inspected.output, re.MULTILINE)
     if inspected.code != 0 or not driver:
@@ -126,6 +131,13 @@ def builder_for(kind: BuilderKind, platform: str, emulation: str) -> BuilderKind
     if emulation:
         return replace(kind, platform=platform, emulation=emulation)
     return BuilderKind(driver=NO_BUILDER, missing=f"nothing can run for {platform} on this machine's builder")
+
+
+def builder_of_nodes(platforms: tuple[str, ...], platform: str) -> BuilderKind:
+    """Return how a builder of the remote driver builds for a platform, given the platforms of its nodes."""
+    if platform in platforms:
+        return BuilderKind(driver="remote", platforms=platforms, platform=platform)
+    return BuilderKind(driver=NO_BUILDER, missing=f"'nodes' has no node for {platform}")
 
 
 def _platforms(inspected: str) -> tuple[str, ...]:

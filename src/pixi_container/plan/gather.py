@@ -14,6 +14,7 @@ from pixi_container.docker.builder import (
     NO_BUILDER,
     BuilderKind,
     builder_for,
+    builder_of_nodes,
 )
 from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.base_definition import define_base
@@ -171,6 +172,9 @@ def _warn_of_limits(request: Request, log: Log) -> None:
 def _builder(request: Request, engine: MachineEngine, looked_up: LookedUp) -> BuilderKind:
     if engine.missing or request.inputs.builder == NO_BUILDER:
         return BuilderKind(driver=NO_BUILDER, missing=engine.missing)
+    if nodes := request.inputs.nodes:
+        looked_up.check_buildx()
+        return builder_of_nodes(tuple(name for node in nodes for name in node.platforms), engine.platform)
     try:
         kind = looked_up.builder_kind(request.inputs.builder)
     except ToolUnavailableError as error:
