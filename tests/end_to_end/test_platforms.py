@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from uuid import uuid4
 
@@ -14,10 +15,10 @@ from pixi_container.registry.reference import parse_reference
 from tests.end_to_end.conftest import Step
 from tests.end_to_end.test_direct_environment import Remote
 from tests.rig import solve
-from tests.rig.fixtures import emulated, not_emulated, rig_with_arm64, two_nodes
+from tests.rig.fixtures import emulated, not_emulated, rig_with_arm64, two_daemons, two_nodes
 from tests.rig.rig import Rig
 
-__all__ = ["emulated", "not_emulated", "rig_with_arm64", "two_nodes"]
+__all__ = ["emulated", "not_emulated", "rig_with_arm64", "two_daemons", "two_nodes"]
 
 pytestmark = pytest.mark.engine
 
@@ -126,3 +127,31 @@ def test_each_node_of_a_builder_makes_its_platform(both: Step, two_nodes: str, e
     assert run(both, image, "cat", "/machine") == "aarch64"
     assert run(both, image, "cat", "/machine", platform="linux/amd64") == "x86_64"
     assert json.loads(outcome.outputs["images"])[0]["platforms"].keys() == {"linux/amd64", "linux/arm64"}
+
+
+def test_a_builder_is_made_of_nodes_for_one_run(
+    both: Step, two_daemons: Mapping[str, str], emulated: None
+) -> None:
+    nodes = "\n".join(f"{platform}={address}" for platform, address in two_daemons.items())
+    instructions = f"RUN uname -m > /machine # {uuid4().hex}"
+    outcome = both.run(tags="type=raw,value=it", nodes=nodes, instructions=instructions)
+    assert outcome.code == 0, outcome.log
+    image = outcome.outputs["image"]
+    for platform, machine in (("linux/amd64", "x86_64"), ("linux/arm64", "aarch64")):
+        assert run(both, image, "cat", "/machine", platform=platform) == machine
+        assert f"{two_daemons[platform]} runs the steps for {platform}" in outcome.log
+    assert own_builders(both) == []
+
+
+def test_a_node_that_does_not_answer_is_told_and_leaves_no_builder(both: Step) -> None:
+    nodes = "linux/amd64,linux/arm64=tcp://127.0.0.1:9"
+    outcome = both.run(tags="type=raw,value=it", nodes=nodes, instructions=f"RUN true # {uuid4().hex}")
+    assert outcome.code == 5, outcome.log
+    assert "the builder does not answer" in outcome.log
+    assert own_builders(both) == []
+    assert not [tag for tag in Remote(both.rig.registry, both.image).tags() if not tag.startswith("env-")]
+
+
+def own_builders(step: Step) -> list[str]:
+    """Return the builders that a run has made, which are not the rig's."""
+    return re.findall(r"pixi-container-(?!rig-)[\w-]+", step.docker("buildx", "ls"))

@@ -13,7 +13,7 @@ from tests.rig.errors import UnavailableError
 from tests.rig.folders import Folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.rig.rig import Rig
 
@@ -44,6 +44,15 @@ def not_emulated() -> Iterator[None]:
         with rig_module.not_emulated(Folders.from_environment(os.environ), print):
             yield
     except emulation.UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def two_daemons(rig: Rig) -> Mapping[str, str]:
+    """The addresses of a BuildKit daemon for linux/amd64 and of one for linux/arm64, by platform."""
+    try:
+        return rig_module.two_daemons(Folders.from_environment(os.environ), print)
+    except UnavailableError as error:
         pytest.skip(str(error))
 
 
