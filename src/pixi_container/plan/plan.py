@@ -359,9 +359,10 @@ def _check_that_none_is_needed(
         environment = f"the registry has no base '{base.tag}' with 'apt-packages' and 'base-instructions'"
     reason = needs_builder(definition, inputs, keep=request.keep, environment_needs_builder=environment)
     if reason and builder.missing:
+        elsewhere = "Add a line for it to 'nodes': see docs/nodes.md." if inputs.nodes else HOW_TO_RUN_FOREIGN
         raise ToolUnavailableError(
             f"{builder.missing}; the image needs a builder: {reason}",
-            hint=HOW_TO_RUN_FOREIGN if request.platform else "",
+            hint=elsewhere if inputs.nodes or request.platform else "",
         )
     if reason:
         raise UserError(f"input 'builder': 'none' cannot make this image: {reason}")
