@@ -50,8 +50,8 @@ class BuilderKind:
 
 
 HOW_TO_RUN_FOREIGN = (
-    "For a platform other than this machine's, set 'emulation' to 'true', use a builder or 'nodes' with a node for "
-    "it, or build it on a runner of that platform: see docs/many.md."
+    "For a platform other than this machine's, set 'emulation' to 'true', use a builder or 'nodes' with a node "
+    "for it, or build it on a runner of that platform: see docs/many.md."
 )
 
 

@@ -217,8 +217,9 @@ def test_of_nodes_only_buildx_is_asked_for(folder: Folder, around: Surroundings)
     assert "linux/arm64" in plan.commands.push.argv
     with pytest.raises(
         ToolUnavailableError, match="'nodes' has no node for linux/arm64; the image needs a builder"
-    ):
+    ) as caught:
         planned(request(folder, nodes="linux/amd64=tcp://a:1", instructions="RUN true"), Shelf())
+    assert "to 'nodes'" in caught.value.hint
 
 
 def test_nodes_need_no_engine_where_nothing_is_loaded(
