@@ -143,6 +143,27 @@ def test_a_builder_is_made_of_nodes_for_one_run(
     assert own_builders(both) == []
 
 
+@pytest.mark.parametrize(("event", "ref"), [("push", "refs/heads/main"), ("pull_request", "refs/pull/7/merge")])
+def test_nodes_build_where_no_engine_is(
+    step: Step, two_daemons: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, event: str, ref: str
+) -> None:
+    env_of = step.environment
+
+    def environment(*arguments: object) -> dict[str, str]:
+        return {**env_of(*arguments), "DOCKER_HOST": "unix:///nonexistent.sock"}  # type: ignore[arg-type]
+
+    # Its fields are frozen.
+    monkeypatch.setattr(type(step), "environment", lambda _, *arguments: environment(*arguments))
+    nodes = f"linux/amd64={two_daemons['linux/amd64']}"
+    instructions = f"RUN python -c 1 # {uuid4().hex}"
+    outcome = step.run(event, ref, {"number": 7}, nodes=nodes, instructions=instructions, tags="type=raw,value=it")
+    assert outcome.code == 0, outcome.log
+    assert outcome.outputs["pushed"] == str(event == "push").lower()
+    assert step.tags().keys() == ({"it"} if event == "push" else set())
+    assert outcome.left_in_temp == []
+    assert own_builders(step) == []
+
+
 def test_a_node_that_does_not_answer_is_told_and_leaves_no_builder(both: Step) -> None:
     nodes = "linux/amd64,linux/arm64=tcp://127.0.0.1:9"
     outcome = both.run(tags="type=raw,value=it", nodes=nodes, instructions=f"RUN true # {uuid4().hex}")
