@@ -222,6 +222,13 @@ def test_of_nodes_only_buildx_is_asked_for(folder: Folder, around: Surroundings)
     assert "to 'nodes'" in caught.value.hint
 
 
+def test_of_nodes_an_offline_plan_says_which_platform_they_build(folder: Folder) -> None:
+    plan = planned(request(folder, nodes="linux/amd64=tcp://a:1"), None)
+    assert plan.commands.push
+    assert "--platform linux/amd64" in " ".join(plan.commands.push.argv)
+    assert "node         tcp://a:1 runs the steps for linux/amd64" in plan.as_text()
+
+
 def test_nodes_need_no_engine_where_nothing_is_loaded(
     folder: Folder, around: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
