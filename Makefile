@@ -43,9 +43,9 @@ check: $(READY) ## formatting, types, linters of scripts, Dockerfiles and workfl
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest --quiet tests/unit/image/scripts/test_linters.py
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml */action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(BIN)/zizmor --offline --quiet action.yml .github/workflows
+	$(BIN)/zizmor --offline --quiet action.yml */action.yml .github/workflows
 
 bench: $(READY) ## seconds and bytes of the flow against the usual recipe, in one run
 	$(BIN)/python -m tests.bench

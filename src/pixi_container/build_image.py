@@ -189,7 +189,7 @@ def _environment(
     from pixi_container.make_environment import make_environment
 
     try:
-        made = make_environment(request, plan, engine, work, log, base_digest)
+        made = make_environment(request, plan, engine, work, log, base_digest, request.shared)
     except NotDirectError as error:
         if request.inputs.environment_builder == "direct" or engine is None:
             raise UserError(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pixi_container.plan.plan import Plan
     from pixi_container.registry.client import Registry
     from pixi_container.report import Report
+    from pixi_container.request import Request
     from pixi_container.runner.event import Event
     from pixi_container.settings import Setting
 
@@ -97,11 +98,98 @@ def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep
 
 def _told_errors(report: Report | IndexReport | EnvironmentsReport, log: Log) -> int:
     """Tell the errors of the environments that failed, and return the exit code: that of the first."""
-    failed = getattr(report, "failed", ())
-    for each in failed:
-        message = f"environment '{each.environment}': {each.error.message}"
-        log.error(UserError(message, hint=each.error.hint, file=each.error.file, line=each.error.line))
-    return failed[0].error.exit_code if failed else 0
+    return _told({each.environment: each.error for each in getattr(report, "failed", ())}, log)
+
+
+def _told(errors: Mapping[str, UserError], log: Log) -> int:
+    for name, error in errors.items():
+        message = f"environment '{name}': {error.message}"
+        log.error(UserError(message, hint=error.hint, file=error.file, line=error.line))
+    return next((error.exit_code for error in errors.values()), 0)
+
+
+def _matrix(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int:
+    from pixi_container.matrix import plan_matrix
+    from pixi_container.runner.outputs import write_outputs, write_summary
+
+    inputs = _inputs_for_jobs(options, env, log)
+    matrix, failed = plan_matrix(_requests_for_jobs(inputs, options, env), inputs.runners, log)
+    if failed:
+        return _told(failed, log)
+    write_outputs(matrix.outputs())
+    if trouble := write_summary(matrix.summary()):
+        log.warning(trouble)
+    if _in_workflow(env):
+        log.say("\n" + matrix.text())
+    else:
+        print(json_text(matrix.as_json(), indent=2))
+    return 0
+
+
+def _merge(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int:
+    from dataclasses import replace
+
+    from pixi_container.inputs import image_by_digest
+    from pixi_container.merge import MergeReport, merge
+    from pixi_container.request import may_push
+    from pixi_container.runner.outputs import write_outputs, write_summary
+
+    inputs = _inputs_for_jobs(options, env, log)
+    digests = (*inputs.digests, *(image_by_digest(text, "the command line") for text in options.images))
+    pushes, why_not = may_push(_event(inputs, env), inputs)
+    if not pushes:
+        log.say(f"No tag is put on any image, because {why_not}.")
+        write_outputs({**MergeReport(()).outputs(), "decision": "skip", "reason": why_not})
+        return 0
+    requests = _requests_for_jobs(inputs, options, env)
+    requests = {name: replace(request, merges=True) for name, request in requests.items()}
+    report = merge(requests, inputs.runners, digests, log)
+    write_outputs(report.outputs())
+    if trouble := write_summary(report.summary()):
+        log.warning(trouble)
+    log.say("\n" + report.text())
+    return _told_errors(report, log)
+
+
+def _inputs_for_jobs(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> Inputs:
+    """Return the inputs of a command that is about the jobs of a workflow."""
+    inputs = _inputs(options, env)
+    for secret in inputs.secrets:
+        log.mask(secret)
+    return inputs
+
+
+def _requests_for_jobs(inputs: Inputs, options: argparse.Namespace, env: Mapping[str, str]) -> dict[str, Request]:
+    """Return the request for the image of each environment of each workspace, by the name that it is shown as."""
+    from pathlib import Path, PurePosixPath
+
+    from pixi_container.request import request_for
+    from pixi_container.workspace.several import chosen_manifests
+
+    event = _event(inputs, env)
+    if not inputs.contexts:
+        images = _inputs_by_name(inputs, options, env)
+    else:
+        images = {}
+        for manifest in chosen_manifests(Path(inputs.context), inputs.contexts):
+            folder = str(PurePosixPath(manifest).parent)
+            place = {"context": str(Path(inputs.context, folder)), "manifest-path": PurePosixPath(manifest).name}
+            by_name = _inputs_by_name(_inputs(options, env, place), options, env)
+            images |= {f"{folder}:{name}": each for name, each in by_name.items()}
+    for each in images.values():
+        if each.refresh:
+            raise UserError(
+                "input 'refresh' cannot be true where jobs build the images: each would have a base of its own",
+                hint="Have the action build them anew in one step, which takes 'environments' and 'platforms'.",
+            )
+    return {name: request_for(event, each, env) for name, each in images.items()}
+
+
+def _inputs_by_name(inputs: Inputs, options: argparse.Namespace, env: Mapping[str, str]) -> dict[str, Inputs]:
+    """Return the inputs for each image, by its environment."""
+    if inputs.environment_patterns:
+        return _inputs_by_environment(inputs, options, env)
+    return {inputs.environment: inputs}
 
 
 def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int:
@@ -111,10 +199,7 @@ def _plan(options: argparse.Namespace, env: Mapping[str, str], _log: Log) -> int
 
     inputs = _inputs(options, env)
     event = _event(inputs, env)
-    if inputs.environment_patterns:
-        by_name = _inputs_by_environment(inputs, options, env)
-    else:
-        by_name = {inputs.environment: inputs}
+    by_name = _inputs_by_name(inputs, options, env)
     requests = {name: request_for(event, each, env) for name, each in by_name.items()}
     looked_up = LookedUp(env)
     plans: dict[str, Plan | IndexPlan] = {}
@@ -231,6 +316,8 @@ COMMANDS = {
         _build, "build and test on this machine, and keep the image in the local engine under its tags"
     ),
     "plan": Subcommand(_plan, "say what would be done, and do nothing"),
+    "matrix": Subcommand(_matrix, "say as JSON which jobs of a workflow have an image to build"),
+    "merge": Subcommand(_merge, "put the tags on the images that jobs built and tested, and build nothing"),
     "render": Subcommand(_render, "print the Dockerfile"),
     "changes": Subcommand(_changes, "say what changed, and which of it matters to the image"),
     "tags": Subcommand(_tags, "compute version, tags, labels and annotations"),
@@ -238,20 +325,20 @@ COMMANDS = {
 }
 
 
-def _inputs(options: argparse.Namespace, env: Mapping[str, str]) -> Inputs:
+def _inputs(options: argparse.Namespace, env: Mapping[str, str], place: Mapping[str, str] | None = None) -> Inputs:
     """Return the inputs: a flag wins, then the ``INPUT_*`` variable, then the manifest's settings.
 
-    Outside of a workflow, nothing is pushed unless ``push`` is set.
+    ``place`` takes precedence over all. Outside of a workflow, nothing is pushed unless ``push`` is set.
     """
     from pathlib import Path
 
     from pixi_container.settings import read_settings
 
     flags = {row.name: getattr(options, row.variable, None) for row in INPUTS}
-    given = texts_in(env) | {name: value for name, value in flags.items() if value is not None}
+    given = texts_in(env) | {name: value for name, value in flags.items() if value is not None} | dict(place or {})
     given = {name: value for name, value in given.items() if value.strip()}
-    place = parse_inputs({name: given[name] for name in ("context", "manifest-path") if name in given})
-    settings = read_settings(Path(place.context), place.manifest_path)
+    where = parse_inputs({name: given[name] for name in ("context", "manifest-path") if name in given})
+    settings = read_settings(Path(where.context), where.manifest_path)
     if "environments" in given:
         settings = settings.for_every_environment
     options.settings = settings.beside(given)
@@ -338,6 +425,10 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "init":
             _add_init_flags(command)
+        if name == "merge":
+            command.add_argument(
+                "images", nargs="*", metavar="IMAGE@DIGEST", help="what the tags would go on must have this image"
+            )
         if name == "changes":
             command.add_argument("--base", metavar="REVISION", help="compare with this revision of the checkout")
             command.add_argument(

@@ -1,4 +1,4 @@
-"""A process that ships the image of one environment, and what it tells the process that started it.
+"""A process that ships images of environments, and what it tells the process that started it.
 
 Environments are made beside each other by processes, because most of the work is Python's own.
 """
@@ -6,16 +6,19 @@ Environments are made beside each other by processes, because most of the work i
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
 import traceback
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pixi_container.errors import UserError
 from pixi_container.interrupts import Interrupted, interrupts_deferred, stop_on_signals
+from pixi_container.request import registry_client
+from pixi_container.ship import carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from pixi_container.index_report import IndexReport
+    from pixi_container.plan.gather import PlatformPlan
+    from pixi_container.plan.index_plan import IndexPlan
+    from pixi_container.plan.plan import Plan
     from pixi_container.report import Report
     from pixi_container.request import Request
 
@@ -48,36 +54,57 @@ def shipped(environment: str, report: Report | IndexReport) -> Shipped:
 
 @dataclass(frozen=True)
 class Told:
-    """A line of a process's log; ``kind`` is ``say``, ``step``, ``ended``, ``warning`` or ``untrusted``."""
+    """What a process tells its log; ``kind`` is ``say``, ``step``, ``ended``, ``warning`` or ``mask``."""
 
     kind: str
     text: str
 
 
-class EnvironmentProcess:
-    """A running process, whose messages come through a connection."""
+class Work(NamedTuple):
+    """An image to ship: the environment's name, what is asked for, and the plans."""
 
-    def __init__(self, environment: str, request: Request) -> None:
+    environment: str
+    request: Request
+    plan: Plan | IndexPlan
+    platforms: tuple[PlatformPlan, ...]
+
+
+class EnvironmentProcess:
+    """A running process, which ships one image after the other, and whose messages come through a connection."""
+
+    def __init__(self) -> None:
         # A fork would copy locks that other threads of this process hold.
         context = get_context("spawn")
-        self.environment = environment
+        self.work: Work | None = None
         with interrupts_deferred():
             self.connection, theirs = context.Pipe()
-            self._process: BaseProcess = context.Process(target=_ship, args=(theirs, environment, request))
+            self._process: BaseProcess = context.Process(target=_work, args=(theirs,))
             self._process.start()
             theirs.close()
 
+    def start(self, work: Work) -> None:
+        """Have it ship an image, once the one before has ended."""
+        self.work = work
+        # If it is gone, that is what is received.
+        with suppress(OSError):
+            self.connection.send(work)
+
     def receive(self) -> Told | Shipped:
-        """Return the next message, once there is one. The last one is how it ended."""
+        """Return the next message about the image, once there is one. The last one is how it ended."""
         try:
             message = self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._process.join()
-            code = self._process.exitcode
-            error = UserError(f"the process of environment '{self.environment}' ended with code {code}")
-            return Shipped(environment=self.environment, error=error)
+            name = self.work.environment if self.work else ""
+            error = UserError(f"the process of environment '{name}' ended with code {self._process.exitcode}")
+            return Shipped(environment=name, error=error)
         assert isinstance(message, Told | Shipped)  # noqa: S101 - it is what the other end sends
         return message
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it can be given more work."""
+        return self._process.is_alive()
 
     def stop(self) -> None:
         """Ask it to stop, unless it has."""
@@ -90,8 +117,9 @@ class EnvironmentProcess:
 
     def end(self) -> None:
         """Wait until it has ended, whatever it still has to say."""
-        while os.read(self.connection.fileno(), _PART_BYTES):
-            pass
+        with suppress(OSError):
+            while os.read(self.connection.fileno(), _PART_BYTES):
+                pass
         self._process.join()
         self.connection.close()
 
@@ -125,8 +153,8 @@ class _Log:
 
     @contextmanager
     def untrusted_output(self) -> Iterator[Callable[[str], None]]:
-        """Yield what sends the output of an untrusted child."""
-        yield lambda line: self.tell(Told("untrusted", line))
+        """Yield ``say``, because the process at the other end has the runner execute none of the lines."""
+        yield self.say
 
     def warning(self, text: str) -> None:
         """Send a warning."""
@@ -137,33 +165,44 @@ class _Log:
         self.tell(Told("say", str(error)))
 
     def mask(self, secret: str) -> None:
-        """Do nothing: what started this process has masked every secret."""
+        """Send a secret, which is to be hidden in everything that follows."""
+        self.tell(Told("mask", secret))
 
 
-def _ship(connection: Connection, environment: str, request: Request) -> None:
-    """Ship the image, as the whole work of a process."""
-    from pixi_container.ship import ship
-
-    log = _Log(connection)
-    threading.Thread(target=_stop_with_parent, args=(connection,), daemon=True).start()
+def _work(connection: Connection) -> None:
+    """Ship what comes through the connection, as the whole work of a process, until its other end is closed."""
+    log, works = _Log(connection), queue.SimpleQueue[Work]()
+    threading.Thread(target=_read, args=(connection, works), daemon=True).start()
     try:
         with stop_on_signals():
-            last = shipped(environment, ship(request, log))
+            while True:
+                log.tell(_shipped(works.get(), log))
+    except Interrupted:
+        return
+
+
+def _shipped(work: Work, log: _Log) -> Shipped:
+    """Return how an image ended. Raises ``Interrupted`` after having told of it."""
+    try:
+        with registry_client(work.request) as registry:
+            report = carry_out(work.request, work.plan, work.platforms, registry, log)
+        return shipped(work.environment, report)
     except UserError as error:
-        last = Shipped(environment=environment, error=error)
+        return Shipped(environment=work.environment, error=error)
     except Interrupted as interrupted:
         stopped = UserError(f"stopped by {interrupted}; nothing is left on this machine")
-        last = Shipped(environment=environment, error=stopped)
+        log.tell(Shipped(environment=work.environment, error=stopped))
+        raise
     except Exception:  # noqa: BLE001 - whatever it is, it is told
         log.say(traceback.format_exc())
         bug = UserError("this is a bug in pixi-container; please report it and include the lines of the log")
-        last = Shipped(environment=environment, error=bug)
-    log.tell(last)
+        return Shipped(environment=work.environment, error=bug)
 
 
-def _stop_with_parent(connection: Connection) -> None:
-    """Stop this process when the one that started it is gone, which sends nothing itself."""
+def _read(connection: Connection, works: queue.SimpleQueue[Work]) -> None:
+    """Pass on what comes, and stop this process when there can be no more: what started it may be gone."""
     try:
-        connection.poll(None)
-    finally:
+        while True:
+            works.put(connection.recv())
+    except (EOFError, OSError):
         os.kill(os.getpid(), signal.SIGTERM)

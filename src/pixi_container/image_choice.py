@@ -1,4 +1,7 @@
-"""Which images a run makes: of the environments that names and globs choose, for the platforms that are listed."""
+"""Which images a run makes: of the environments that names and globs choose, for the platforms that are listed.
+
+Of several workspaces, globs choose the manifests.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pixi_container.addresses import EMULATION_IMAGE
 from pixi_container.errors import UserError
-from pixi_container.input_values import environment_names, malformed
+from pixi_container.input_values import environment_names, lines_of, malformed
 from pixi_container.registry.reference import parse_reference
 from pixi_container.shortening import listed, shortened
 from pixi_container.suggestions import did_you_mean
@@ -24,6 +27,9 @@ ENVIRONMENT_EXPRESSION = re.compile(r"\{\{\s*environment\s*\}\}")
 
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/ppc64le")
 """Docker's names of the platforms that an image can have, the usual one first."""
+
+MANIFEST_NAMES = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
+"""The names that Pixi looks for in a folder, in this order (docs/reference/pixi_manifest.md of Pixi)."""
 
 _PATTERN_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-*?[]!")
 
@@ -68,6 +74,17 @@ def told_apart(texts: Mapping[str, str]) -> dict[str, str]:
     if texts.get("flavor") or any(ENVIRONMENT_EXPRESSION.search(texts.get(name, "")) for name in names):
         return dict(texts)
     return {**texts, "flavor": "suffix=-{{environment}},onlatest=true"}
+
+
+def manifest_globs(text: str) -> tuple[str, ...]:
+    """Return the globs of ``contexts``. Raises ``UserError`` for one that is not of manifests below it."""
+    globs = tuple(word for line in lines_of(text) for word in line.split())
+    for glob in globs:
+        parts = glob.removeprefix("!").split("/")
+        if parts[-1] not in MANIFEST_NAMES or {"", ".", ".."} & set(parts):
+            accepted = f"globs of {listed(MANIFEST_NAMES)} below 'context', such as */pixi.toml or !old/pixi.toml"
+            raise malformed("contexts", glob, accepted)
+    return globs
 
 
 def platforms(text: str) -> tuple[str, ...]:

@@ -18,16 +18,21 @@ Kind = Literal["text", "flag", "lines", "words", "pairs"]
 
 
 COMMANDS_WITH_EVERY_INPUT = ("run", "build", "plan")
-"""The commands that use every input; other commands use the inputs whose ``also_for`` names them."""
+"""The commands that use every input of the action; others use the inputs whose ``also_for`` names them."""
+
+JOB_COMMANDS = ("matrix", "merge")
+"""The commands before and after a workflow's build jobs, which use every input that is not ``builds_only``."""
 
 
 @dataclass(frozen=True)
 class Input:
     """One input: its name in a workflow, its default and its meaning.
 
-    ``also_for`` names the commands that use it in addition to those that use every input. ``kind`` decides what a
-    value looks like in the manifest's settings, ``choices`` are all accepted words if they can be listed, and
-    ``not_in_settings`` says why the manifest cannot set it; a secret never can.
+    ``also_for`` names the commands that use it in addition to those that use every input, ``builds_only`` tells
+    that nothing but a build uses it, and ``only_for`` names the commands that alone use it, so that it is no input
+    of the action itself. ``kind`` decides what a value looks like in the manifest's settings, ``choices`` are all
+    accepted words if they can be listed, and ``not_in_settings`` says why the manifest cannot set it; a secret
+    never can.
     """
 
     name: str
@@ -36,6 +41,8 @@ class Input:
     is_secret: bool = False
     workflow_default: str | None = None
     also_for: tuple[str, ...] = ()
+    builds_only: bool = False
+    only_for: tuple[str, ...] = ()
     kind: Kind = "text"
     choices: tuple[str, ...] = ()
     not_in_settings: str = ""
@@ -65,7 +72,8 @@ class Input:
     @property
     def commands(self) -> tuple[str, ...]:
         """The commands that use it."""
-        return (*COMMANDS_WITH_EVERY_INPUT, *self.also_for)
+        jobs = () if self.builds_only else JOB_COMMANDS
+        return self.only_for or (*COMMANDS_WITH_EVERY_INPUT, *jobs, *self.also_for)
 
 
 INPUTS = (
@@ -201,6 +209,7 @@ INPUTS = (
         "false",
         "`true` builds the base of `apt-packages` and `base-instructions` anew although it exists, for newer "
         "versions of what they install.",
+        builds_only=True,
         kind="flag",
     ),
     Input(
@@ -367,6 +376,7 @@ INPUTS = (
         "it; it is also a BuildKit secret of the build, `conda-auth`, for `pixi install` or your own Dockerfile. "
         "It is withheld on events that would expose it to untrusted code.",
         is_secret=True,
+        builds_only=True,
         also_for=("render",),
     ),
     Input(
@@ -376,6 +386,7 @@ INPUTS = (
         "`https://x-access-token:TOKEN@github.com`. It is a BuildKit secret, `git-auth`, of the step that fetches "
         "them, and of your own Dockerfile. It is withheld on events that would expose it to untrusted code.",
         is_secret=True,
+        builds_only=True,
         also_for=("render",),
     ),
     Input(
@@ -430,6 +441,7 @@ INPUTS = (
         "Repository of an organisation's environment layers, such as `ghcr.io/lab/layers`: a run takes from it "
         "the layers that other repositories made, and a run that pushes adds its own. Trust everyone who may "
         "write to it. When empty: none.",
+        builds_only=True,
     ),
     Input(
         "sif",
@@ -437,6 +449,35 @@ INPUTS = (
         "Publish a SIF beside the pushed image, under each tag with `-sif` at its end, so that Apptainer pulls it "
         "from `oras://` without converting anything. Needs `sqfstar` of squashfs-tools on the runner.",
         kind="flag",
+    ),
+    Input(
+        "contexts",
+        "",
+        "Manifests of several workspaces below `context`, by glob, such as `*/pixi.toml !old/pixi.toml`; the "
+        "folder of each is the build context of its images.",
+        only_for=JOB_COMMANDS,
+        kind="lines",
+        not_in_settings="it says where the manifests are",
+    ),
+    Input(
+        "runners",
+        "",
+        "Labels of the runners that jobs start on, one `platform=label` per line, such as "
+        '`linux/arm64=ubuntu-24.04-arm`; several labels as JSON: `linux/arm64=["self-hosted","arm64"]`. A runner '
+        "that is named runs its platform itself. When empty: `ubuntu-24.04`, and `ubuntu-24.04-arm` for "
+        "linux/arm64.",
+        only_for=JOB_COMMANDS,
+        kind="lines",
+        not_in_settings="who starts a workflow decides where it runs",
+    ),
+    Input(
+        "digests",
+        "",
+        "Images that build jobs pushed, as `name@sha256:…` from their output `image`: each must be one that the "
+        "tags go on. When empty: this is not checked.",
+        only_for=("merge",),
+        kind="lines",
+        not_in_settings="it comes from the jobs of a workflow",
     ),
     Input(
         "github-token",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixi_container.build_inputs import (
@@ -20,7 +20,13 @@ from pixi_container.builder_nodes import parse_nodes
 from pixi_container.debian_packages import parse_packages
 from pixi_container.errors import UserError
 from pixi_container.git_credentials import parse_git_auth, secrets_in
-from pixi_container.image_choice import ENVIRONMENT_EXPRESSION, emulation, environment_patterns, platforms
+from pixi_container.image_choice import (
+    ENVIRONMENT_EXPRESSION,
+    emulation,
+    environment_patterns,
+    manifest_globs,
+    platforms,
+)
 from pixi_container.input_rules import check_rules
 from pixi_container.input_table import INPUTS, MOST_ENVIRONMENTS, MOST_LAYERS
 from pixi_container.input_values import (
@@ -38,7 +44,8 @@ from pixi_container.input_values import (
     working_directory,
 )
 from pixi_container.registry.credentials import Credential
-from pixi_container.registry.reference import is_image_name
+from pixi_container.registry.reference import is_image_name, parse_reference
+from pixi_container.runners import Runners, runners
 from pixi_container.shortening import shortened
 from pixi_container.suggestions import did_you_mean
 
@@ -46,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pixi_container.builder_nodes import BuilderNode
+    from pixi_container.registry.reference import ImageReference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +119,9 @@ class Inputs:
     nodes: tuple[BuilderNode, ...] = ()
     layer_cache: str = ""
     sif: bool = False
+    contexts: tuple[str, ...] = ()
+    runners: Runners = field(default_factory=Runners)
+    digests: tuple[ImageReference, ...] = ()
     github_token: str = ""
 
     @property
@@ -234,8 +245,19 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         nodes=parse_nodes(lines_of(text["nodes"])),
         layer_cache=_image_name("layer-cache", text["layer-cache"]) if text["layer-cache"] else "",
         sif=_flag("sif", text["sif"]),
+        contexts=manifest_globs(text["contexts"]),
+        runners=runners(text["runners"]),
+        digests=tuple(image_by_digest(line, "input 'digests'") for line in lines_of(text["digests"])),
         github_token=text["github-token"],
     )
+
+
+def image_by_digest(text: str, source: str) -> ImageReference:
+    """Return the reference, which has a digest. Raises ``UserError`` that names ``source`` for another one."""
+    reference = parse_reference(text, source=source)
+    if not reference.digest:
+        raise UserError(f"{source}: '{reference}' has no digest", hint="Accepted: name@sha256:….")
+    return reference.tagged("").pinned(reference.digest)
 
 
 def _environments(value: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pixi_container.docker.command import LAYOUT_FOLDER
 from pixi_container.environment.oci_layout import OciLayout
 from pixi_container.environment.planned import planned_environment
 from pixi_container.environment.publish import publish
+from pixi_container.environment.shared_work import SharedWork
 from pixi_container.environment.start_check import StartCheck
 from pixi_container.image.dockerfile import PREPARING_CHECK, environment_check
 from pixi_container.plan.base_plan import BASE_FOLDER
@@ -40,18 +41,26 @@ class MadeEnvironment:
 
 
 def make_environment(
-    request: Request, plan: Plan, engine: Engine | None, work: Path, log: Log, base_digest: str = ""
+    request: Request,
+    plan: Plan,
+    engine: Engine | None,
+    work: Path,
+    log: Log,
+    base_digest: str = "",
+    shared: Path | None = None,
 ) -> MadeEnvironment:
     """Return the image, which is published under every name or left in a folder below ``work``.
 
     ``base_digest`` is that of the base; empty if nothing is added to the runtime image. Without an ``engine``
-    nothing starts the environment. Raises ``NotDirectError`` if only Pixi can install it, and ``UserError`` for a
-    lock, a download, a registry or a check that fails. Then no tag has changed.
+    nothing starts the environment. ``shared`` is a private folder, there or not, of a step that makes several
+    environments. Raises ``NotDirectError`` if only Pixi can install it, and ``UserError`` for a lock, a download,
+    a registry or a check that fails. Then no tag has changed.
     """
     definition = plan.definition
     labels = environment_labels(definition, plan.labels)
     runtime = definition.bases.runtime
     below = base_digest or runtime.digest or runtime.tag
+    shared_work = SharedWork(shared) if shared else None
     image = planned_environment(definition, request.inputs, labels, _auth_file(request, work), below)
     with Registries(credential_source(request)) as registries, progress_display(log) as display:
         check = _check(plan, request.inputs.workdir, engine, display)
@@ -71,6 +80,7 @@ def make_environment(
                 check=check,
                 cache=cache,
                 cache_writes=request.may_push,
+                shared=shared_work,
             )
 
         if plan.environment_tags:

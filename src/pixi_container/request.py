@@ -28,8 +28,10 @@ class Request:
     """What a run is asked to do, and where. ``keep`` leaves the image in the local engine.
 
     ``platform`` is the image's, such as ``linux/arm64``; empty for the engine's own. ``with_others`` tells that
-    this is one of several platforms, of which none is pushed before all are built. ``withheld`` names inputs that
-    are set but not used because the event's code may be untrusted.
+    this is one of several platforms, of which none is pushed before all are built. ``shared`` is a private folder
+    for what the environments of one step have in common. ``merges`` tells that other jobs built the images, so
+    that only tags are put on them. ``withheld`` names inputs that are set but not used because the event's code
+    may be untrusted.
     """
 
     event: Event
@@ -38,6 +40,8 @@ class Request:
     keep: bool = False
     platform: str = ""
     with_others: bool = False
+    shared: Path | None = None
+    merges: bool = False
     withheld: tuple[str, ...] = ()
 
     @property

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import details, measurements, report
+from tests.bench import details, many, measurements, report
 from tests.bench.contestants import ROOT, BenchError
 from tests.bench.measurements import Bench
 from tests.bench.workspaces import Workspaces
@@ -84,6 +84,8 @@ _SECTIONS: dict[str, Callable[[_Benches, int], Tables]] = {
     "bumps": lambda on, _: {"bumps": details.bumps(on.daemon)},
     "choices": lambda on, _: {"choices": details.choices(on.daemon)},
     "start_up": lambda on, _: {"start_up": details.start_up(on.daemon)},
+    "environments": lambda on, _: {"environments": many.environments(on.daemon)},
+    "requests": lambda on, _: {"requests": many.requests(on.daemon)},
 }
 """What can be measured apart. The ratios of a table are always of one run."""
 

@@ -45,12 +45,14 @@ class Took:
 
     ``pushed`` are the compressed bytes of layers that the registry did not have before. ``memory`` and ``disk``
     are the most that our process had at once, resident and in temporary files; 0 for the recipe, which has none.
+    ``memory_of_all`` is that of our processes and of the clients of the engine that they start.
     """
 
     seconds: float
     pushed: int
     memory: int = 0
     disk: int = 0
+    memory_of_all: int = 0
 
 
 @dataclass(kw_only=True)
@@ -58,7 +60,8 @@ class Contestant:
     """The recipe, ours, or ours without a builder ("none"), with a repository of the registry of its own.
 
     ``builder`` is empty for the engine's own, and ``builder_data`` is the folder of the builder's data; None where
-    nobody knows. ``constants`` are assigned before our command runs, each as ``module.name``: it has no inputs for
+    nobody knows. ``name_for_ours`` is the repository as our command names it, by another address of the registry.
+    ``constants`` are assigned before our command runs, each as ``module.name``: it has no inputs for
     them.
     """
 
@@ -69,6 +72,7 @@ class Contestant:
     image: str = field(default_factory=lambda: f"bench/{time.time_ns()}")
     inputs: dict[str, str] = field(default_factory=dict)
     constants: dict[str, object] = field(default_factory=dict)
+    name_for_ours: str = ""
     known: set[str] = field(default_factory=set)
 
     @property
@@ -95,7 +99,7 @@ class Contestant:
         self.known |= layers.keys()
         if self.name == "recipe":
             return Took(done.seconds, pushed)
-        return Took(done.seconds, pushed, done.memory, done.disk)
+        return Took(done.seconds, pushed, done.memory, done.disk, done.memory_of_all)
 
     def empty(self) -> None:
         """Leave the builder without a cache, the engine without images as well."""
@@ -141,7 +145,11 @@ class Contestant:
         return ["docker", "buildx", "build", *self._chosen, *flags, "--file", file, "--push", *tags, "."], self.env
 
     def _ours(self, workspace: Workspace, tag: str) -> tuple[list[str], dict[str, str]]:
-        given = {"images": self.reference, "pixi-image": self.components.pixi_image, **self.inputs}
+        given = {
+            "images": self.name_for_ours or self.reference,
+            "pixi-image": self.components.pixi_image,
+            **self.inputs,
+        }
         flags = [word for name, value in given.items() for word in (f"--{name}", value)]
         program = ["-m", "pixi_container"]
         if self.constants:

@@ -20,6 +20,8 @@ TITLES = {
     "sizes": "Ours by the size of the environment",
     "bumps": "Ours by how many packages of the large environment are bumped at once",
     "choices": "Ours with other compression and other layers",
+    "environments": "Several environments in one step",
+    "requests": "Requests to the registry, by the number of environments",
     "start_up": "Commands that only say something, with the lock of the large environment",
 }
 _HEADS = {
@@ -39,6 +41,15 @@ _HEADS = {
     "memory_target": "target",
     "files": "files",
     "megabytes": "MB installed",
+    "step": "",
+    "ratio": "time, ratio",
+    "time_target": "target",
+    "pushed_bytes": "pushed",
+    "environments": "environments",
+    "first_requests": "first build",
+    "first_per_environment": "per environment",
+    "unchanged_requests": "unchanged",
+    "unchanged_per_environment": "per environment",
 }
 _WIDTH, _LEFT, _BAR_WIDTH = 840, 220, 420
 _BARS = """\

@@ -38,7 +38,9 @@ _DEPENDENCIES = {
 class Workspace:
     """A workspace in a checkout, pushed to a repository on the stand-in for GitHub, and changes made to it."""
 
-    def __init__(self, folder: Path, github: GitHub, channel: str, dependencies: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, github: GitHub, channel: str, dependencies: dict[str, str], environments: int = 1
+    ) -> None:
         self.folder = folder
         self._github = github
         self._channel = channel
@@ -47,7 +49,11 @@ class Workspace:
         head = f'[workspace]\nname = "bench"\nchannels = ["{channel}"]\nplatforms = ["linux-64"]\n'
         pins = "".join(f'{name} = "{version}"\n' for name, version in dependencies.items())
         self._git("init", "--quiet", "--initial-branch=main")
-        self._write_manifest(f"{head}\n[dependencies]\n{pins}")
+        names = [f"e{number:02}" for number in range(1, environments)]
+        variables = "".join(f'[feature.{name}.activation.env]\nOF_ENVIRONMENT = "{name}"\n\n' for name in names)
+        features = "".join(f'{name} = ["{name}"]\n' for name in names)
+        more = f"\n{variables}[environments]\n{features}" if names else ""
+        self._write_manifest(f"{head}\n[dependencies]\n{pins}{more}")
 
     def change_nothing(self) -> None:
         """Push a commit without a change."""
@@ -120,18 +126,21 @@ class Workspaces:
         self._temporary = temporary
 
     @contextmanager
-    def analysis(self) -> Iterator[Workspace]:
-        """Return a workspace of real packages, as an environment for data analysis has them."""
+    def analysis(self, environments: int = 1) -> Iterator[Workspace]:
+        """Return a workspace of real packages, as an environment for data analysis has them.
+
+        Of several environments, each has these packages.
+        """
         packages = conda_packages.build(self._cache, print, more=ANALYSIS)
         with self._served(packages) as channel, self._repository() as (folder, github):
-            yield Workspace(folder, github, channel, _DEPENDENCIES)
+            yield Workspace(folder, github, channel, _DEPENDENCIES, environments)
 
     @contextmanager
-    def synthetic(self, shape: Shape) -> Iterator[Workspace]:
+    def synthetic(self, shape: Shape, environments: int = 1) -> Iterator[Workspace]:
         """Return a workspace of made-up packages, each of version 1.0."""
         packages = synthetic.channel(shape, self._cache)
         with self._served(packages) as channel, self._repository() as (folder, github):
-            yield Workspace(folder, github, channel, dict.fromkeys(shape.names(), "==1.0"))
+            yield Workspace(folder, github, channel, dict.fromkeys(shape.names(), "==1.0"), environments)
 
     @contextmanager
     def _repository(self) -> Iterator[tuple[Path, GitHub]]:

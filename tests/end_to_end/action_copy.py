@@ -13,6 +13,6 @@ def copy_action(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("action.yml", "Dockerfile.template"):
         shutil.copy(ROOT / name, folder)
-    for name in ("action", "requirements", "src"):
+    for name in ("action", "build", "matrix", "merge", "requirements", "src", ".github/workflows"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder

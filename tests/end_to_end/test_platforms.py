@@ -15,10 +15,10 @@ from pixi_container.registry.reference import parse_reference
 from tests.end_to_end.conftest import Step
 from tests.end_to_end.test_direct_environment import Remote
 from tests.rig import solve
-from tests.rig.fixtures import emulated, not_emulated, rig_with_arm64, two_daemons, two_nodes
+from tests.rig.fixtures import emulated, not_emulated, one_platform, rig_with_arm64, two_daemons, two_nodes
 from tests.rig.rig import Rig
 
-__all__ = ["emulated", "not_emulated", "rig_with_arm64", "two_daemons", "two_nodes"]
+__all__ = ["emulated", "not_emulated", "one_platform", "rig_with_arm64", "two_daemons", "two_nodes"]
 
 pytestmark = pytest.mark.engine
 
@@ -68,9 +68,14 @@ def layers(step: Step, digest: str) -> list[str]:
     return [layer["digest"] for layer in Remote(step.rig.registry, step.image).manifest(digest)["layers"]]
 
 
-def test_a_machine_without_emulation_publishes_both_platforms(both: Step, not_emulated: None) -> None:
+def test_a_machine_without_emulation_publishes_both_platforms(
+    both: Step, not_emulated: None, one_platform: str
+) -> None:
+    # An engine that has once emulated the platform still says that it does.
+    both.inputs["builder"] = one_platform
     outcome = both.run(tags="type=raw,value=it")
     assert outcome.code == 0, outcome.log
+    assert "linux/arm64: the environment was not started" in outcome.log
     first = digests(both, "it")
     assert sorted(first) == ["amd64", "arm64"]
     image = outcome.outputs["image"]

@@ -48,6 +48,16 @@ def not_emulated() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def one_platform(rig: Rig) -> Iterator[str]:
+    """The name of a builder that runs instructions for linux/amd64 alone."""
+    try:
+        with rig_module.one_platform(Folders.from_environment(os.environ), print) as name:
+            yield name
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def two_daemons(rig: Rig) -> Mapping[str, str]:
     """The addresses of a BuildKit daemon for linux/amd64 and of one for linux/arm64, by platform."""
     try:

@@ -167,6 +167,17 @@ def not_emulated(folders: Folders, say: Callable[[str], None]) -> Iterator[None]
 
 
 @contextmanager
+def one_platform(folders: Folders, say: Callable[[str], None]) -> Iterator[str]:
+    """The name of a builder that runs instructions for linux/amd64 alone, whatever this machine emulates.
+
+    Raises buildkit.UnavailableError and RigError.
+    """
+    address = start_buildkit(folders, say, name="buildkit-amd64", platform="linux/amd64")
+    with buildkit.builder(address, environment=running(folders).environment()) as name:
+        yield name
+
+
+@contextmanager
 def two_nodes(folders: Folders, say: Callable[[str], None]) -> Iterator[str]:
     """The name of a builder with a node for linux/amd64 and one for linux/arm64, each a daemon of its own.
 

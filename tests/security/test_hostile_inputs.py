@@ -163,7 +163,7 @@ def test_no_value_reaches_the_shell_of_a_step(victim: Victim, tmp_path: Path) ->
         "import os\nprint(sorted(n for n in os.environ if n.startswith('INPUT_')))\n"
     )
     (action / "action/setup.sh").chmod(0o755)
-    result = runner.use(action, {row.name: value for row in INPUTS})
+    result = runner.use(action, {row.name: value for row in INPUTS if "run" in row.commands})
     assert result.success, result.log
     assert "INPUT_TEST_COMMAND" in result.log
     assert not (tmp_path / "mark").exists()

@@ -89,7 +89,9 @@ def test_an_input_that_the_command_does_not_use_is_refused(capsys: pytest.Captur
         main(["tags", "--expose", "80"], {})
     assert caught.value.code == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.endswith("tags: error: --expose has no effect here; it applies to run, build, plan, render")
+    assert said.endswith(
+        "tags: error: --expose has no effect here; it applies to run, build, plan, matrix, merge, render"
+    )
 
 
 def test_the_help_of_a_command_has_the_inputs_that_it_uses(capsys: pytest.CaptureFixture[str]) -> None:

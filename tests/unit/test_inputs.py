@@ -78,8 +78,13 @@ TABLE = {
     "nodes": ("", False, ()),
     "layer-cache": ("", False, ()),
     "sif": ("false", False, ()),
+    "contexts": ("", False, ()),
+    "runners": ("", False, ()),
+    "digests": ("", False, ()),
     "github-token": ("", True, ("changes",)),
 }
+FOR_BUILDS_ONLY = {"refresh", "conda-auth", "git-auth", "layer-cache"}
+FOR_JOBS = {"contexts": ("matrix", "merge"), "runners": ("matrix", "merge"), "digests": ("merge",)}
 """Each input's default, whether it is a secret, and the commands that use it besides those that use all."""
 
 
@@ -89,7 +94,8 @@ def test_each_input_has_its_default_and_its_commands() -> None:
         "github-token": "${{ github.token }}"
     }
     for row in INPUTS:
-        assert row.commands == ("run", "build", "plan", *row.also_for)
+        jobs = () if row.name in FOR_BUILDS_ONLY else ("matrix", "merge")
+        assert row.commands == FOR_JOBS.get(row.name, ("run", "build", "plan", *jobs, *row.also_for))
         assert row.variable == f"INPUT_{row.name.upper().replace('-', '_')}"
         assert row.help.endswith(".")
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.environment_process import EnvironmentProcess, Shipped
+from pixi_container.environment_process import EnvironmentProcess, Shipped, Work
 from pixi_container.environments_report import EnvironmentsReport
 from pixi_container.errors import ImageTestFailedError, UserError
 from pixi_container.inputs import parse_inputs
 from pixi_container.interrupts import Interrupted
 from pixi_container.log import TerminalLog
-from pixi_container.request import Request, request_for
+from pixi_container.plan.gather import plan_platforms
+from pixi_container.request import Request, registry_client, request_for
 from pixi_container.runner.event import Event
 from pixi_container.ship_environments import ship_environments
 from tests.unit.conftest import Folder
@@ -107,13 +108,35 @@ def test_two_with_the_same_tag_are_refused_before_anything_is_done(several: Envi
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_told(several: EnvironmentsJob) -> None:
-    process = EnvironmentProcess("gpu", several.request("gpu"))
+    process, request = EnvironmentProcess(), several.request("gpu")
+    with registry_client(request) as registry:
+        platforms = plan_platforms(request, several.log, registry)
+    process.start(Work("gpu", request, platforms[0].plan, platforms))
     process.kill()
     while not isinstance(message := process.receive(), Shipped):
         pass
     process.end()
     assert message.error
     assert message.error.message == "the process of environment 'gpu' ended with code -9"
+
+
+class MaskingLog(TerminalLog):
+    """A log that notes what it is to hide."""
+
+    def __init__(self) -> None:
+        self.masked: list[str] = []
+
+    def mask(self, secret: str) -> None:
+        self.masked.append(secret)
+
+
+def test_a_secret_that_only_a_process_reads_is_hidden(several: EnvironmentsJob) -> None:
+    several.log = log = MaskingLog()
+    secret = several.temporary / "token"
+    secret.write_text("hunter2-from-a-file")
+    several.folder.write("Dockerfile", "FROM scratch\n")
+    several.of_all(dockerfile="Dockerfile", secret_files=f"token={secret}")
+    assert log.masked == ["hunter2-from-a-file"] * 2
 
 
 class InterruptedLog(TerminalLog):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from contextlib import ExitStack, contextmanager, suppress
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from pixi_container.environment.entries import EARLIEST, PART_BYTES, PathEntry
 from pixi_container.environment.refusals import BrokenPackageError
@@ -23,10 +23,25 @@ _METADATA_BYTES = 64 << 20
 _BETWEEN_FILES = 8 << 20
 """The most bytes of a tar that may lie between the content of two files: headers, and what is read ahead."""
 _LARGEST_FILE = 1 << 36
+_PACKED_BYTES = 128 << 10
+_PART_BYTES = 256 << 10
+"""So much is decompressed at once, which a processor's cache holds."""
 
 
 class _Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
+
+
+class CondaPackage(Protocol):
+    """What linking needs of a package. ``metadata`` has its small files by name."""
+
+    name: str
+    metadata: dict[str, bytes]
+    about_time: int | None
+    """The time of ``info/about.json``."""
+
+    def entries(self) -> Iterator[PathEntry]:
+        """Yield what the package has, each with a content that is to be read before the next one."""
 
 
 class Archive:
@@ -59,30 +74,27 @@ class Archive:
         yield from self._entries("pkg")
 
     def _entries(self, component: str) -> Iterator[PathEntry]:
-        from conda_package_streaming.package_streaming import tar_generator
-
         # Closed with the archive as well, for those that stop in the middle.
         with self._broken(), self._resources.enter_context(ExitStack()) as resources:
-            stream = _Limited(self._stream(component, resources), self.name)
-            for tar, member in tar_generator(stream, _open_tar):
-                self._check(member)
-                stream.allow(_padded(member.size) + _BETWEEN_FILES)
-                if not member.isdir() or member.name.strip("./"):
-                    yield self._entry(tar, member)
+            stream = _Forward(self._stream(component, resources), self.name)
+            # With no other form of compression, and with positions, as those of a stream cost copies.
+            with tarfile.open(fileobj=cast("BinaryIO", stream), mode="r:", encoding="utf-8") as tar:
+                for member in tar:
+                    self._check(member)
+                    stream.allow(_padded(member.size) + _BETWEEN_FILES)
+                    if not member.isdir() or member.name.strip("./"):
+                        yield self._entry(stream, member)
 
-    def _stream(self, component: str, resources: ExitStack) -> _Readable:
-        from conda_package_streaming.package_streaming import zstd
-
+    def _stream(self, component: str, resources: ExitStack) -> Iterator[bytes]:
         if self._zip is None:
             plain = cast("BinaryIO", self._plain)
             plain.seek(0)
-            return plain
+            return iter(lambda: plain.read(_PART_BYTES), b"")
         stem = self.name.removesuffix(".conda")
         parts = [info for info in self._zip.infolist() if info.filename == f"{component}-{stem}.tar.zst"]
         if len(parts) != 1:
             raise BrokenPackageError(self.name, f"it has {len(parts)} members {component}-{stem}.tar.zst, not one")
-        packed = resources.enter_context(self._zip.open(parts[0]))
-        return cast("_Readable", resources.enter_context(zstd.open(packed)))
+        return _decompressed(resources.enter_context(self._zip.open(parts[0])))
 
     def _decompressed(self) -> BinaryIO:
         """Return the tar of a ``.tar.bz2`` as a file: its metadata may lie anywhere, and bzip2 is slow."""
@@ -113,7 +125,7 @@ class Archive:
         if not 0 <= member.size <= _LARGEST_FILE:
             raise BrokenPackageError(self.name, f"{member.name} has {member.size} bytes")
 
-    def _entry(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> PathEntry:
+    def _entry(self, stream: _Forward, member: tarfile.TarInfo) -> PathEntry:
         path = _relative(member.name)
         mtime = max(int(member.mtime), EARLIEST)
         mode = _mode(member.mode)
@@ -123,12 +135,15 @@ class Archive:
             return PathEntry(path, "hardlink", mode, mtime, target=_relative(member.linkname))
         if member.isdir():
             return PathEntry(path, "directory", 0o755, mtime)
-        return PathEntry(path, "file", mode, mtime, member.size, content=self._parts(tar, member))
+        return PathEntry(path, "file", mode, mtime, member.size, content=self._parts(stream, member))
 
-    def _parts(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
+    def _parts(self, stream: _Forward, member: tarfile.TarInfo) -> Iterator[bytes]:
         with self._broken():
-            content = tar.extractfile(member)
-            while content is not None and (part := content.read(PART_BYTES)):
+            stream.seek(member.offset_data)
+            left = member.size
+            while left:
+                part = stream.next_part(left)
+                left -= len(part)
                 yield part
 
     @contextmanager
@@ -146,6 +161,65 @@ class Archive:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise BrokenPackageError(self.name, f"it cannot be unpacked: {error}") from error
+
+
+class _Forward:
+    """A stream as a file that is only read forwards, without copies of large parts.
+
+    No more is read than is allowed, so that no header makes a library collect gigabytes.
+    """
+
+    def __init__(self, parts: Iterator[bytes], name: str) -> None:
+        self._parts = parts
+        self._name = name
+        self._part = b""
+        self._start = 0
+        self._position = 0
+        self._most = _BETWEEN_FILES
+
+    def allow(self, size: int) -> None:
+        """Let ``size`` more bytes be read from here on."""
+        self._most = self._position + size
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> None:
+        """Go on to a position. Raises ``EOFError`` where the stream ends before it, ``ValueError`` to go back."""
+        if position < self._position:
+            raise ValueError("it is read too late")
+        while self._position < position:
+            self.next_part(position - self._position)
+
+    def read(self, size: int) -> bytes:
+        """Return so many bytes, fewer at the end of the stream."""
+        start, end = self._start, self._start + size
+        if end <= len(self._part):
+            self._start = end
+            self._go_on(size)
+            return self._part[start:end]
+        taken = []
+        with suppress(EOFError):
+            while size:
+                taken.append(self.next_part(size))
+                size -= len(taken[-1])
+        return b"".join(taken)
+
+    def next_part(self, most: int) -> bytes:
+        """Return some bytes, one at least. Raises ``EOFError`` at the end."""
+        if self._start == len(self._part):
+            self._part, self._start = next(self._parts, b""), 0
+            if not self._part:
+                raise EOFError("it ends in the middle of a file")
+        start = self._start
+        self._start = min(len(self._part), start + most)
+        self._go_on(self._start - start)
+        return self._part[start : self._start]
+
+    def _go_on(self, size: int) -> None:
+        self._position += size
+        if self._position > self._most:
+            raise BrokenPackageError(self._name, "its headers are larger than any file name needs")
 
 
 class _Limited:
@@ -178,8 +252,21 @@ def open_archive(path: Path) -> Iterator[Archive]:
         yield Archive(path, resources)
 
 
-def _open_tar(*, fileobj: BinaryIO, mode: str, encoding: str) -> tarfile.TarFile:
-    return tarfile.open(fileobj=fileobj, mode=mode, encoding=encoding, bufsize=PART_BYTES)  # type: ignore[call-overload,no-any-return]
+def _decompressed(packed: IO[bytes]) -> Iterator[bytes]:
+    """Yield what is in frames of zstd. Raises ``EOFError`` where the last one is not whole."""
+    from conda_package_streaming.package_streaming import zstd
+
+    data = packed.read(_PACKED_BYTES)
+    while data:
+        decompressor = zstd.ZstdDecompressor()
+        while not decompressor.eof:
+            part = decompressor.decompress(data, _PART_BYTES)
+            if part:
+                yield part
+            data = packed.read(_PACKED_BYTES) if decompressor.needs_input and not decompressor.eof else b""
+            if decompressor.needs_input and not decompressor.eof and not data:
+                raise EOFError("it ends in the middle of a frame")
+        data = decompressor.unused_data or packed.read(_PACKED_BYTES)
 
 
 def _mode(mode: int) -> int:

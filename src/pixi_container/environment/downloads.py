@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from rattler import Client
 
+    from pixi_container.environment.shared_archives import SharedArchives
     from pixi_container.workspace.lock import LockedPackage
 
 _ATTEMPTS = 5
@@ -66,20 +67,35 @@ class _PassingError(Exception):
 class Downloads:
     """Downloads packages, for any number of threads.
 
-    ``check`` is called often and may raise, to stop what is going on; ``count`` gets the bytes as they come.
+    ``check`` is called often and may raise, to stop what is going on; ``count`` gets the bytes as they come, and
+    ``spare`` the size that the lock tells of an archive that is ``shared`` and need not be downloaded again.
     """
 
     client: Client
     check: Callable[[], None] = lambda: None
     count: Callable[[int], None] = lambda _: None
+    spare: Callable[[int], None] = lambda _: None
+    shared: SharedArchives | None = None
 
     def download(self, package: LockedPackage, folder: Path) -> Path:
         """Return the archive as a new file in ``folder``, with the name that the lock's URL has.
 
-        Raises ``DownloadError`` when there is no such file, or one that is not what the lock says.
+        It may be a link to a shared one, which is not to be changed. Raises ``DownloadError`` when there is no
+        such file, or one that is not what the lock says.
         """
         location = package.location.removeprefix("direct+")
         path = folder / Path(unquote(urlsplit(location).path)).name
+
+        def download(to: Path) -> None:
+            self._download(package, location, to)
+
+        if self.shared is None:
+            download(path)
+        elif not self.shared.have(package.sha256, package.size, path, download, self.check):
+            self.spare(package.size or 0)
+        return path
+
+    def _download(self, package: LockedPackage, location: str, path: Path) -> None:
         try:
             retry(
                 lambda: self._download_once(package, location, path),
@@ -93,7 +109,6 @@ class Downloads:
             if not isinstance(error, _PassingError):
                 raise
             raise _failed(package, location, f"{error}, {_ATTEMPTS} times") from error
-        return path
 
     def _download_once(self, package: LockedPackage, location: str, path: Path) -> None:
         with path.open("wb") as file:

@@ -24,7 +24,8 @@ class PathEntry:
     ``user`` and ``group`` are numbers; what an environment has belongs to root.
 
     ``content`` gives the ``size`` bytes of a file in parts. It can be read once, and where entries come from an
-    archive, before the next entry is asked for.
+    archive, before the next entry is asked for. ``packaged`` is the path in its package of a file whose content is
+    as packaged, whatever the environment; empty for all others.
     """
 
     path: str
@@ -36,6 +37,7 @@ class PathEntry:
     content: Iterable[bytes] = ()
     user: int = 0
     group: int = 0
+    packaged: str = ""
 
 
 def text_entry(path: str, text: str, mode: int = 0o644) -> PathEntry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,17 +15,20 @@ from pixi_container.environment.archive import open_archive
 from pixi_container.environment.catalogue import PackageFiles
 from pixi_container.environment.clobbers import conda_paths
 from pixi_container.environment.entries import PART_BYTES
-from pixi_container.environment.layer_tar import LayerWriter, file_parts
+from pixi_container.environment.layer_tar import FORMS, LayerWriter, file_parts
 from pixi_container.environment.linking import link
 from pixi_container.environment.package_metadata import read_metadata
 from pixi_container.environment.refusals import NotDirectError
+from pixi_container.environment.shared_payloads import SharedPayloads
 from pixi_container.environment.wheels import open_wheel
 from pixi_container.image.layers import REST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
+    from contextlib import AbstractContextManager
 
+    from pixi_container.environment.archive import CondaPackage
     from pixi_container.environment.downloads import Downloads
     from pixi_container.environment.entries import PathEntry
     from pixi_container.environment.environment_image import EnvironmentImage
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.layer_tar import LayerBlob
     from pixi_container.environment.package_set import PackageSet
     from pixi_container.environment.progress import ProgressCount
+    from pixi_container.environment.shared_contents import PackageContents, SharedContents
     from pixi_container.environment.threads import Stop
     from pixi_container.registry.blobs import Parts
 
@@ -63,6 +68,7 @@ class LayerMaking:
         most: int,
         stop: Stop,
         progress: ProgressCount,
+        shared: SharedContents | None = None,
     ) -> None:
         self._image = image
         self._packages = packages
@@ -71,6 +77,7 @@ class LayerMaking:
         self._room = threading.Semaphore(most)
         self._stop = stop
         self._progress = progress
+        self._shared = shared
 
     def make(self, keyed: KeyedLayer, lost: Mapping[str, AbstractSet[str]]) -> MadeLayer:
         """Make a layer of packages, of which some paths are ``lost`` to others."""
@@ -136,10 +143,10 @@ class LayerMaking:
         record, prefix = self._packages.records[name.partition(":")[2]], self._packages.prefix
         python = self._packages.python
         kept: dict[str, bytes] = {}
-        with open_archive(path) as archive:
+        with self._opened(name, path) as archive, self._members(name) as members:
             metadata = read_metadata(archive.name, archive.metadata, archive.about_time, python)
-            entries = link(archive, record, prefix, python, lost)
-            writer.add(self._passed(entries, kept), prefix)
+            entries = link(archive, record, prefix, python, lost, metadata)
+            writer.add(self._passed(entries, kept), prefix, members)
         return PackageFiles(self._packages.identities[name], conda_paths(record.name, metadata), kept)
 
     def _install_wheel(self, name: str, path: Path, writer: LayerWriter, written: set[str]) -> PackageFiles:
@@ -148,11 +155,25 @@ class LayerMaking:
             raise NotDirectError(package.name, "is for Python, and the environment has none")
         url = package.location.removeprefix("direct+") if package.location.startswith("direct+") else ""
         prefix = self._packages.prefix
-        with open_wheel(path, python) as wheel:
+        with open_wheel(path, python) as wheel, self._members(name) as members:
             table = wheel.paths(name.partition(":")[2])
             entries = _unwritten(wheel.entries(prefix, url), written)
-            writer.add(self._passed(entries, {}), prefix)
+            writer.add(self._passed(entries, {}), prefix, members)
         return PackageFiles(self._packages.identities[name], table)
+
+    def _opened(self, name: str, path: Path) -> AbstractContextManager[CondaPackage]:
+        """Open a conda package, which other environments may have taken apart."""
+        if self._shared is None:
+            return open_archive(path)
+        sha256 = self._packages.packages[name].sha256
+        return SharedPayloads(self._shared).opened(path, sha256, self._stop.check)
+
+    def _members(self, name: str) -> AbstractContextManager[PackageContents | None]:
+        """Return the compressed files of a package that other environments share with this one."""
+        form = FORMS.get(self._image.compression)
+        if self._shared is None or form is None:
+            return nullcontext()
+        return self._shared.of_package(self._packages.packages[name].sha256, form, self._stop.check)
 
     def _passed(self, entries: Iterable[PathEntry], kept: dict[str, bytes]) -> Iterator[PathEntry]:
         """Pass entries on, and keep what the activation is made of."""

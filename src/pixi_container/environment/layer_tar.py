@@ -1,7 +1,9 @@
 """A layer: the tar of entries at their place in the image, compressed, with both digests, written in one pass.
 
 The tar depends on the entries alone. The compressed bytes depend on the library, its version and its level as
-well, and on the size of the parts that it is given, which is therefore always the same.
+well, and on the size of the parts that it is given, which is therefore always the same. A large file that linking
+leaves as it is packaged is compressed apart from what surrounds it, so that its compressed bytes are the same in
+the layers of other environments.
 """
 
 from __future__ import annotations
@@ -9,16 +11,20 @@ from __future__ import annotations
 import hashlib
 import tarfile
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pixi_container.environment.entries import EARLIEST, PART_BYTES, PathEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
+    from pixi_container.environment.shared_contents import PackageContents
     from pixi_container.registry.blobs import Parts
+
+    _Keep = Callable[[bytes], None] | None
 
 Compression = Literal["gzip", "zstd"]
 
@@ -31,6 +37,15 @@ _MEMBER_BYTES = 4 * PART_BYTES
 """So much of a tar is in one member of gzip; a smaller one costs bytes, a larger one memory."""
 
 _ZSTD_LEVEL = 3
+_APART_BYTES = 64 << 10
+"""So large a file is compressed apart; smaller ones would cost bytes, as each starts without what is before it."""
+
+FORMS: dict[Compression, str] = {"gzip": f"gzip-{_GZIP_LEVEL}-{_MEMBER_BYTES}"}
+"""What the compressed bytes of a file depend on besides its content, for a compression that has files apart.
+
+With zstd, whose window is of megabytes, files apart would make layers 5 % larger.
+"""
+
 _KINDS = {
     "file": tarfile.REGTYPE,
     "hardlink": tarfile.LNKTYPE,
@@ -68,7 +83,10 @@ def file_parts(file: Path) -> Parts:
 
 
 class _Compressor(Protocol):
-    def compress(self, data: bytearray, /) -> bytes: ...
+    part_bytes: int
+    """The size of all parts but the last."""
+
+    def compress(self, part: memoryview, /) -> bytes: ...
 
     def flush(self) -> bytes: ...
 
@@ -79,17 +97,19 @@ class LayerWriter:
     def __init__(self, out: BinaryIO, compression: Compression = "gzip") -> None:
         self._out = out
         self._media_type = MEDIA_TYPES[compression]
-        self._compressor = _Gzip() if compression == "gzip" else _zstd()
+        self._compressor: _Compressor = _Gzip() if compression == "gzip" else _Zstd()
         self._tar_hash = hashlib.sha256()
         self._blob_hash = hashlib.sha256()
         self._pending = bytearray()
+        self._has_members = compression == "gzip"
         self._size = 0
         self._folders: set[str] = set()
         self._others: set[str] = set()
 
-    def add(self, entries: Iterable[PathEntry], root: str = "") -> None:
+    def add(self, entries: Iterable[PathEntry], root: str = "", members: PackageContents | None = None) -> None:
         """Add entries, whose paths are relative to the folder ``root`` of the image, and the folders above them.
 
+        ``members`` has compressed files of the package that the entries are of, or takes them.
         A folder has the mode and time of its own entry if that comes before everything in it, else 755 and 1980.
         Raises ``ValueError`` for a path that is there already, or a content that is not of its size.
         """
@@ -100,12 +120,12 @@ class LayerWriter:
             if entry.kind == "directory":
                 self._add_folder(path, entry)
             else:
-                self._add_other(entry, path, start)
+                self._add_other(entry, path, start, members)
 
     def finish(self) -> LayerBlob:
         """Write the end of the layer; the file stays open."""
         self._put(bytes(2 * tarfile.BLOCKSIZE))
-        self._compress(self._pending)
+        self._cut()
         self._write(self._compressor.flush())
         return LayerBlob(
             self._media_type,
@@ -114,19 +134,29 @@ class LayerWriter:
             f"sha256:{self._tar_hash.hexdigest()}",
         )
 
-    def _add_other(self, entry: PathEntry, path: str, start: str) -> None:
+    def _add_other(self, entry: PathEntry, path: str, start: str, members: PackageContents | None) -> None:
         if path in self._others or path in self._folders:
             raise ValueError(f"{path} is in the layer already")
         self._others.add(path)
         target = f"{start}{entry.target}" if entry.kind == "hardlink" else entry.target
         self._put(_header(path, entry, target))
-        written = 0
-        for part in entry.content:
-            self._put(part)
-            written += len(part)
-        if written != entry.size:
-            raise ValueError(f"{path} has {written} bytes, not {entry.size}")
-        self._put(bytes(-written % tarfile.BLOCKSIZE))
+        content = _padded(entry, path)
+        if not (self._has_members and entry.packaged and entry.size >= _APART_BYTES):
+            for part in content:
+                self._put(part)
+            return
+        self._cut()
+        ready = members.read(entry.packaged) if members else None
+        if ready is None:
+            keep = (lambda compressed: members.add(entry.packaged, compressed)) if members else None
+            for part in content:
+                self._put(part, keep)
+            self._cut(keep)
+            return
+        for part in content:
+            self._tar_hash.update(part)
+        for compressed in ready:
+            self._write(compressed)
 
     def _add_folder(self, path: str, entry: PathEntry = _PARENT) -> None:
         if not path or path in self._folders:
@@ -137,21 +167,29 @@ class LayerWriter:
         self._folders.add(path)
         self._put(_header(f"{path}/", entry, ""))
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes, keep: _Keep = None) -> None:
         self._pending += data
-        while len(self._pending) >= PART_BYTES:
-            part = self._pending[:PART_BYTES]
-            del self._pending[:PART_BYTES]
-            self._compress(part)
+        size = self._compressor.part_bytes
+        while len(self._pending) >= size:
+            self._compress(size, keep)
 
-    def _compress(self, part: bytearray) -> None:
-        self._tar_hash.update(part)
-        self._write(self._compressor.compress(part))
+    def _compress(self, size: int, keep: _Keep) -> None:
+        with memoryview(self._pending) as pending, pending[:size] as part:
+            self._tar_hash.update(part)
+            self._write(self._compressor.compress(part), keep)
+        del self._pending[:size]
 
-    def _write(self, data: bytes) -> None:
+    def _cut(self, keep: _Keep = None) -> None:
+        """Have what comes next in a member of its own, where the compression has members."""
+        if self._pending:
+            self._compress(len(self._pending), keep)
+
+    def _write(self, data: bytes, keep: _Keep = None) -> None:
         self._blob_hash.update(data)
         self._size += len(data)
         self._out.write(data)
+        if keep:
+            keep(data)
 
 
 class _Gzip:
@@ -161,35 +199,49 @@ class _Gzip:
     Source: https://www.rfc-editor.org/rfc/rfc1952#page-5, section 2.2.
     """
 
-    def __init__(self) -> None:
-        self._pending = bytearray()
-        self._is_empty = True
+    part_bytes = _MEMBER_BYTES
 
-    def compress(self, data: bytearray) -> bytes:
-        self._pending += data
-        return self.flush() if len(self._pending) >= _MEMBER_BYTES else b""
-
-    def flush(self) -> bytes:
+    def compress(self, part: memoryview) -> bytes:
         from deflate import gzip_compress
 
-        if not self._pending and not self._is_empty:
-            return b""
-        member = bytes(gzip_compress(self._pending, _GZIP_LEVEL))
-        self._pending.clear()
-        self._is_empty = False
-        return member
+        return bytes(gzip_compress(part, _GZIP_LEVEL))
+
+    def flush(self) -> bytes:
+        return b""
 
 
-def _zstd() -> _Compressor:
-    # The standard library's from Python 3.14 on, else its backport.
-    from conda_package_streaming.package_streaming import zstd
+class _Zstd:
+    """Compresses to one frame."""
 
-    options = {
-        zstd.CompressionParameter.compression_level: _ZSTD_LEVEL,
-        zstd.CompressionParameter.checksum_flag: 1,
-    }
-    compressor: _Compressor = zstd.ZstdCompressor(options=options)
-    return compressor
+    part_bytes = PART_BYTES
+
+    def __init__(self) -> None:
+        # The standard library's from Python 3.14 on, else its backport.
+        from conda_package_streaming.package_streaming import zstd
+
+        options = {
+            zstd.CompressionParameter.compression_level: _ZSTD_LEVEL,
+            zstd.CompressionParameter.checksum_flag: 1,
+        }
+        self._compressor = zstd.ZstdCompressor(options=options)
+
+    def compress(self, part: memoryview) -> bytes:
+        return bytes(self._compressor.compress(part))
+
+    def flush(self) -> bytes:
+        return bytes(self._compressor.flush())
+
+
+def _padded(entry: PathEntry, path: str) -> Iterator[bytes]:
+    """Yield a content, filled up to whole blocks. Raises ``ValueError`` when it is not of its size."""
+    written = 0
+    for part in entry.content:
+        yield part
+        written += len(part)
+    if written != entry.size:
+        raise ValueError(f"{path} has {written} bytes, not {entry.size}")
+    if padding := -written % tarfile.BLOCKSIZE:
+        yield bytes(padding)
 
 
 def _header(path: str, entry: PathEntry, target: str) -> bytes:
@@ -205,8 +257,15 @@ def _header(path: str, entry: PathEntry, target: str) -> bytes:
         return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
     numbers = (entry.mode, entry.user, entry.group, size, entry.mtime)
     start = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), *numbers)
+    end, end_sum = _header_end(kind, link)
+    return start + b"%06o\0 " % (sum(start) + end_sum + 8 * ord(" ")) + end
+
+
+@lru_cache(maxsize=64)
+def _header_end(kind: bytes, link: bytes) -> tuple[bytes, int]:
+    """Return what follows the checksum, and its share of the checksum."""
     end = kind + link.ljust(100, b"\0") + _REST
-    return start + b"%06o\0 " % (sum(start) + sum(end) + 8 * ord(" ")) + end
+    return end, sum(end)
 
 
 # The standard library writes the same bytes, and takes five times as long for a header of this form.

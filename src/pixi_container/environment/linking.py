@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from pixi_container.environment.archive import Archive
+    from pixi_container.environment.archive import CondaPackage
     from pixi_container.environment.package_metadata import EntryPoint
     from pixi_container.environment.records import CondaRecord
 
@@ -43,21 +43,33 @@ class _Linked:
 
 
 def link(
-    archive: Archive, record: CondaRecord, prefix: str, python: Python | None, lost: AbstractSet[str] = frozenset()
+    archive: CondaPackage,
+    record: CondaRecord,
+    prefix: str,
+    python: Python | None,
+    lost: AbstractSet[str] = frozenset(),
+    metadata: PackageMetadata | None = None,
 ) -> Iterator[PathEntry]:
     """Yield every path of a package, and its record at the end.
 
     ``lost`` are the paths below the prefix that another package has in its place; this one's go to a folder of
-    their own. Each entry's content is to be read before the next entry is asked for. Raises
-    ``BrokenPackageError``, ``NotDirectError``, and ``UserError`` for a prefix that is too long for the package.
+    their own. ``metadata`` is what ``read_metadata`` returns of the archive, where that is known. Each entry's
+    content is to be read before the next entry is asked for. Raises ``BrokenPackageError``, ``NotDirectError``,
+    and ``UserError`` for a prefix that is too long for the package.
     """
-    metadata = read_metadata(archive.name, archive.metadata, archive.about_time, python)
+    if metadata is None:
+        metadata = read_metadata(archive.name, archive.metadata, archive.about_time, python)
     yield from _Linking(archive, record, prefix, metadata, lost).entries(python)
 
 
 class _Linking:
     def __init__(
-        self, archive: Archive, record: CondaRecord, prefix: str, metadata: PackageMetadata, lost: AbstractSet[str]
+        self,
+        archive: CondaPackage,
+        record: CondaRecord,
+        prefix: str,
+        metadata: PackageMetadata,
+        lost: AbstractSet[str],
     ) -> None:
         self._archive = archive
         self._record = record
@@ -89,7 +101,14 @@ class _Linking:
 
     def _file(self, row: PathRow, source: PathEntry) -> Iterator[PathEntry]:
         self._check(row, source)
-        placed = replace(source, path=self._place(row.path))
+        path = self._place(row.path)
+        if source.kind == "file" and not row.placeholder:
+            content = _Hashed(source.content, known=row.sha256)
+            placed = replace(source, path=path, content=content, packaged=row.source)
+            yield placed
+            self._note(row, placed, content.sha256(), source.size)
+            return
+        placed = replace(source, path=path)
         if source.kind == "symlink":
             target = source.target.encode(errors="surrogateescape")
             yield placed
@@ -101,10 +120,6 @@ class _Linking:
             first = self._first_of(row, source)
             yield replace(placed, mtime=first.entry.mtime, target=first.entry.path)
             self._note(row, placed, first.sha256, first.size)
-        elif not row.placeholder:
-            content = _Hashed(source.content, known=row.sha256)
-            yield replace(placed, content=content)
-            self._note(row, placed, content.sha256(), source.size)
         else:
             yield from self._changed(row, replace(placed, mtime=self._metadata.changed_time))
 

@@ -44,6 +44,10 @@ class PackageSet:
         """Return the bytes of the archives, as far as the lock tells them."""
         return sum(self.packages[name].size or 0 for name in names)
 
+    def identities_below(self, prefix: str) -> dict[str, str]:
+        """Return the identities that the packages would have in another folder."""
+        return _identities(self.packages, self.records, prefix, self.python)
+
     def lost(self, files: Mapping[str, PackageFiles]) -> dict[str, frozenset[str]]:
         """Return what packages lose to others, as far as their ``files`` are known."""
         order = [*(f"conda:{name}" for name in self.records), *sorted(self.packages)]
@@ -77,16 +81,16 @@ def package_set(environment: LockedEnvironment, prefix: str) -> PackageSet:
     records = environment.records
     python = environment_python(records.values())
     packages = {_name(package): package for package in environment.packages}
-    return PackageSet(
-        prefix,
-        python,
-        packages,
-        records,
-        {
-            name: identity(package, records[package.name] if package.kind == "conda" else None, prefix, python)
-            for name, package in packages.items()
-        },
-    )
+    return PackageSet(prefix, python, packages, records, _identities(packages, records, prefix, python))
+
+
+def _identities(
+    packages: Mapping[str, LockedPackage], records: Mapping[str, CondaRecord], prefix: str, python: Python | None
+) -> dict[str, str]:
+    return {
+        name: identity(package, records[package.name] if package.kind == "conda" else None, prefix, python)
+        for name, package in packages.items()
+    }
 
 
 def hashed(basis: object) -> str:

@@ -55,6 +55,11 @@ class ProgressCount:
             to_download = self._now.to_download + more_bytes
             self._set(replace(self._now, packages=packages, of=of, to_download=to_download))
 
+    def spare(self, size: int) -> None:
+        """Show that so many bytes need not be downloaded after all."""
+        with self._lock:
+            self._set(replace(self._now, to_download=self._now.to_download - size))
+
     def count(self, *, packages: int = 0, downloaded: int = 0, uploaded: int = 0) -> None:
         """Add to what is done, and show it."""
         with self._lock:

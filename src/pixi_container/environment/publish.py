@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from pixi_container.environment.base_image import read_base_image
@@ -23,7 +23,10 @@ from pixi_container.environment.layer_making import LayerMaking
 from pixi_container.environment.layers_in_place import LayersInPlace, Places, Workers
 from pixi_container.environment.package_set import hashed, package_set
 from pixi_container.environment.progress import Progress, ProgressCount
-from pixi_container.environment.start_check import check_annotations, check_key, starting_packages
+from pixi_container.environment.shared_archives import SharedArchives
+from pixi_container.environment.shared_contents import SharedContents
+from pixi_container.environment.shared_work import once
+from pixi_container.environment.start_check import CheckKeys, check_annotations, check_keys, starting_packages
 from pixi_container.environment.threads import Stop, Threads, end
 from pixi_container.errors import UserError
 from pixi_container.temporary_folder import temporary_folder
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.known_layers import KnownLayers
     from pixi_container.environment.layer_keys import KeyedLayer
     from pixi_container.environment.package_set import PackageSet
+    from pixi_container.environment.shared_work import SharedWork
     from pixi_container.environment.start_check import StartCheck
     from pixi_container.registry.repository import ImageRepository, ImageSource
 
@@ -55,6 +59,7 @@ def publish(
     check: StartCheck | None = None,
     cache: ImageRepository | None = None,
     cache_writes: bool = False,
+    shared: SharedWork | None = None,
 ) -> Published:
     """Make the image and give it its tags; ``workers`` threads make layers, one for each core if there are none.
 
@@ -62,6 +67,7 @@ def publish(
     ``check`` starts the environment of an image in ``target``, unless the image before was checked for the same,
     see ``start_check``.
     ``cache`` has layers that were made for other repositories, and gets those made here if ``cache_writes``.
+    ``shared`` is what other environments have left, and gets what they may use; the image is the same without it.
     Raises ``NotDirectError`` where only pixi can make this environment, and what downloads and registries raise.
     Whatever is raised, no tag has changed, and no file is left.
     """
@@ -73,7 +79,7 @@ def publish(
                 LayerCache(cache, each.compression, packages.identities, writes=cache_writes) if cache else None
             )
             environments.append((each, packages, Places(target, base, before, layer_cache)))
-        publication = _Publication(environments, folder, show, workers or os.cpu_count() or 1)
+        publication = _Publication(environments, folder, show, workers or os.cpu_count() or 1, shared)
         try:
             with publication.ended():
                 return publication.publish(check)
@@ -114,11 +120,13 @@ class _Publication:
         folder: Path,
         show: Callable[[Progress], None],
         makers: int,
+        shared: SharedWork | None,
     ) -> None:
         image, _, places = environments[0]
         self._image = image
         self._target = places.target
         self._base = places.base
+        self._shared = shared
         self._stop = stop = Stop()
         self._progress = progress = ProgressCount(show)
         repositories = places.repositories
@@ -129,10 +137,13 @@ class _Publication:
             rattler_client(image.mirrors, image.auth_file),
             stop.check,
             lambda size: progress.count(downloaded=size),
+            progress.spare,
+            SharedArchives(shared) if shared else None,
         )
+        members = SharedContents(shared) if shared else None
         self._environments: list[_Environment] = []
         for each, packages, around in environments:
-            making = LayerMaking(each, packages, downloads, folder, makers + _UPLOADS, stop, progress)
+            making = LayerMaking(each, packages, downloads, folder, makers + _UPLOADS, stop, progress, members)
             layers = LayersInPlace(each, packages, around, making, self._workers)
             self._environments.append(_Environment(each, packages, layers, around.cache))
 
@@ -163,13 +174,13 @@ class _Publication:
         placed += [_Placed(each, each.layers.add_last()) for each in environments]
         layers = [each.in_image for each in placed]
         config = configuration(base, layers, image.settings)
-        key = self._check_key(base, config)
-        checked_by = before.checks.get(key, "")
-        checked_now = not checked_by and check is not None
-        if check is not None and checked_now:
-            checked_by = self._check_start(base, placed, check)
+        keys = self._check_keys(base, config)
+        checked_by, checked_now = before.checks.get(keys.exact, ""), False
+        if check is not None and not checked_by:
+            start = partial(self._check_start, base, placed, check)
+            checked_by, checked_now = once(self._shared, keys.named_anyhow, start, self._stop.check)
         self._progress.tell("writing the manifest")
-        annotations = {**image.annotations, **check_annotations(key, checked_by)}
+        annotations = {**image.annotations, **check_annotations(keys.exact, checked_by)}
         manifest = image_manifest(base, layers, config, annotations)
         put_bytes(target, config.content)
         if image.before:
@@ -189,12 +200,14 @@ class _Publication:
             notes=tuple(dict.fromkeys(notes)),
         )
 
-    def _check_key(self, base: BaseImage, config: Document) -> str:
-        """Return a digest of all that decides whether the environments start."""
+    def _check_keys(self, base: BaseImage, config: Document) -> CheckKeys:
+        """Return digests of all that decides whether the environments start."""
         keys = [
-            check_key(each.image, base, config, each.packages, each.layers.files) for each in self._environments
+            check_keys(each.image, base, config, each.packages, each.layers.files) for each in self._environments
         ]
-        return hashed(keys) if keys[1:] else keys[0]
+        if not keys[1:]:
+            return keys[0]
+        return CheckKeys(hashed([each.exact for each in keys]), hashed([each.named_anyhow for each in keys]))
 
     def _check_start(self, base: BaseImage, placed: Sequence[_Placed], check: StartCheck) -> str:
         """Return the digest of an image that was checked: of what starting needs, without any other package."""

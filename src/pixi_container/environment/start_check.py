@@ -7,7 +7,6 @@ for every image with the same key.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from contextlib import nullcontext
@@ -55,40 +54,55 @@ def starting_packages(packages: PackageSet, files: Mapping[str, PackageFiles]) -
     return frozenset(f"conda:{name}" for name in _with_dependencies(["python", *activating], packages.records))
 
 
-def check_key(
+@dataclass(frozen=True)
+class CheckKeys:
+    """Digests of all that decides whether an environment starts.
+
+    ``exact`` is this environment's. ``named_anyhow`` is the same for environments that differ in their name alone,
+    and so in the folder that they are in.
+    """
+
+    exact: str
+    named_anyhow: str
+
+
+def check_keys(
     image: EnvironmentImage,
     base: BaseImage,
     config: Document,
     packages: PackageSet,
     files: Mapping[str, PackageFiles],
-) -> str:
-    """Return a digest of all that decides whether the environment starts.
+) -> CheckKeys:
+    """Return the digests.
 
-    It has the packages that this needs instead of the layers that they are in, as a layer may have others too.
+    They have the packages that starting needs instead of the layers that these are in, as a layer may have others.
     """
     activation, lost = image.activation, packages.lost(files)
     hook = hook_text(activation, activation_files(packages, files))
     # Without the names of records, which are part of a digest and of nothing that runs.
     scripts = [
-        [entry.path, entry.mode, entry.target, hashlib.sha256(b"".join(entry.content)).hexdigest()]
+        [entry.path, entry.mode, entry.target, b"".join(entry.content).decode("utf-8", "surrogateescape")]
         for entry in activation_entries(activation, hook, ())
     ]
     started_with = object_under(json.loads(config.content), "config")
-    return hashed(
-        {
-            "layout": LAYOUT_VERSION,
-            "platform": image.platform,
-            "base": base.diff_ids,
-            "prefix": activation.prefix,
-            "workdir": activation.workdir,
-            "settings": {name: value for name, value in started_with.items() if name != "Labels"},
-            "packages": [
-                [name, packages.identities[name], sorted(lost.get(name, ()))]
-                for name in sorted(starting_packages(packages, files))
-            ],
-            "scripts": scripts,
-        }
-    )
+    needed = sorted(starting_packages(packages, files))
+    basis = {
+        "layout": LAYOUT_VERSION,
+        "platform": image.platform,
+        "base": base.diff_ids,
+        "prefix": activation.prefix,
+        "workdir": activation.workdir,
+        "settings": {name: value for name, value in started_with.items() if name != "Labels"},
+        "lost": {name: sorted(lost.get(name, ())) for name in needed},
+        "scripts": scripts,
+    }
+    exact = {**basis, "packages": {name: packages.identities[name] for name in needed}}
+    elsewhere = packages.identities_below("")
+    text = json.dumps({**basis, "packages": {name: elsewhere[name] for name in needed}}, sort_keys=True)
+    name = activation.prefix.rpartition("/")[2]
+    # The name as a word, as others may have the same letters, and with the digest of what else is here.
+    anyhow = re.sub(rf"(?<![A-Za-z0-9_-]){re.escape(name)}(?:@[0-9a-f]{{16}}|(?![A-Za-z0-9_-]))", "<name>", text)
+    return CheckKeys(hashed(exact), hashed(anyhow))
 
 
 def recorded_checks(manifest: bytes) -> dict[str, str]:

@@ -237,12 +237,13 @@ class Wheel:
             changed = shebang.encode() + b"\n"
             line = re.search(rb"\r\n|\r|\n", first)
             skipped = line.end() if line else len(first)
-            content = _Digested((changed, *self._parts(info, skipped)))
+            digested = _Digested((changed, *self._parts(info, skipped)))
             size = len(changed) + info.file_size - skipped
-            yield PathEntry(member.path, mode=mode, size=size, content=content)
-            row = row and _Row(row.path, content.digest(), str(size))
+            yield PathEntry(member.path, mode=mode, size=size, content=digested)
+            row = row and _Row(row.path, digested.digest(), str(size))
         else:
-            yield PathEntry(member.path, mode=mode, size=info.file_size, content=self._parts(info))
+            content = self._parts(info)
+            yield PathEntry(member.path, mode=mode, size=info.file_size, content=content, packaged=info.filename)
         if row and not member.path.endswith(f"/{info.filename}"):
             row = _Row(self._relative(member.path), row.digest, row.size)
         if row:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from pixi_container.image.base_instructions import read_base_instructions
 from pixi_container.image.instructions import NO_INSTRUCTIONS
 from pixi_container.image.workspace_stage import workspace_stage
+from pixi_container.image_choice import MANIFEST_NAMES
 from pixi_container.paths import PIXI_CONFIG, exists, leads_out
 from pixi_container.workspace.build_context import digest_of, lfs_pointers, read_docker_ignore
 from pixi_container.workspace.folder import default_includes, in_context
 from pixi_container.workspace.lock import LOCK_NAME
-from pixi_container.workspace.manifest import MANIFEST_NAMES
 from pixi_container.workspace.named_contexts import digest_of_folders, named_folders
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from pixi_container.image_choice import MANIFEST_NAMES
 from pixi_container.init.image_commands import ACTIVATES
 from pixi_container.workspace.lock import LOCK_NAME
-from pixi_container.workspace.manifest import MANIFEST_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -49,8 +49,10 @@ def nothing_to_do(event: Event, inputs: Inputs, changes: Changes) -> Decision | 
     return Decision(kind=SKIP, reason=f"no relevant file changed: {changes.reason}")
 
 
-def decide(event: Event, inputs: Inputs, changes: Changes, existing: ExistingImages) -> Decision:
-    """Return the decision.
+def decide(
+    event: Event, inputs: Inputs, changes: Changes, existing: ExistingImages, *, merges: bool = False
+) -> Decision:
+    """Return the decision; one that ``merges`` takes every image that there is, because jobs just built it.
 
     On an event that pushes, the changes alone never decide, but also what the registry has: the previous run may
     have failed, or its image may be gone.
@@ -62,7 +64,7 @@ def decide(event: Event, inputs: Inputs, changes: Changes, existing: ExistingIma
             kind=BUILD, reason=f"{what}; the image is built and tested but not pushed, because {why_not}"
         )
     # A user-supplied Dockerfile or template may fetch something new although no file changed.
-    news = bool(inputs.dockerfile or inputs.template) and event.name in _ASKS_FOR_NEWS
+    news = not merges and bool(inputs.dockerfile or inputs.template) and event.name in _ASKS_FOR_NEWS
     unchanged = _is_unchanged(inputs, changes)
     images = existing.images
     if images and not news:
@@ -70,7 +72,7 @@ def decide(event: Event, inputs: Inputs, changes: Changes, existing: ExistingIma
         missing = tuple(tag for tag, digest in existing.tags.items() if digest != digests[tag.name])
         image = f"{images[0].name}@{images[0].digest[:19]}"
         # An image without the user's tags always has all of its tags.
-        is_wanted_anew = inputs.push_untagged and not unchanged and not inputs.promote
+        is_wanted_anew = inputs.push_untagged and not unchanged and not inputs.promote and not merges
         if inputs.skip_unchanged and not missing and not is_wanted_anew:
             return Decision(kind=SKIP, reason=f"{image} is up to date under every tag", images=images)
         if unchanged:
@@ -80,7 +82,7 @@ def decide(event: Event, inputs: Inputs, changes: Changes, existing: ExistingIma
                 images=images,
                 new_tags=missing,
             )
-        if inputs.promote:
+        if inputs.promote or merges:
             return Decision(
                 kind=PROMOTE,
                 reason=f"{image} was built and tested from the same inputs: the tags go on it",

@@ -115,11 +115,12 @@ def plan_for(
         registry = None
     with ThreadPoolExecutor(1) as aside:
         # This takes as long as the registry's answers, so it starts before they tell whether a build is needed.
-        kind = aside.submit(_builder, request, engine, looked_up) if registry else None
+        builds_here = registry and not looked_up.runners
+        kind = aside.submit(_builder, request, engine, looked_up) if builds_here else None
         definition, base = _define_image(request, workspace, own, registry, log)
         existing = _look_up(request, definition, registry, log) if registry else ExistingImages()
         existing = replace(existing, base=base)
-        decision = skip or decide(request.event, request.inputs, changes, existing)
+        decision = skip or decide(request.event, request.inputs, changes, existing, merges=request.merges)
         builder = BuilderKind()
         if decision.kind == BUILD:
             builder = kind.result() if kind else _builder_not_asked(request, workspace.platform.docker)

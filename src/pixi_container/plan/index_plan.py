@@ -110,7 +110,7 @@ def plan_index(request: Request, plans: Sequence[Plan], registry: Registry | Non
     if not may_push or registry is None:
         return IndexPlan(plans=tuple(plans), decision=replace(first.decision, images=()), published_tags=())
     existing = _existing_index(registry, request.names, index_tag, plans, tags)
-    decision = decide(request.event, request.inputs, first.changes, existing)
+    decision = decide(request.event, request.inputs, first.changes, existing, merges=request.merges)
     if decision.kind == BUILD:
         reason = (
             "the image of each platform was built and tested from the same inputs: an index of them gets the tags"

@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from pixi_container.inputs import Inputs
     from pixi_container.runner.checked_out import EventForCheckout
     from pixi_container.runner.event import Event
+    from pixi_container.runners import Runners
     from pixi_container.workspace.workspace import ManifestAndLock
 
 
 class LookedUp:
-    """Answers that stay the same during a run. Each method raises what the function behind it raises."""
+    """Answers that stay the same during a run. Each method raises what the function behind it raises.
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    With ``runners``, images are made by jobs on those, so what this machine's engine runs does not count.
+    """
+
+    def __init__(self, env: Mapping[str, str], runners: Runners | None = None) -> None:
         self._env = env
+        self.runners = runners
         self.checked_out: EventForCheckout | None = None
         self._files: dict[tuple[str, str, str, bool], ManifestAndLock] = {}
         self._kinds: dict[str, BuilderKind] = {}

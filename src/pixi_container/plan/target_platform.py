@@ -34,11 +34,15 @@ class MachineEngine:
 def machine_engine(request: Request, looked_up: LookedUp) -> MachineEngine:
     """Return the platform to build for: the request's, or else that of the engine.
 
-    Where there is no engine, and none is needed to push or to build on nodes, it is this machine's. Raises
-    ``ToolUnavailableError`` where one is needed.
+    Where there is no engine, and none is needed to push or to build on nodes, it is this machine's; where jobs on
+    runners make the images, it is that of the platform's runner. Raises ``ToolUnavailableError`` where an engine is
+    needed.
     """
     wanted = request.platform
-    if request.inputs.builder == NO_BUILDER:
+    if looked_up.runners:
+        wanted = wanted or looked_up.runners.platform
+        native, missing = looked_up.runners.native_platform(wanted), ""
+    elif request.inputs.builder == NO_BUILDER:
         native, missing = machine_platform(), ""
     else:
         try:
@@ -117,7 +121,10 @@ def _without_impossible_test(request: Request, looked_up: LookedUp, log: Log) ->
     if not inputs.test_command or inputs.emulation or inputs.builder == NO_BUILDER:
         return request
     engine = machine_engine(request, looked_up)
-    if not engine.is_foreign or engine.missing or engine.platform in looked_up.engine_platforms:
+    if not engine.is_foreign or engine.missing:
         return request
-    log.warning(f"{engine.platform}: 'test-command' is not run, because this machine's engine cannot run it")
+    if not looked_up.runners and engine.platform in looked_up.engine_platforms:
+        return request
+    whose = "its runner's engine" if looked_up.runners else "this machine's engine"
+    log.warning(f"{engine.platform}: 'test-command' is not run, because {whose} cannot run it")
     return replace(request, inputs=replace(inputs, test_command=""))

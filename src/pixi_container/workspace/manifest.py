@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.errors import NoWorkspaceError, UserError
+from pixi_container.image_choice import MANIFEST_NAMES
 from pixi_container.paths import exists, is_folder, read_text
 from pixi_container.shortening import listed, shortened
 from pixi_container.workspace.feature import DEFAULT, Feature
@@ -18,9 +19,6 @@ from pixi_container.workspace.toml_table import TomlTable, parse_toml, type_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-MANIFEST_NAMES = ("pixi.toml", "pyproject.toml", "mojoproject.toml")
-"""The names that Pixi looks for in a folder, in this order (docs/reference/pixi_manifest.md of Pixi)."""
 
 _MANIFEST_BYTES = 512 * 1024
 _LONGEST_TARGET = 400

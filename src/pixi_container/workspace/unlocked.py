@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixi_container.errors import UserError
+from pixi_container.image_choice import MANIFEST_NAMES
 from pixi_container.paths import exists
 from pixi_container.workspace import machine
 from pixi_container.workspace.folder import context_entries, in_context
 from pixi_container.workspace.lock import DOCKER_PLATFORMS, LOCK_NAME, LockedPlatform
-from pixi_container.workspace.manifest import MANIFEST_NAMES, manifest_from, read_manifest
+from pixi_container.workspace.manifest import manifest_from, read_manifest
 from pixi_container.workspace.pixi_config import PixiConfig
 from pixi_container.workspace.platforms import Platform, environment_platforms
 from pixi_container.workspace.toml_table import TomlTable

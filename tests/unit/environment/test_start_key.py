@@ -20,11 +20,12 @@ from pixi_container.environment.start_check import (
     CHECK_KEY,
     CHECKED_BY,
     check_annotations,
-    check_key,
+    check_keys,
     recorded_checks,
     starting_packages,
 )
 from pixi_container.registry.reference import digest_of
+from pixi_container.workspace.lock import LockedPackage
 from tests.unit.environment.publishing import image_of
 
 DIGEST = digest_of(b"tried")
@@ -34,7 +35,20 @@ def package_set_of(**depends: tuple[str, ...]) -> PackageSet:
     """Return conda packages by name with what they depend on."""
     records = {name: CondaRecord(name, "1", "0", {"depends": list(specs)}) for name, specs in depends.items()}
     identities = {f"conda:{name}": f"id of {name}" for name in records}
-    return PackageSet("/app/.pixi/envs/default", None, {}, records, identities)
+    packages = {
+        f"conda:{name}": LockedPackage(
+            name=name,
+            version="1",
+            build="0",
+            kind="conda",
+            size=1,
+            sha256="ab" * 32,
+            md5="",
+            location=f"https://c.example/{name}",
+        )
+        for name in records
+    }
+    return PackageSet("/app/.pixi/envs/default", None, packages, records, identities)
 
 
 def files_of(packages: PackageSet, *activating: str) -> dict[str, PackageFiles]:
@@ -96,7 +110,7 @@ def key(
     files: dict[str, PackageFiles] | None = None,
 ) -> str:
     made: Document = document("config", config)
-    return check_key(image, base, made, packages, files or files_of(packages))
+    return check_keys(image, base, made, packages, files or files_of(packages)).exact
 
 
 def identified(name: str) -> PackageSet:
@@ -177,3 +191,18 @@ def test_an_image_tells_later_ones_of_its_check() -> None:
     assert recorded_checks(json.dumps(manifest).encode()) == {"k": DIGEST}
     assert check_annotations("k", "") == {}
     assert recorded_checks(b"[]") == {}
+
+
+def anyhow(name: str, **variables: str) -> str:
+    """Return the key of an environment of any name."""
+    place = f"/app/.pixi/envs/{name}"
+    made: Document = document("config", {"config": {"Env": [f"CONDA_PREFIX={place}"]}})
+    image = activated(prefix=place, variables=tuple(variables.items()))
+    return check_keys(image, BASE, made, replace(PACKAGES, prefix=place), files_of(PACKAGES)).named_anyhow
+
+
+def test_environments_that_differ_in_their_name_alone_have_one_key() -> None:
+    assert anyhow("gpu", PIXI_ENVIRONMENT_NAME="gpu") == anyhow("cpu", PIXI_ENVIRONMENT_NAME="cpu")
+    assert anyhow("gpu", A="gpu") != anyhow("cpu", A="gpu")
+    assert anyhow("gpu", A="1") != anyhow("cpu", A="2")
+    assert anyhow("py", A="python") == anyhow("default", A="python"), "a name is a word of its own"
