@@ -15,10 +15,26 @@ from pixi_container.registry.reference import parse_reference
 from tests.end_to_end.conftest import Step
 from tests.end_to_end.test_direct_environment import Remote
 from tests.rig import solve
-from tests.rig.fixtures import emulated, not_emulated, one_platform, rig_with_arm64, two_daemons, two_nodes
+from tests.rig.fixtures import (
+    emulated,
+    emulating_image,
+    not_emulated,
+    one_platform,
+    rig_with_arm64,
+    two_daemons,
+    two_nodes,
+)
 from tests.rig.rig import Rig
 
-__all__ = ["emulated", "not_emulated", "one_platform", "rig_with_arm64", "two_daemons", "two_nodes"]
+__all__ = [
+    "emulated",
+    "emulating_image",
+    "not_emulated",
+    "one_platform",
+    "rig_with_arm64",
+    "two_daemons",
+    "two_nodes",
+]
 
 pytestmark = pytest.mark.engine
 
@@ -114,6 +130,20 @@ def test_what_has_to_run_is_refused_where_it_cannot_and_runs_where_it_can(both: 
     for architecture, machine in (("amd64", "x86_64"), ("arm64", "aarch64")):
         image = outcome.outputs["image"]
         assert run(both, image, "cat", "/machine", platform=f"linux/{architecture}") == machine
+
+
+def test_emulation_is_set_up_where_it_is_asked_for(both: Step, emulating_image: str) -> None:
+    instructions = f"RUN uname -m > /machine # {uuid4().hex}"
+    outcome = both.run(
+        tags="type=raw,value=it",
+        platforms="linux/arm64",
+        emulation=emulating_image,
+        instructions=instructions,
+        test_command="python -c 'import numpy, platform; assert platform.machine() == \"aarch64\"'",
+    )
+    assert outcome.code == 0, outcome.log
+    assert "takes 5 to 20 times as long" in outcome.log
+    assert run(both, outcome.outputs["image"], "cat", "/machine") == "aarch64"
 
 
 def test_steps_of_a_platform_that_cannot_run_are_an_error_without_a_tag(both: Step, not_emulated: None) -> None:

@@ -18,6 +18,8 @@ _OLDEST_BUILDX = "0.12"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
+_ON_THIS_MACHINE = frozenset({"docker", "docker-container"})
+
 NO_BUILDER = "none"
 """The driver where there is no builder, and the value of the input ``builder`` that asks for none."""
 
@@ -126,10 +128,13 @@ def builder_for(kind: BuilderKind, platform: str, emulation: str) -> BuilderKind
 
     ``emulation`` is the image that makes other platforms run; empty where that is not wanted.
     """
-    if kind.is_missing or platform in kind.platforms:
+    if kind.is_missing:
         return replace(kind, platform=platform)
-    if emulation:
+    # A builder of this machine may still tell of what was emulated before the machine was started again.
+    if emulation and (kind.driver in _ON_THIS_MACHINE or platform not in kind.platforms):
         return replace(kind, platform=platform, emulation=emulation)
+    if platform in kind.platforms:
+        return replace(kind, platform=platform)
     return BuilderKind(driver=NO_BUILDER, missing=f"nothing can run for {platform} on this machine's builder")
 
 

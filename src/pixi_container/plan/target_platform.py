@@ -35,7 +35,7 @@ def machine_engine(request: Request, looked_up: LookedUp) -> MachineEngine:
     """Return the platform to build for: the request's, or else that of the engine.
 
     Where there is no engine, and none is needed to push or to build on nodes, it is this machine's; where jobs on
-    runners make the images, it is that of the platform's runner. Raises ``ToolUnavailableError`` where an engine is
+    runners make the images, it is that of the platform's runner. Raises ``ToolUnavailableError`` where one is
     needed.
     """
     wanted = request.platform
