@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Cleans up after a killed run: removes its temporary folder with the credentials, its test container and its images.
+# Cleans up after a killed run: removes its temporary folder with the credentials, its builder, test container and images.
 set -uo pipefail
 shopt -s nullglob
 . "${BASH_SOURCE[0]%/*}/search_path.sh"
@@ -28,6 +28,10 @@ for folder in "${RUNNER_TEMP:?}"/pixi-container-*; do
       [ -n "$waiting" ] || docker container inspect "$container" >/dev/null 2>&1 || break
       sleep 0.2
     done
+  fi
+  builder=$(read_own builder)
+  if [[ $builder =~ ^pixi-container-[a-z0-9_]+$ ]]; then
+    docker buildx rm --force "$builder" >/dev/null 2>&1
   fi
   read_own images | grep -E '^[A-Za-z0-9][A-Za-z0-9.:/_-]*$' | xargs -r docker image rm --force >/dev/null 2>&1
   rm -rf -- "$folder"

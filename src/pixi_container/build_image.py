@@ -78,6 +78,9 @@ def _tested(
 ) -> Callable[[], Report]:
     """Build and test the image with Docker, and return what pushes it."""
     commands, docker_commands, tested, base = plan.commands, plan.docker_commands, "", existing_base(plan)
+    if commands.create_builder:
+        with log.step("Make the builder"):
+            engine.create_builder(commands.create_builder)
     if commands.emulate:
         with log.step("Set up emulation"):
             engine.emulate(commands.emulate)

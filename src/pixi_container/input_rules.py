@@ -33,6 +33,7 @@ def check_rules(text: Mapping[str, str]) -> None:
     if text["template"]:
         _check_template(text)
     _check_environments(text)
+    _check_nodes(text)
     _check_refresh(text)
     _check_secrets(text)
 
@@ -83,6 +84,16 @@ def _check_environments(text: Mapping[str, str]) -> None:
             f"input 'environment' has several environments, which '{alone}' does not install",
             hint=f"Name one environment, or remove '{alone}'.",
         )
+
+
+def _check_nodes(text: Mapping[str, str]) -> None:
+    for name, default in (("builder", "auto"), ("emulation", "false")):
+        if text["nodes"] and text[name] != default:
+            raise UserError(
+                f"input '{name}' has no effect together with 'nodes'",
+                hint="The builder is made of the nodes, each of which runs its own platforms. Remove one of the "
+                "two inputs.",
+            )
 
 
 def _check_refresh(text: Mapping[str, str]) -> None:

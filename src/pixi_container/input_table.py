@@ -427,6 +427,15 @@ INPUTS = (
         not_in_settings="it names something of the machine",
     ),
     Input(
+        "nodes",
+        "",
+        "BuildKit daemons on other machines that run the build's steps, one `PLATFORM[,PLATFORM]=ENDPOINT` per "
+        "line, such as `linux/arm64=tcp://arm.lab.example:1234`, and options such as `cacert=/run/ca.pem` after "
+        "it; see docs/nodes.md.",
+        kind="lines",
+        not_in_settings="it names machines of whoever starts a run",
+    ),
+    Input(
         "layer-cache",
         "",
         "Repository of an organisation's environment layers, such as `ghcr.io/lab/layers`: a run takes from it "

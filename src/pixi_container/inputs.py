@@ -16,6 +16,7 @@ from pixi_container.build_inputs import (
     ssh_agents,
     stage_names,
 )
+from pixi_container.builder_nodes import parse_nodes
 from pixi_container.debian_packages import parse_packages
 from pixi_container.errors import UserError
 from pixi_container.git_credentials import parse_git_auth, secrets_in
@@ -51,6 +52,7 @@ from pixi_container.suggestions import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixi_container.builder_nodes import BuilderNode
     from pixi_container.registry.reference import ImageReference
 
 
@@ -114,6 +116,7 @@ class Inputs:
     promote: bool = True
     environment_builder: str = "auto"
     builder: str = ""
+    nodes: tuple[BuilderNode, ...] = ()
     layer_cache: str = ""
     sif: bool = False
     contexts: tuple[str, ...] = ()
@@ -239,6 +242,7 @@ def parse_inputs(given: Mapping[str, str]) -> Inputs:
         else _matching(
             "builder", text["builder"], r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a buildx builder, or auto"
         ),
+        nodes=parse_nodes(lines_of(text["nodes"])),
         layer_cache=_image_name("layer-cache", text["layer-cache"]) if text["layer-cache"] else "",
         sif=_flag("sif", text["sif"]),
         contexts=manifest_globs(text["contexts"]),

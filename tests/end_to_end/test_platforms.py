@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from uuid import uuid4
 
@@ -14,10 +15,26 @@ from pixi_container.registry.reference import parse_reference
 from tests.end_to_end.conftest import Step
 from tests.end_to_end.test_direct_environment import Remote
 from tests.rig import solve
-from tests.rig.fixtures import emulated, not_emulated, rig_with_arm64, two_nodes
+from tests.rig.fixtures import (
+    emulated,
+    emulating_image,
+    not_emulated,
+    one_platform,
+    rig_with_arm64,
+    two_daemons,
+    two_nodes,
+)
 from tests.rig.rig import Rig
 
-__all__ = ["emulated", "not_emulated", "rig_with_arm64", "two_nodes"]
+__all__ = [
+    "emulated",
+    "emulating_image",
+    "not_emulated",
+    "one_platform",
+    "rig_with_arm64",
+    "two_daemons",
+    "two_nodes",
+]
 
 pytestmark = pytest.mark.engine
 
@@ -67,9 +84,14 @@ def layers(step: Step, digest: str) -> list[str]:
     return [layer["digest"] for layer in Remote(step.rig.registry, step.image).manifest(digest)["layers"]]
 
 
-def test_a_machine_without_emulation_publishes_both_platforms(both: Step, not_emulated: None) -> None:
+def test_a_machine_without_emulation_publishes_both_platforms(
+    both: Step, not_emulated: None, one_platform: str
+) -> None:
+    # An engine that has once emulated the platform still says that it does.
+    both.inputs["builder"] = one_platform
     outcome = both.run(tags="type=raw,value=it")
     assert outcome.code == 0, outcome.log
+    assert "linux/arm64: the environment was not started" in outcome.log
     first = digests(both, "it")
     assert sorted(first) == ["amd64", "arm64"]
     image = outcome.outputs["image"]
@@ -110,6 +132,20 @@ def test_what_has_to_run_is_refused_where_it_cannot_and_runs_where_it_can(both: 
         assert run(both, image, "cat", "/machine", platform=f"linux/{architecture}") == machine
 
 
+def test_emulation_is_set_up_where_it_is_asked_for(both: Step, emulating_image: str) -> None:
+    instructions = f"RUN uname -m > /machine # {uuid4().hex}"
+    outcome = both.run(
+        tags="type=raw,value=it",
+        platforms="linux/arm64",
+        emulation=emulating_image,
+        instructions=instructions,
+        test_command="python -c 'import numpy, platform; assert platform.machine() == \"aarch64\"'",
+    )
+    assert outcome.code == 0, outcome.log
+    assert "takes 5 to 20 times as long" in outcome.log
+    assert run(both, outcome.outputs["image"], "cat", "/machine") == "aarch64"
+
+
 def test_steps_of_a_platform_that_cannot_run_are_an_error_without_a_tag(both: Step, not_emulated: None) -> None:
     outcome = both.run(tags="type=raw,value=it", instructions=f"RUN uname -m > /machine # {uuid4().hex}")
     # An engine that has once emulated the platform still says that it does.
@@ -126,3 +162,52 @@ def test_each_node_of_a_builder_makes_its_platform(both: Step, two_nodes: str, e
     assert run(both, image, "cat", "/machine") == "aarch64"
     assert run(both, image, "cat", "/machine", platform="linux/amd64") == "x86_64"
     assert json.loads(outcome.outputs["images"])[0]["platforms"].keys() == {"linux/amd64", "linux/arm64"}
+
+
+def test_a_builder_is_made_of_nodes_for_one_run(
+    both: Step, two_daemons: Mapping[str, str], emulated: None
+) -> None:
+    nodes = "\n".join(f"{platform}={address}" for platform, address in two_daemons.items())
+    instructions = f"RUN uname -m > /machine # {uuid4().hex}"
+    outcome = both.run(tags="type=raw,value=it", nodes=nodes, instructions=instructions)
+    assert outcome.code == 0, outcome.log
+    image = outcome.outputs["image"]
+    for platform, machine in (("linux/amd64", "x86_64"), ("linux/arm64", "aarch64")):
+        assert run(both, image, "cat", "/machine", platform=platform) == machine
+        assert f"{two_daemons[platform]} runs the steps for {platform}" in outcome.log
+    assert own_builders(both) == []
+
+
+@pytest.mark.parametrize(("event", "ref"), [("push", "refs/heads/main"), ("pull_request", "refs/pull/7/merge")])
+def test_nodes_build_where_no_engine_is(
+    step: Step, two_daemons: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, event: str, ref: str
+) -> None:
+    env_of = step.environment
+
+    def environment(*arguments: object) -> dict[str, str]:
+        return {**env_of(*arguments), "DOCKER_HOST": "unix:///nonexistent.sock"}  # type: ignore[arg-type]
+
+    # Its fields are frozen.
+    monkeypatch.setattr(type(step), "environment", lambda _, *arguments: environment(*arguments))
+    nodes = f"linux/amd64={two_daemons['linux/amd64']}"
+    instructions = f"RUN python -c 1 # {uuid4().hex}"
+    outcome = step.run(event, ref, {"number": 7}, nodes=nodes, instructions=instructions, tags="type=raw,value=it")
+    assert outcome.code == 0, outcome.log
+    assert outcome.outputs["pushed"] == str(event == "push").lower()
+    assert step.tags().keys() == ({"it"} if event == "push" else set())
+    assert outcome.left_in_temp == []
+    assert own_builders(step) == []
+
+
+def test_a_node_that_does_not_answer_is_told_and_leaves_no_builder(both: Step) -> None:
+    nodes = "linux/amd64,linux/arm64=tcp://127.0.0.1:9"
+    outcome = both.run(tags="type=raw,value=it", nodes=nodes, instructions=f"RUN true # {uuid4().hex}")
+    assert outcome.code == 5, outcome.log
+    assert "the builder does not answer" in outcome.log
+    assert own_builders(both) == []
+    assert not [tag for tag in Remote(both.rig.registry, both.image).tags() if not tag.startswith("env-")]
+
+
+def own_builders(step: Step) -> list[str]:
+    """Return the builders that a run has made, which are not the rig's."""
+    return re.findall(r"pixi-container-(?!rig-)[\w-]+", step.docker("buildx", "ls"))

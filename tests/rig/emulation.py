@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PACKAGE = "qemu-user-static"
 _SUITE = "bookworm"
 _PROGRAM = "usr/bin/qemu-aarch64-static"
-_REGISTERED = "pixi-rig-arm64"
+NAME = "pixi-rig-arm64"
 # Little-endian programs and shared objects for machine 183, whatever their ABI's version says.
 _MAGIC = rb"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
 _MASK = rb"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
@@ -58,9 +58,8 @@ def present(cache: Path, state: Path, say: Callable[[str], None]) -> Iterator[No
         mount = state / _MOUNT
         _mount(mount)
         try:
-            line = b":" + _REGISTERED.encode() + b":M::" + _MAGIC + b":" + _MASK + b":" + os.fsencode(program)
             try:
-                (mount / "register").write_bytes(line + b":" + _FLAGS)
+                (mount / "register").write_text(registration(str(program)))
             except OSError as error:
                 msg = f"the kernel does not take {program} for programs for arm64: {error}"
                 raise UnavailableError(msg) from error
@@ -68,6 +67,29 @@ def present(cache: Path, state: Path, say: Callable[[str], None]) -> Iterator[No
         finally:
             _forget()
             clean(state)
+
+
+@contextmanager
+def left_to_others(cache: Path, say: Callable[[str], None]) -> Iterator[Path]:
+    """Yields QEMU, which something else is to register as `NAME`, and takes that registration away at the end.
+
+    Nobody else has or excludes emulation meanwhile. Raises UnavailableError.
+    """
+    with _lock(fcntl.LOCK_EX, say):
+        _forget()
+        if is_present():
+            msg = "this machine runs programs for arm64, by emulation of its own or as its processor can"
+            raise UnavailableError(msg)
+        try:
+            yield _install(cache)
+        finally:
+            _forget()
+
+
+def registration(program: str) -> str:
+    """The line that has the kernel run programs for arm64 by the program at this path."""
+    magic, mask = _MAGIC.decode(), _MASK.decode()
+    return f":{NAME}:M::{magic}:{mask}:{program}:{_FLAGS.decode()}"
 
 
 @contextmanager
@@ -166,7 +188,7 @@ def _forget() -> None:
 
 def _registrations() -> Iterator[Path]:
     """The registrations of rigs, by the first mount that shows them: all mounts have the same."""
-    return (path for mount in list(_mounts())[:1] if (path := mount / _REGISTERED).exists())
+    return (path for mount in list(_mounts())[:1] if (path := mount / NAME).exists())
 
 
 def _mounts() -> Iterator[Path]:

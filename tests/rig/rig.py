@@ -167,18 +167,33 @@ def not_emulated(folders: Folders, say: Callable[[str], None]) -> Iterator[None]
 
 
 @contextmanager
+def one_platform(folders: Folders, say: Callable[[str], None]) -> Iterator[str]:
+    """The name of a builder that runs instructions for linux/amd64 alone, whatever this machine emulates.
+
+    Raises buildkit.UnavailableError and RigError.
+    """
+    address = start_buildkit(folders, say, name="buildkit-amd64", platform="linux/amd64")
+    with buildkit.builder(address, environment=running(folders).environment()) as name:
+        yield name
+
+
+@contextmanager
 def two_nodes(folders: Folders, say: Callable[[str], None]) -> Iterator[str]:
     """The name of a builder with a node for linux/amd64 and one for linux/arm64, each a daemon of its own.
 
     The second runs instructions where there is emulation. Raises buildkit.UnavailableError and RigError.
     """
-    by_platform = {
+    platforms = {address: platform for platform, address in two_daemons(folders, say).items()}
+    with buildkit.builder(*platforms, environment=running(folders).environment(), platforms=platforms) as name:
+        yield name
+
+
+def two_daemons(folders: Folders, say: Callable[[str], None]) -> Mapping[str, str]:
+    """The addresses of the daemons of `two_nodes` by their platform. Raises the same."""
+    return {
         "linux/amd64": start_buildkit(folders, say),
         ARM64: start_buildkit(folders, say, name="buildkit-arm64", platform=ARM64),
     }
-    platforms = {address: platform for platform, address in by_platform.items()}
-    with buildkit.builder(*platforms, environment=running(folders).environment(), platforms=platforms) as name:
-        yield name
 
 
 def start_buildkit(

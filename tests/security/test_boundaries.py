@@ -11,6 +11,7 @@ import pytest
 
 from tests.end_to_end.conftest import ROOT
 from tests.security.conftest import Victim, job
+from tests.unit.docker_program import docker_program
 
 
 def planned(victim: Victim, event: str, ref: str, *words: str) -> dict[str, str]:
@@ -57,6 +58,7 @@ def test_the_clean_up_follows_no_link_and_kills_nothing_that_it_is_told_by_other
     # A group of 1 would mean every process there is.
     (left / "build-process-group").write_text("1")
     (left / "container").write_text("--all")
+    (left / "builder").write_text("--all-inactive")
     (left / "images").write_text("--force\n$(touch mark)\n")
     with subprocess.Popen(["sleep", "60"]) as other:
         done = subprocess.run(
@@ -72,6 +74,27 @@ def test_the_clean_up_follows_no_link_and_kills_nothing_that_it_is_told_by_other
     assert (outside / "kept").read_text() == "kept"
     assert not left.exists()
     assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "removed"),
+    [
+        ("pixi-container-a_b12345", True),
+        *((name, False) for name in ("default", "--all-inactive", "pixi-container-rig-1", "pixi-container-a b")),
+        ("pixi-container-a\nmine", False),
+    ],
+)
+def test_the_clean_up_removes_the_builder_that_the_run_made_and_no_other(
+    tmp_path: Path, name: str, removed: bool
+) -> None:
+    left = tmp_path / "temp/pixi-container-left"
+    left.mkdir(parents=True)
+    (left / "builder").write_text(name)
+    docker = docker_program(tmp_path / "docker")
+    env = {"PATH": docker.path, "RUNNER_TEMP": str(tmp_path / "temp")}
+    subprocess.run(["bash", str(ROOT / "action/clean.sh")], env=env, check=True, capture_output=True)
+    assert [start.words for start in docker.starts] == ([["buildx", "rm", "--force", name]] if removed else [])
+    assert not left.exists()
 
 
 def test_the_scripts_of_the_action_start_no_program_of_the_checkout(victim: Victim, tmp_path: Path) -> None:

@@ -85,7 +85,9 @@ def test_no_value_of_an_input_breaks_out(
     variable = "INPUT_" + name.upper().replace("-", "_")
     named = tuple(f"app={value}" for value in (*VALUES, '"', "docker-image://$(touch mark)", "https://a/\x1b[0m"))
     quoted = ('"app=a\nRUN touch mark\n::error::forged\n"',)
-    for value in (*VALUES, *named, *quoted) if name in OF_A_BUILD else VALUES:
+    nodes = tuple(f"linux/amd64=tcp://a:1 cacert=/{value}" for value in (*VALUES, "a,image=b"))
+    more = {"nodes": nodes, **dict.fromkeys(OF_A_BUILD, (*named, *quoted))}
+    for value in (*VALUES, *more.get(name, ())):
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **job(sha), "INPUT_IMAGES": "localhost:9/a"}
         env |= {"RUNNER_TEMP": str(tmp_path), variable: value}
         env |= {"INPUT_DOCKERFILE": "Dockerfile"} if name in OF_A_BUILD else {}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixi_container.build_inputs import BuildContext
+from pixi_container.builder_nodes import BuilderNode
 from pixi_container.errors import UserError
 from pixi_container.input_table import INPUTS
 from pixi_container.input_values import Healthcheck, Variable, lines_of
@@ -74,6 +75,7 @@ TABLE = {
     "promote": ("true", False, ()),
     "environment-builder": ("auto", False, ()),
     "builder": ("auto", False, ()),
+    "nodes": ("", False, ()),
     "layer-cache": ("", False, ()),
     "sif": ("false", False, ()),
     "contexts": ("", False, ()),
@@ -104,7 +106,6 @@ def test_every_input_is_parsed_into_its_field() -> None:
         "manifest-path": "sub/pixi.toml",
         "environment": "gpu",
         "platforms": "linux/arm64, linux/amd64",
-        "emulation": "quay.io/lab/binfmt:1",
         "images": "ghcr.io/lab/study-{{ environment }}",
         "tags": "type=sha",
         "flavor": "latest=false",
@@ -145,7 +146,7 @@ def test_every_input_is_parsed_into_its_field() -> None:
         "skip-unchanged": "false",
         "reuse-environment": "false",
         "promote": "false",
-        "builder": "mine",
+        "nodes": "linux/arm64=tcp://arm.lab.example:1234",
         "github-token": "g",
     }
     inputs = parse_inputs(texts)
@@ -154,7 +155,6 @@ def test_every_input_is_parsed_into_its_field() -> None:
         manifest_path="sub/pixi.toml",
         environment="gpu",
         platforms=("linux/arm64", "linux/amd64"),
-        emulation="quay.io/lab/binfmt:1",
         images="ghcr.io/lab/study-gpu",
         tags="type=sha",
         flavor="latest=false",
@@ -195,11 +195,13 @@ def test_every_input_is_parsed_into_its_field() -> None:
         skip_unchanged=False,
         reuse_environment=False,
         promote=False,
-        builder="mine",
+        nodes=(BuilderNode(platforms=("linux/arm64",), endpoint="tcp://arm.lab.example:1234"),),
         github_token="g",
     )
     of_git = ("https://x-access-token:g1t%2Bhub@github.com", "g1t%2Bhub", "g1t+hub")
     assert inputs.secrets == ("p", "g", texts["conda-auth"], "t0ken", "w", *of_git, "s3cret")
+    here = {"builder": "mine", "emulation": "quay.io/lab/binfmt:1"}
+    assert parse_inputs(here) == Inputs(builder="mine", emulation="quay.io/lab/binfmt:1")
     own = {"dockerfile": "Dockerfile", "target": "app", "test-target": "unit\nlint"}
     assert parse_inputs(own) == Inputs(dockerfile="Dockerfile", target="app", test_target=("unit", "lint"))
     based = {"apt-packages": "git, tini", "base-instructions": "docker/base", "refresh": "true"}
@@ -231,6 +233,15 @@ def test_what_shapes_a_rendered_dockerfile_has_no_effect_on_ones_own(name: str, 
         parse_inputs({"dockerfile": "Dockerfile", name: text})
     assert caught.value.message == f"input '{name}' has no effect together with 'dockerfile'"
     assert parse_inputs({"dockerfile": "Dockerfile", "workdir": "/work", "layers": "3"}).dockerfile
+
+
+@pytest.mark.parametrize(("name", "text"), [("builder", "mine"), ("builder", "none"), ("emulation", "true")])
+def test_what_runs_elsewhere_is_not_built_here(name: str, text: str) -> None:
+    nodes = "linux/arm64=tcp://arm.lab.example:1234"
+    with pytest.raises(UserError) as caught:
+        parse_inputs({"nodes": nodes, name: text})
+    assert caught.value.message == f"input '{name}' has no effect together with 'nodes'"
+    assert parse_inputs({"nodes": nodes, "builder": "auto", "emulation": "false"}).nodes
 
 
 @pytest.mark.parametrize(
@@ -405,6 +416,7 @@ def test_accepted(name: str, text: str, value: object) -> None:
         ("command", '["unfinished"'),
         ("command", "a 'b\nc'"),
         ("builder", "--push"),
+        ("nodes", "linux/arm64"),
         ("context", "a\x00b"),
     ],
 )

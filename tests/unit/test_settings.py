@@ -80,7 +80,7 @@ KINDS = {
 
 REFUSED = {
     *("context", "manifest-path", "environments", "emulation", "push", "username", "builder", "secret-files"),
-    *("ssh", "contexts", "runners", "digests"),
+    *("nodes", "ssh", "contexts", "runners", "digests"),
 }
 """The inputs that it cannot set, besides secrets."""
 

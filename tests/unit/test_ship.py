@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -365,6 +368,42 @@ def test_a_signal_leaves_nothing(job: Job) -> None:
     assert job.left == []
     assert job.docker.purposes[-2:] == CLEANED
     assert job.pushed == set()
+
+
+NODES = "linux/amd64=tcp://127.0.0.1:9"
+
+
+@pytest.mark.parametrize("fails", ["", "build", "buildx_create"])
+def test_a_builder_of_nodes_is_gone_whatever_ended_the_run(job: Job, fails: str) -> None:
+    job.docker.behave(**({fails: {"code": 1}} if fails else {}))
+    if fails:
+        job.fails(UserError, nodes=NODES, test_command=TEST)
+    else:
+        job.ship(nodes=NODES, test_command=TEST)
+    assert job.docker.purposes[0] == "buildx create"
+    assert job.docker.purposes[-1] == "buildx rm"
+    (name,) = job.docker.starts[0].after("--name")
+    assert re.fullmatch("pixi-container-[a-z0-9_]{8}", name)
+    assert job.docker.starts[-1].words[-1] == name
+    builds = [start for start in job.docker.starts if start.words[:2] == ["buildx", "build"]]
+    assert all(start.after("--builder") == [name] for start in builds)
+    assert bool(builds) is (fails != "buildx_create")
+
+
+@pytest.mark.parametrize("step", ["Make the builder", "Build"])
+def test_a_signal_leaves_no_builder(job: Job, step: str) -> None:
+    class InterruptedLog(TerminalLog):
+        @contextmanager
+        def step(self, title: str) -> Iterator[None]:
+            yield
+            if title == step:
+                raise Interrupted(15)
+
+    job.log = InterruptedLog()
+    with pytest.raises(Interrupted):
+        job.ship(nodes=NODES, test_command=TEST)
+    assert job.docker.purposes[-1] == "buildx rm"
+    assert job.left == []
 
 
 @pytest.mark.slow

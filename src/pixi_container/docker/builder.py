@@ -18,6 +18,8 @@ _OLDEST_BUILDX = "0.12"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
+_ON_THIS_MACHINE = frozenset({"docker", "docker-container"})
+
 NO_BUILDER = "none"
 """The driver where there is no builder, and the value of the input ``builder`` that asks for none."""
 
@@ -50,8 +52,8 @@ class BuilderKind:
 
 
 HOW_TO_RUN_FOREIGN = (
-    "For a platform other than this machine's, set 'emulation' to 'true', name a builder that has a node for it, "
-    "or build it on a runner of that platform: see docs/many.md."
+    "For a platform other than this machine's, set 'emulation' to 'true', use a builder or 'nodes' with a node "
+    "for it, or build it on a runner of that platform: see docs/many.md."
 )
 
 
@@ -76,11 +78,8 @@ def native_platform(env: Mapping[str, str]) -> str:
     return answer
 
 
-def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
-    """Return what the builder supports; an empty name means the current builder.
-
-    Raises ``ToolUnavailableError`` if buildx is missing or too old, or the builder does not exist.
-    """
+def check_buildx(env: Mapping[str, str]) -> None:
+    """Raise ``ToolUnavailableError`` if buildx is missing or too old."""
     version = capture(["docker", "buildx", "version"], env=env)
     installed = re.search(r"v?(\d+\.\d+\.\d+)", version.output)
     if version.code != 0 or not installed:
@@ -92,6 +91,14 @@ def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
         raise ToolUnavailableError(
             f"docker buildx {installed[1]} is too old", hint=f"Install {_OLDEST_BUILDX} or newer."
         )
+
+
+def builder_kind(name: str, env: Mapping[str, str]) -> BuilderKind:
+    """Return what the builder supports; an empty name means the current builder.
+
+    Raises ``ToolUnavailableError`` if buildx is missing or too old, or the builder does not exist.
+    """
+    check_buildx(env)
     inspected = capture(["docker", "buildx", "inspect", *([name] if name else [])], env=env)
     driver = re.search(r"^Driver:\s+(\S+)", inspected.output, re.MULTILINE)
     if inspected.code != 0 or not driver:
@@ -121,11 +128,21 @@ def builder_for(kind: BuilderKind, platform: str, emulation: str) -> BuilderKind
 
     ``emulation`` is the image that makes other platforms run; empty where that is not wanted.
     """
-    if kind.is_missing or platform in kind.platforms:
+    if kind.is_missing:
         return replace(kind, platform=platform)
-    if emulation:
+    # A builder of this machine may still tell of what was emulated before the machine was started again.
+    if emulation and (kind.driver in _ON_THIS_MACHINE or platform not in kind.platforms):
         return replace(kind, platform=platform, emulation=emulation)
+    if platform in kind.platforms:
+        return replace(kind, platform=platform)
     return BuilderKind(driver=NO_BUILDER, missing=f"nothing can run for {platform} on this machine's builder")
+
+
+def builder_of_nodes(platforms: tuple[str, ...], platform: str) -> BuilderKind:
+    """Return how a builder of the remote driver builds for a platform, given the platforms of its nodes."""
+    if platform in platforms:
+        return BuilderKind(driver="remote", platforms=platforms, platform=platform)
+    return BuilderKind(driver=NO_BUILDER, missing=f"'nodes' has no node for {platform}")
 
 
 def _platforms(inspected: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ WORK = "$WORK"
 
 ENVIRONMENT = "$ENVIRONMENT"
 """Placeholder in a command line for the digest of the environment's image, which is known once it is made."""
+
+BUILDER = "$BUILDER"
+"""Placeholder, as a whole argument, for the name of a builder of nodes, which is that of the temporary folder."""
 
 WRITTEN_DOCKERFILE = f"{WORK}/Dockerfile"
 """The Dockerfile that a run writes, as a command line names it."""
@@ -56,5 +60,6 @@ class Command:
         return replace(self, argv=tuple(argument.replace(placeholder, value) for argument in self.argv))
 
     def in_folder(self, work: str) -> tuple[str, ...]:
-        """Return the argument list with the path of the temporary folder filled in."""
-        return tuple(argument.replace(WORK, work) for argument in self.argv)
+        """Return the argument list with the path of the temporary folder, and the builder's name, filled in."""
+        name = PurePath(work).name
+        return tuple(name if argument == BUILDER else argument.replace(WORK, work) for argument in self.argv)

@@ -17,7 +17,7 @@ from pixi_container.errors import BuildFailedError, ImageTestFailedError, ToolUn
 from pixi_container.processes import alongside, capture, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pixi_container.docker.command import Command
@@ -69,7 +69,21 @@ class Engine:
         self._login = login
         self._log = log
         self._started = False
+        self._builder = ""
         self.notes: list[str] = []
+
+    def create_builder(self, commands: Sequence[Command]) -> None:
+        """Make the builder of nodes, which ``clean`` removes. Raises ``ToolUnavailableError`` if that fails."""
+        self._builder = self._work.name
+        # For the action's clean-up step, which removes the builder if this process is killed.
+        (self._work / "builder").write_text(self._builder)
+        for command in commands:
+            done = capture(command.in_folder(str(self._work)), env=self._env, added=self._login)
+            if done.code != 0:
+                raise ToolUnavailableError(
+                    f"buildx cannot make a builder of 'nodes': {one_line(done.errors)}",
+                    hint="Check the node's endpoint and its options: docs/nodes.md.",
+                )
 
     def emulate(self, command: Command) -> None:
         """Have the kernel run programs of another platform. Raises ``ToolUnavailableError`` if that fails."""
@@ -167,7 +181,12 @@ class Engine:
         return int(done.output) if done.code == 0 and done.output.strip().isdigit() else 0
 
     def clean(self) -> None:
-        """Remove the test container, if it still exists, and the leftover images."""
+        """Remove the test container, if it still exists, the leftover images, and the builder of nodes."""
+        self._clean_engine()
+        if self._builder:
+            capture(["docker", "buildx", "rm", "--force", self._builder], env=self._env, added=self._login)
+
+    def _clean_engine(self) -> None:
         if not self._started or not self._build.leftover_images:
             return
         for _ in range(_CLEAN_ATTEMPTS):

@@ -343,6 +343,14 @@ _CAUSES = (
     ),
     _Cause(
         _BUILDER,
+        r"^(?:failed to build: )?context deadline exceeded$",
+        "Check that the BuildKit daemon runs, that this machine reaches it, and the certificates of 'nodes': "
+        "docs/nodes.md.",
+        "the builder does not answer: {text}",
+        error=ToolUnavailableError,
+    ),
+    _Cause(
+        _BUILDER,
         r"^unknown (?:shorthand )?flag: |^docker: 'buildx' is not a docker command",
         "Install or update Docker's buildx plugin: https://docs.docker.com/go/buildx/",
         "docker buildx is missing or too old: {text}",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pixi_container.build_inputs import IMAGE_CONTEXT
 from pixi_container.docker.command import (
     BASE,
+    BUILDER,
     ENVIRONMENT,
     PACKAGES,
     PUSHED,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from pixi_container.builder_nodes import BuilderNode
     from pixi_container.docker.builder import BuilderKind
     from pixi_container.image.definition import ImageDefinition
     from pixi_container.inputs import Inputs
@@ -46,8 +48,9 @@ _SOURCE = "org.opencontainers.image.source"
 class BuildCommands:
     """The processes of one build in order; None for a step that is not needed.
 
-    ``emulate`` makes the steps of another platform run on this machine. ``list_packages`` runs what is added to
-    the runtime image and tells the versions of packages, and ``base`` makes the base of it.
+    ``create_builder`` makes a builder of nodes, for this build alone. ``emulate`` makes the steps of another
+    platform run on this machine. ``list_packages`` runs what is added to the runtime image and tells the versions
+    of packages, and ``base`` makes the base of it.
     ``check_environment`` starts an environment that was made straight from the lock; ``prepare_check`` has the
     builder fetch the base that this needs, while the environment is made.
     ``make_environment`` builds the environment that a user-supplied Dockerfile builds on, where only Docker can.
@@ -56,6 +59,7 @@ class BuildCommands:
     the image.
     """
 
+    create_builder: tuple[Command, ...] = ()
     emulate: Command | None = None
     list_packages: Command | None = None
     base: Command | None = None
@@ -72,6 +76,7 @@ class BuildCommands:
     def all(self) -> tuple[Command, ...]:
         """The commands that run, in order."""
         steps = (
+            *self.create_builder,
             *(
                 self.emulate,
                 self.list_packages,
@@ -182,6 +187,7 @@ def build_commands(inputs: Inputs, options: BuildOptions) -> BuildCommands:
         )
     list_packages, base = _base_commands(inputs, options)
     return BuildCommands(
+        create_builder=_builder_commands(inputs.nodes),
         emulate=_emulation_command(options.builder),
         list_packages=list_packages,
         base=base,
@@ -256,6 +262,25 @@ def _environment_command(inputs: Inputs, options: BuildOptions) -> Command:
     )
 
 
+def _builder_commands(nodes: tuple[BuilderNode, ...]) -> tuple[Command, ...]:
+    """Return the commands that make a builder of the nodes: the first creates it, each further one adds to it.
+
+    Source: https://docs.docker.com/reference/cli/docker/buildx/create/
+    """
+    return tuple(
+        Command(
+            "create-builder",
+            (
+                *("docker", "buildx", "create", *(("--append",) if number else ()), "--name", BUILDER),
+                *("--driver", "remote", "--platform", ",".join(node.platforms)),
+                *flags("--driver-opt", map("=".join, node.options)),
+                node.endpoint,
+            ),
+        )
+        for number, node in enumerate(nodes)
+    )
+
+
 def _emulation_command(builder: BuilderKind) -> Command | None:
     """Return the command that registers QEMU with the kernel for the builder's platform; None if none is needed.
 
@@ -320,9 +345,10 @@ def _check_command(inputs: Inputs, options: BuildOptions) -> Command:
 
 def _buildx(inputs: Inputs, options: BuildOptions, purpose: str, *, on_others: bool = True) -> tuple[str, ...]:
     """Return the start of every build: its builder, its result, and the images below if it is ``on_others``."""
+    builder = BUILDER if inputs.nodes else inputs.builder
     return (
         *("docker", "buildx", "build"),
-        *(("--builder", inputs.builder) if inputs.builder else ()),
+        *(("--builder", builder) if builder else ()),
         *("--progress", "plain"),
         *("--metadata-file", f"{WORK}/{purpose}.json"),
         *("--provenance", "false"),

@@ -14,6 +14,7 @@ from pixi_container.docker.builder import (
     NO_BUILDER,
     BuilderKind,
     builder_for,
+    builder_of_nodes,
 )
 from pixi_container.errors import ToolUnavailableError, UserError
 from pixi_container.image.base_definition import define_base
@@ -120,7 +121,9 @@ def plan_for(
         existing = _look_up(request, definition, registry, log) if registry else ExistingImages()
         existing = replace(existing, base=base)
         decision = skip or decide(request.event, request.inputs, changes, existing, merges=request.merges)
-        builder = kind.result() if kind and decision.kind == BUILD else BuilderKind()
+        builder = BuilderKind()
+        if decision.kind == BUILD:
+            builder = kind.result() if kind else _builder_not_asked(request, workspace.platform.docker)
     plan = make_plan(request, definition, changes, existing, decision, builder)
     for note in plan.notes:
         log.warning(note)
@@ -172,6 +175,9 @@ def _warn_of_limits(request: Request, log: Log) -> None:
 def _builder(request: Request, engine: MachineEngine, looked_up: LookedUp) -> BuilderKind:
     if engine.missing or request.inputs.builder == NO_BUILDER:
         return BuilderKind(driver=NO_BUILDER, missing=engine.missing)
+    if request.inputs.nodes:
+        looked_up.check_buildx()
+        return _builder_not_asked(request, engine.platform)
     try:
         kind = looked_up.builder_kind(request.inputs.builder)
     except ToolUnavailableError as error:
@@ -179,6 +185,14 @@ def _builder(request: Request, engine: MachineEngine, looked_up: LookedUp) -> Bu
             raise
         return BuilderKind(driver=NO_BUILDER, missing=error.message)
     return builder_for(kind, engine.platform, request.inputs.emulation) if engine.is_foreign else kind
+
+
+def _builder_not_asked(request: Request, platform: str) -> BuilderKind:
+    """Return what is known of the builder without asking: all of one that is made of nodes, else the usual."""
+    nodes = request.inputs.nodes
+    if not nodes:
+        return BuilderKind()
+    return builder_of_nodes(tuple(name for node in nodes for name in node.platforms), platform)
 
 
 def _read_workspace(

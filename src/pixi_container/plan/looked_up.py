@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixi_container.changes.detect import find_changes
-from pixi_container.docker.builder import builder_kind, engine_platforms, native_platform
+from pixi_container.docker.builder import builder_kind, check_buildx, engine_platforms, native_platform
 from pixi_container.workspace.workspace import read_manifest_and_lock
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class LookedUp:
         self.checked_out: EventForCheckout | None = None
         self._files: dict[tuple[str, str, str, bool], ManifestAndLock] = {}
         self._kinds: dict[str, BuilderKind] = {}
+        self._has_buildx = False
         self._changes: dict[tuple[str, str], Changes] = {}
 
     @cached_property
@@ -44,6 +45,12 @@ class LookedUp:
     def engine_platforms(self) -> tuple[str, ...]:
         """The platforms that the engine can run a container for."""
         return engine_platforms(self._env)
+
+    def check_buildx(self) -> None:
+        """Check that buildx can be used."""
+        if not self._has_buildx:
+            check_buildx(self._env)
+            self._has_buildx = True
 
     def builder_kind(self, name: str) -> BuilderKind:
         """Return what a builder supports."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixi_container.application.builder_need import needs_builder
 from pixi_container.build_inputs import IMAGE_CONTEXT
+from pixi_container.builder_nodes import node_for
 from pixi_container.docker.builder import HOW_TO_RUN_FOREIGN
 from pixi_container.docker.command import ENVIRONMENT, LAYOUT_FOLDER, in_layout
 from pixi_container.errors import ToolUnavailableError, UserError
@@ -31,6 +32,7 @@ from pixi_container.workspace.lock import LOCK_NAME
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pixi_container.builder_nodes import BuilderNode
     from pixi_container.changes.comparison import Changes
     from pixi_container.docker.builder import BuilderKind
     from pixi_container.image.definition import ImageDefinition
@@ -54,7 +56,7 @@ class Plan:
     ``way`` is how the environment is made; if it turns out that only Pixi can install it, ``docker_commands``
     build it. ``without_builder`` tells that the image's layers are put on the environment's without building
     anything. ``leftover_images`` are the names of images to remove from the engine at the end. ``notes`` are
-    warnings, such as about an entry that has no effect.
+    warnings, such as about an entry that has no effect. ``node`` runs the steps; None without the input ``nodes``.
     """
 
     decision: Decision
@@ -77,6 +79,7 @@ class Plan:
     docker_commands: BuildCommands
     without_builder: bool = False
     base: BasePlan | None = None
+    node: BuilderNode | None = None
 
     @property
     def makes_environment(self) -> bool:
@@ -157,6 +160,7 @@ class Plan:
             "commands": asdict(self.commands),
             "docker_commands": asdict(self.docker_commands),
             "without_builder": self.without_builder,
+            "node": self.node.endpoint if self.node else "",
             "workspace": workspace.as_json(),
         }
 
@@ -187,6 +191,7 @@ class Plan:
             *(f"{each.environment + ':':<12} {_packages(each)}" for each in workspace.more),
             *([] if self.reuses_environment else [f"installed    {installed}"]),
             *(["assembled    without a builder"] if self.without_builder else []),
+            *([f"node         {self.node.endpoint} runs the steps for {self.platform}"] if self.node else []),
             f"cuda         {workspace.cuda or 'none'} ({workspace.cuda_source})",
             f"pixi         {bases.pixi_version} ({bases.pixi_reason})",
             f"builder      {bases.builder}",
@@ -286,7 +291,7 @@ def make_plan(
         _check_that_none_is_needed(request, definition, builder, way, base)
     commands = build_commands(inputs, options) if builds and not without_builder else BuildCommands()
     docker_commands = (
-        replace(build_commands(inputs, docker), list_packages=None, base=None)
+        replace(build_commands(inputs, docker), create_builder=(), list_packages=None, base=None)
         if commands.all and options.makes_environment
         else BuildCommands()
     )
@@ -312,6 +317,7 @@ def make_plan(
         docker_commands=docker_commands,
         without_builder=without_builder,
         base=base,
+        node=node_for(inputs.nodes, definition.workspace.platform.docker) if commands.create_builder else None,
     )
 
 
@@ -353,9 +359,10 @@ def _check_that_none_is_needed(
         environment = f"the registry has no base '{base.tag}' with 'apt-packages' and 'base-instructions'"
     reason = needs_builder(definition, inputs, keep=request.keep, environment_needs_builder=environment)
     if reason and builder.missing:
+        elsewhere = "Add a line for it to 'nodes': see docs/nodes.md." if inputs.nodes else HOW_TO_RUN_FOREIGN
         raise ToolUnavailableError(
             f"{builder.missing}; the image needs a builder: {reason}",
-            hint=HOW_TO_RUN_FOREIGN if request.platform else "",
+            hint=elsewhere if inputs.nodes or request.platform else "",
         )
     if reason:
         raise UserError(f"input 'builder': 'none' cannot make this image: {reason}")

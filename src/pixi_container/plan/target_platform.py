@@ -34,8 +34,9 @@ class MachineEngine:
 def machine_engine(request: Request, looked_up: LookedUp) -> MachineEngine:
     """Return the platform to build for: the request's, or else that of the engine.
 
-    Where there is no engine, and none is needed to push, it is this machine's; where jobs on runners make the
-    images, it is that of the platform's runner. Raises ``ToolUnavailableError`` where an engine is needed.
+    Where there is no engine, and none is needed to push or to build on nodes, it is this machine's; where jobs on
+    runners make the images, it is that of the platform's runner. Raises ``ToolUnavailableError`` where one is
+    needed.
     """
     wanted = request.platform
     if looked_up.runners:
@@ -47,15 +48,22 @@ def machine_engine(request: Request, looked_up: LookedUp) -> MachineEngine:
         try:
             native, missing = looked_up.native_platform, ""
         except ToolUnavailableError as error:
-            if not does_without_builder(request):
+            if not does_without_builder(request) and not _does_without_engine(request):
                 raise
-            native, missing = machine_platform(), error.message
+            native, missing = machine_platform(), "" if request.inputs.nodes else error.message
     return MachineEngine(wanted or native, missing, is_foreign=wanted not in {"", native})
 
 
 def does_without_builder(request: Request) -> bool:
     """Tell whether a missing builder is no error yet: none is named, and a push needs no engine."""
-    return not request.inputs.builder and request.may_push
+    return not request.inputs.builder and not request.inputs.nodes and request.may_push
+
+
+def _does_without_engine(request: Request) -> bool:
+    """Tell whether other machines build the image, and it is not loaded into an engine to be tested or kept."""
+    inputs = request.inputs
+    loaded = request.keep or inputs.test_command or (inputs.dockerfile and not inputs.test_target)
+    return bool(inputs.nodes) and not loaded
 
 
 def requests_by_platform(

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from pixi_container.docker.builder import BuilderKind, builder_kind, machine_platform, native_platform
+from pixi_container.docker.builder import (
+    BuilderKind,
+    builder_kind,
+    builder_of_nodes,
+    machine_platform,
+    native_platform,
+)
 from pixi_container.errors import ToolUnavailableError
 from tests.unit.docker_program import DockerProgram
 
@@ -93,6 +99,16 @@ def test_buildx_that_cannot_be_used(
     docker.behave(**{"buildx version": does})
     with pytest.raises(ToolUnavailableError, match=message):
         builder_kind("", env)
+
+
+def test_a_builder_of_nodes_is_known_without_asking() -> None:
+    both = ("linux/amd64", "linux/arm64")
+    made = BuilderKind(driver="remote", platforms=both, platform="linux/arm64")
+    assert builder_of_nodes(both, "linux/arm64") == made
+    assert made.takes_layouts
+    missing = builder_of_nodes(("linux/amd64",), "linux/arm64")
+    assert missing.is_missing
+    assert missing.missing == "'nodes' has no node for linux/arm64"
 
 
 def test_the_oldest_buildx_will_do(docker: DockerProgram, env: dict[str, str]) -> None:

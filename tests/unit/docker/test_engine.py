@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pixi_container.docker.command import WORK, Command
+from pixi_container.docker.command import BUILDER, WORK, Command
 from pixi_container.docker.engine import NOTE, Build, Engine, Pushed
 from pixi_container.errors import BuildFailedError, ImageTestFailedError, ToolUnavailableError, UserError
 from pixi_container.image.own_lines import OwnLines
@@ -319,9 +319,34 @@ def test_a_metadata_that_is_not_there_tells_what_to_use(engine: Engine, docker: 
     assert "docker-container" in caught.value.hint
 
 
+def test_a_builder_of_nodes_is_made_named_for_the_cleanup_step_and_removed(
+    engine: Engine, docker: DockerProgram, work: Path
+) -> None:
+    first = Command("create-builder", ("docker", "buildx", "create", "--name", BUILDER, "tcp://a:1"))
+    more = Command("create-builder", ("docker", "buildx", "create", "--append", "--name", BUILDER, "tcp://b:1"))
+    engine.create_builder([first, more])
+    assert (work / "builder").read_text() == work.name
+    engine.clean()
+    assert [start.words for start in docker.starts] == [
+        ["buildx", "create", "--name", work.name, "tcp://a:1"],
+        ["buildx", "create", "--append", "--name", work.name, "tcp://b:1"],
+        ["buildx", "rm", "--force", work.name],
+    ]
+    assert {start.env["DOCKER_CONFIG"] for start in docker.starts} == {"/of/this/run"}, "where builders are kept"
+
+
+def test_a_builder_that_cannot_be_made_is_told_and_removed(engine: Engine, docker: DockerProgram) -> None:
+    docker.behave(buildx_create={"code": 1, "errors": "ERROR: tls enabled, but missing keys cacert\n"})
+    with pytest.raises(ToolUnavailableError, match="cannot make a builder of 'nodes': ERROR: tls enabled"):
+        engine.create_builder([Command("create-builder", ("docker", "buildx", "create"))] * 2)
+    engine.clean()
+    assert docker.purposes == ["buildx create", "buildx rm"]
+
+
 def test_placeholders_of_a_command_are_filled_in_wherever_they_are() -> None:
     command = Command("x", ("a=$WORK/b", "$ENVIRONMENT", "c@$ENVIRONMENT", "$OTHER"))
     assert command.in_folder("/w") == ("a=/w/b", "$ENVIRONMENT", "c@$ENVIRONMENT", "$OTHER")
+    assert Command("x", (BUILDER, f"A={BUILDER}")).in_folder("/t/w") == ("w", f"A={BUILDER}")
     assert command.on_environment("sha256:1") == Command("x", ("a=$WORK/b", "sha256:1", "c@sha256:1", "$OTHER"))
 
 

@@ -361,6 +361,8 @@ def test_an_unknown_failure_of_a_step_shows_its_last_lines() -> None:
         (of_builder("failed to push ghcr.io/lab/study:v1: 403 Forbidden: denied: no"), 4),
         (of_builder("failed to push ghcr.io/lab/study:v1: dial tcp: connection refused"), 8),
         ("ERROR: Cannot connect to the Docker daemon at unix:///run/docker.sock.", 5),
+        ("ERROR: failed to build: context deadline exceeded", 5),
+        ("ERROR: context deadline exceeded", 5),
         ("unknown flag: --annotation", 5),
     ],
 )

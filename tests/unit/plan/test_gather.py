@@ -12,7 +12,7 @@ import pytest
 
 from pixi_container.changes.comparison import Changes
 from pixi_container.docker.builder import BuilderKind
-from pixi_container.errors import NotPermittedError, RegistryUnavailableError, UserError
+from pixi_container.errors import NotPermittedError, RegistryUnavailableError, ToolUnavailableError, UserError
 from pixi_container.image.base_images import DEFAULT_PIXI
 from pixi_container.inputs import parse_inputs
 from pixi_container.log import TerminalLog
@@ -88,6 +88,9 @@ class Surroundings:
         self.asked.append("builder")
         return BuilderKind(annotations=False)
 
+    def check_buildx(self, _: object) -> None:
+        self.asked.append("buildx")
+
     def find_images(self, *_: object) -> ExistingImages:
         self.asked.append("images")
         return self.images
@@ -110,6 +113,7 @@ def around(monkeypatch: pytest.MonkeyPatch) -> Surroundings:
         "find_changes",
         "native_platform",
         "builder_kind",
+        "check_buildx",
         "find_images",
         "find_environment",
         "find_base",
@@ -202,6 +206,43 @@ def test_bases_without_a_digest_are_a_warning_and_nothing_is_reused(folder: Fold
     assert log.warnings == [f"{name} could not be pinned by digest, so nothing is reused: ghcr.io is down"]
     assert str(plan.definition.bases.builder) == name
     assert not {"images", "environment"} & set(around.asked)
+
+
+def test_of_nodes_only_buildx_is_asked_for(folder: Folder, around: Surroundings) -> None:
+    plan = planned(request(folder, nodes="linux/arm64=tcp://a:1", instructions="RUN true"), Shelf())
+    assert "buildx" in around.asked
+    assert "builder" not in around.asked
+    assert plan.commands.push
+    assert plan.commands.push.argv[3:5] == ("--builder", "$BUILDER")
+    assert "linux/arm64" in plan.commands.push.argv
+    with pytest.raises(
+        ToolUnavailableError, match="'nodes' has no node for linux/arm64; the image needs a builder"
+    ) as caught:
+        planned(request(folder, nodes="linux/amd64=tcp://a:1", instructions="RUN true"), Shelf())
+    assert "to 'nodes'" in caught.value.hint
+
+
+def test_of_nodes_an_offline_plan_says_which_platform_they_build(folder: Folder) -> None:
+    plan = planned(request(folder, nodes="linux/amd64=tcp://a:1"), None)
+    assert plan.commands.push
+    assert "--platform linux/amd64" in " ".join(plan.commands.push.argv)
+    assert "node         tcp://a:1 runs the steps for linux/amd64" in plan.as_text()
+
+
+def test_nodes_need_no_engine_where_nothing_is_loaded(
+    folder: Folder, around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_engine(_: object) -> str:
+        raise ToolUnavailableError("no Docker engine answers")
+
+    monkeypatch.setattr(looked_up, "native_platform", no_engine)
+    monkeypatch.setattr("pixi_container.plan.target_platform.machine_platform", lambda: "linux/arm64")
+    for event in (PUSH, PULL_REQUEST):
+        plan = planned(request(folder, event, nodes="linux/arm64=tcp://a:1", instructions="RUN true"), Shelf())
+        assert plan.commands.create_builder
+        assert not plan.without_builder
+        with pytest.raises(ToolUnavailableError, match="no Docker engine answers"):
+            planned(request(folder, event, nodes="linux/arm64=tcp://a:1", test_command="true"), Shelf())
 
 
 def test_a_base_that_does_not_exist_is_an_error(folder: Folder, around: Surroundings) -> None:

@@ -118,6 +118,64 @@ def test_a_test_of_ones_own_runs_in_the_image_before_anything_is_pushed(folder: 
     assert build.argv[-1] == push.argv[-1]
 
 
+NODES = """\
+linux/amd64=tcp://amd.lab.example:1234 cacert=/run/ca.pem cert=/run/cert.pem key=/run/key.pem
+linux/arm64,linux/ppc64le=unix:///run/arm.sock
+"""
+
+
+def test_a_builder_of_nodes_is_made_first_and_makes_everything(folder: Folder) -> None:
+    kind = BuilderKind(driver="remote", platforms=("linux/amd64", "linux/arm64"), platform="linux/amd64")
+    plan = plan_of(folder, PUSH, builder=kind, nodes=NODES, test_command="true")
+    first, more, *builds = plan.commands.all
+    assert first == Command(
+        "create-builder",
+        (
+            *(
+                "docker",
+                "buildx",
+                "create",
+                "--name",
+                "$BUILDER",
+                "--driver",
+                "remote",
+                "--platform",
+                "linux/amd64",
+            ),
+            *("--driver-opt", "cacert=/run/ca.pem", "--driver-opt", "cert=/run/cert.pem"),
+            *("--driver-opt", "key=/run/key.pem", "tcp://amd.lab.example:1234"),
+        ),
+    )
+    assert more == Command(
+        "create-builder",
+        (
+            *("docker", "buildx", "create", "--append", "--name", "$BUILDER", "--driver", "remote"),
+            *("--platform", "linux/arm64,linux/ppc64le", "unix:///run/arm.sock"),
+        ),
+    )
+    built = [command for command in builds if "buildx" in command.argv]
+    assert [command.purpose for command in built] == ["build", "push-environment", "push"]
+    assert {tuple(words_after("--builder", command.argv)) for command in built} == {("$BUILDER",)}
+    assert {tuple(words_after("--platform", command.argv)) for command in built} == {("linux/amd64",)}
+    assert "node         tcp://amd.lab.example:1234 runs the steps for linux/amd64" in plan.as_text().splitlines()
+    assert plan.as_json()["node"] == "tcp://amd.lab.example:1234"
+
+
+def test_what_is_not_built_needs_no_nodes(folder: Folder) -> None:
+    there = parse_reference(f"ghcr.io/lab/study@sha256:{'e' * 64}", source="test")
+    plan = plan_of(folder, TAG, nodes=NODES, existing=ExistingImages(images=(there,), tags={}))
+    assert plan.commands.all == ()
+    assert plan.node is None
+
+
+def test_nodes_are_made_a_builder_once_also_where_docker_makes_the_environment_after_all(folder: Folder) -> None:
+    kind = BuilderKind(driver="remote", platforms=("linux/amd64",), platform="linux/amd64")
+    plan = plan_of(folder, PUSH, builder=kind, nodes=NODES, environment_builder="auto")
+    assert len(plan.commands.create_builder) == 2
+    assert plan.docker_commands.all
+    assert plan.docker_commands.create_builder == ()
+
+
 def test_an_environment_that_is_there_takes_the_place_of_its_stages(folder: Folder) -> None:
     there = parse_reference(f"ghcr.io/lab/study@sha256:{'e' * 64}", source="test")
     plan = plan_of(folder, PUSH, existing=ExistingImages(environment=there))

@@ -99,6 +99,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "dockerfile": plan.definition.dockerfile,
         "environment_dockerfile": "",
         "commands": {
+            "create_builder": [],
             "emulate": None,
             "list_packages": None,
             "base": None,
@@ -118,9 +119,11 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
                     *("make_environment", "build", "test", "push_environment", "push"),
                 )
             ),
+            "create_builder": [],
             "test_stages": [],
         },
         "without_builder": False,
+        "node": "",
         "workspace": workspace_as_json(plan),
     }
 
