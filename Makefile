@@ -30,7 +30,7 @@ example: $(READY) ## the example for this machine in dist/example, with a lock
 	PYTHONPATH=src $(BIN)/python -m tests.real dist/example
 
 unit: $(READY) ## the unit tests, in seconds
-	$(QUICK) tests/unit -m "not slow"
+	$(QUICK) tests/unit -m "not slow and not more_cases"
 
 security: $(READY) ## attacks that need no Docker engine, in a minute
 	$(QUICK) tests/security -m "not engine and not slow"

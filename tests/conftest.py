@@ -34,6 +34,10 @@ _IN_MINUTES = [
 ]
 """What takes minutes more than `make test` has: it is in `make slow`, but for one test of each feature."""
 
+_LARGE_TABLE = 12
+_EACH = 3
+"""Of a table with so many cases, `make unit` has each third; `make test` and `make mutants` have them all."""
+
 _OF_EACH = {
     "test_a_base_is_made_once_and_changes_alone",
     "test_they_are_added_to_an_environment_straight_from_the_lock",
@@ -55,6 +59,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.engine)
             if in_minutes and item.name not in _OF_EACH:
                 item.add_marker(pytest.mark.slow)
+    for _, cases in groupby(items, key=lambda item: item.nodeid.partition("[")[0]):
+        _leave_cases_out(list(cases))
+
+
+def _leave_cases_out(cases: list[pytest.Item]) -> None:
+    """Mark what `make unit` does without of the cases of a large table."""
+    if len(cases) >= _LARGE_TABLE:
+        for number, case in enumerate(cases):
+            if number % _EACH:
+                case.add_marker(pytest.mark.more_cases)
 
 
 def pytest_collection_finish() -> None:

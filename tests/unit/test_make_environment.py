@@ -139,6 +139,7 @@ def test_the_same_packages_are_neither_made_nor_started_again(job: DirectJob) ->
     assert job.docker.purposes[before:] == ["push"]
 
 
+@pytest.mark.slow
 def test_a_bump_is_not_started_again(job: DirectJob, alpha: Made, capsys: pytest.CaptureFixture[str]) -> None:
     job.ship()
     beta = package(alpha.archive.parent, "beta", [Item("lib/beta.txt", b"beta" * 1000)])
@@ -350,6 +351,7 @@ def test_credentials_for_channels_are_this_runs(job: DirectJob) -> None:
     assert not any("secret-token" in json.dumps(start.words) for start in job.docker.starts)
 
 
+@pytest.mark.slow
 def test_layers_that_another_repository_made_are_taken_from_the_cache(job: DirectJob) -> None:
     cache = str(job.server.name("lab/layers"))
     first = job.ship(layer_cache=cache)

@@ -86,6 +86,7 @@ def platforms_of(matrix: Matrix) -> list[str]:
     return [job["platform"] for job in matrix.as_json()["include"]]
 
 
+@pytest.mark.slow
 def test_what_is_built_has_no_job_and_no_tag_until_it_is_merged(jobs: Jobs) -> None:
     assert platforms_of(jobs.matrix()) == BOTH.split()
     built = [jobs.build(platform) for platform in BOTH.split()]
@@ -104,6 +105,7 @@ def test_what_is_built_has_no_job_and_no_tag_until_it_is_merged(jobs: Jobs) -> N
     assert json.loads(report.outputs()["by-environment"]) == {"default": index}
 
 
+@pytest.mark.slow
 def test_merging_again_changes_nothing_and_a_git_tag_promotes(jobs: Jobs) -> None:
     for platform in BOTH.split():
         jobs.build(platform)
@@ -123,6 +125,7 @@ def test_of_one_platform_the_image_itself_has_the_tags(jobs: Jobs) -> None:
     assert jobs.server.digest(STUDY, "main") == image.rpartition("@")[2]
 
 
+@pytest.mark.slow
 def test_a_platform_that_was_not_built_keeps_the_tags_as_they_are(jobs: Jobs) -> None:
     for platform in BOTH.split():
         jobs.build(platform)
@@ -137,6 +140,7 @@ def test_a_platform_that_was_not_built_keeps_the_tags_as_they_are(jobs: Jobs) ->
     assert jobs.server.digest(STUDY, "main") == before
 
 
+@pytest.mark.slow
 def test_an_environment_that_is_whole_has_its_tags_beside_one_that_is_not(jobs: Jobs) -> None:
     jobs.build("linux/amd64", environment="gpu")
     one = {"platforms": "linux/amd64", "flavor": "suffix=-{{environment}}"}
@@ -152,8 +156,11 @@ def test_an_environment_that_is_whole_has_its_tags_beside_one_that_is_not(jobs: 
 
 @pytest.mark.parametrize(
     "other",
-    [{"test_command": "true"}, {"labels": "a=b"}, {"test_command": ""}],
-    ids=["another test", "another label", "no test"],
+    [
+        pytest.param({"test_command": "true"}, id="another test"),
+        pytest.param({"labels": "a=b"}, id="another label", marks=pytest.mark.slow),
+        pytest.param({"test_command": ""}, id="no test", marks=pytest.mark.slow),
+    ],
 )
 def test_what_was_built_with_other_inputs_is_not_taken(jobs: Jobs, other: dict[str, str]) -> None:
     for platform in BOTH.split():
@@ -179,6 +186,7 @@ def test_a_digest_is_of_an_image(text: str) -> None:
         image_by_digest(text, "the command line")
 
 
+@pytest.mark.slow
 def test_an_image_that_is_wanted_anew_is_built_and_then_taken(jobs: Jobs) -> None:
     jobs.build("linux/amd64")
     anew = {"platforms": "linux/amd64", "promote": "false"}

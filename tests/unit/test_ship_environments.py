@@ -88,6 +88,7 @@ def test_one_that_fails_stops_none_of_the_others(several: EnvironmentsJob) -> No
     assert several.left == []
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_planned_stops_none_of_the_others(several: EnvironmentsJob) -> None:
     requests = {"default": several.request("default"), "gone": several.request("gone")}
     report = EnvironmentsReport(ship_environments(requests, several.log))
@@ -130,6 +131,7 @@ class MaskingLog(TerminalLog):
         self.masked.append(secret)
 
 
+@pytest.mark.slow
 def test_a_secret_that_only_a_process_reads_is_hidden(several: EnvironmentsJob) -> None:
     several.log = log = MaskingLog()
     secret = several.temporary / "token"
@@ -148,6 +150,7 @@ class InterruptedLog(TerminalLog):
         super().say(text)
 
 
+@pytest.mark.slow
 def test_a_signal_stops_the_processes_and_leaves_nothing(several: EnvironmentsJob) -> None:
     several.log = InterruptedLog()
     with pytest.raises(Interrupted):

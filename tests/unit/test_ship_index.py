@@ -76,6 +76,7 @@ def test_every_platform_is_tested_before_any_is_pushed_and_the_tags_are_those_of
     }
 
 
+@pytest.mark.slow
 def test_a_second_run_builds_nothing_and_a_tag_promotes_the_same_index(both: IndexJob) -> None:
     first = both.of_both()
     both.docker.forget()
@@ -87,6 +88,7 @@ def test_a_second_run_builds_nothing_and_a_tag_promotes_the_same_index(both: Ind
     assert both.docker.purposes == []
 
 
+@pytest.mark.slow
 def test_only_the_platform_is_built_that_has_no_image(both: IndexJob) -> None:
     both.shipped(PUSH, platforms="linux/arm64", tags="type=raw,value=arm")
     both.docker.forget()
@@ -112,6 +114,7 @@ def test_a_platform_whose_test_fails_publishes_nothing_of_any(both: IndexJob, wh
     assert both.pushed == set()
 
 
+@pytest.mark.slow
 def test_a_push_that_fails_leaves_the_users_tags_as_they_are(both: IndexJob) -> None:
     both.of_both()
     before = both.server.digest(STUDY, "main")

@@ -101,6 +101,7 @@ def process(channel: Channel, shared: Path, folder: Path) -> subprocess.Popen[by
     return subprocess.Popen(argv, stdout=subprocess.PIPE, env={"PYTHONPATH": "src:."})
 
 
+@pytest.mark.slow
 def test_two_processes_download_it_once(channel: Channel, tmp_path: Path) -> None:
     shared = new(tmp_path / "shared")
     processes = [process(channel, shared, tmp_path / name) for name in "ab"]
@@ -130,6 +131,7 @@ def test_what_an_environment_removes_is_there_for_others(channel: Channel, tmp_p
     assert channel.requests == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_in_the_middle_leaves_nothing_that_is_used(channel: Channel, tmp_path: Path) -> None:
     shared = new(tmp_path / "shared")
     channel.stalls = True

@@ -124,6 +124,7 @@ def test_zstd_has_no_files_apart() -> None:
     assert whole.count(b"\x28\xb5\x2f\xfd") == 1
 
 
+@pytest.mark.slow
 def test_what_is_damaged_is_made_again(tmp_path: Path) -> None:
     first, _ = made(tmp_path)
     (file,) = kept(tmp_path)
@@ -144,6 +145,7 @@ def test_nothing_is_kept_of_a_package_that_failed(tmp_path: Path) -> None:
     assert kept(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_where_the_disk_is_full_nothing_is_kept(tmp_path: Path) -> None:
     for _ in range(2):
         assert made(tmp_path, reserve=1 << 60) == (layer(None), 0)

@@ -38,6 +38,7 @@ def environment(name: str, packages: list[Made], compression: Compression) -> En
     return replace(image, tags=tags, before=before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_an_image_is_the_same_alone_first_and_after_others(
     place: Place, large: list[Made], tmp_path: Path, compression: Compression
