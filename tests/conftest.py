@@ -19,16 +19,19 @@ _IN_MINUTES = [
     Path(__file__).parent / name
     for name in (
         "real",
+        "rig/test_platforms.py",
         "rig/test_stand_in_pixi.py",
         "end_to_end/test_act.py",
         "end_to_end/test_base.py",
         "end_to_end/test_fetched_source.py",
         "end_to_end/test_layers.py",
         "end_to_end/test_own_dockerfile.py",
+        "end_to_end/test_platforms.py",
         "end_to_end/test_random_walk.py",
         "end_to_end/test_several_environments.py",
         "end_to_end/test_shapes_of_services.py",
         "end_to_end/test_shapes_of_tools.py",
+        "end_to_end/test_sif.py",
         "end_to_end/test_workspace_below_context.py",
     )
 ]
@@ -40,6 +43,10 @@ _EACH = 3
 
 _OF_EACH = {
     "test_a_base_is_made_once_and_changes_alone",
+    "test_a_builder_is_made_of_nodes_for_one_run",
+    "test_a_machine_without_emulation_publishes_both_platforms",
+    "test_a_sif_has_what_a_container_has_and_is_made_once",
+    "test_with_emulation_an_image_for_arm64_runs",
     "test_they_are_added_to_an_environment_straight_from_the_lock",
     "test_arguments_contexts_secrets_and_stages",
     "test_compiled_modules_stay_valid",
