@@ -80,7 +80,7 @@ def test_a_workflow_that_uses_this_folder(
     name = image_name(f"act-{event}")
     copy_action(repository.path)
     workflow = repository.path / ".github" / "workflows" / "ship.yml"
-    workflow.parent.mkdir(parents=True)
+    workflow.parent.mkdir(parents=True, exist_ok=True)
     workflow.write_text(WORKFLOW.format(image=f"{rig.registry}/{name}", pixi_image=rig.pixi_image))
     repository.commit()
     repository.git("remote", "add", "origin", "https://github.com/lab/study")
@@ -88,6 +88,8 @@ def test_a_workflow_that_uses_this_folder(
     payload.write_text(json.dumps({"repository": REPOSITORY, **(PULL_REQUEST if event == "pull_request" else {})}))
     outputs_file = tmp_path / "outputs.json"
     options = {
+        # The reusable workflow is beside it, and act does not know its `uses: $/`.
+        "--workflows": workflow,
         "--platform": "ubuntu-latest=-self-hosted",
         "--eventpath": payload,
         "--container-daemon-socket": "-",
