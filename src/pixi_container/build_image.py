@@ -16,7 +16,7 @@ from pixi_container.report import Report
 from pixi_container.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pixi_container.log import Log
@@ -46,7 +46,7 @@ def built(request: Request, plan: Plan, registry: Registry, log: Log) -> Iterato
         if plan.push:
             with log.step("Check the registries"):
                 check_push(registry, plan.published_tags, log)
-        if plan.without_builder:
+        if plan.without_builder and not plan.commands.all:
             yield _made_without_builder(request, plan, registry, work, log)
             return
         build = Build(
@@ -90,8 +90,11 @@ def _tested(
     if plan.makes_environment:
         with log.step("Make the environment"):
             environment = _environment(request, plan, registry, engine, work, log, base.digest)
-        commands = commands.on_environment(environment.digest) if environment else docker_commands
         engine.notes += environment.notes if environment else ()
+        if environment and plan.without_builder:
+            engine.leave_images()
+            return lambda: _assembled(request, plan, registry, environment, work, log, engine.notes)
+        commands = commands.on_environment(environment.digest) if environment else docker_commands
     if commands.make_environment:
         with log.step("Build the environment"):
             made = engine.push(commands.make_environment)
@@ -139,27 +142,38 @@ def _made_without_builder(
     request: Request, plan: Plan, registry: Registry, work: Path, log: Log
 ) -> Callable[[], Report]:
     """Make the environment, and return what puts the image together and pushes it."""
-    from pixi_container.assemble_image import assemble_image
+    from pixi_container.make_environment import MadeEnvironment
 
-    digest, notes = plan.environment_image.digest if plan.environment_image else "", tuple[str, ...]()
+    environment = MadeEnvironment(plan.environment_image.digest if plan.environment_image else "")
     if plan.makes_environment:
         with log.step("Make the environment"):
-            environment = _environment(request, plan, registry, None, work, log, existing_base(plan).digest)
-        assert environment  # noqa: S101 - without an engine there is no other way
-        digest, notes = environment.digest, environment.notes
-        for note in notes:
+            made = _environment(request, plan, registry, None, work, log, existing_base(plan).digest)
+        assert made  # noqa: S101 - without an engine there is no other way
+        environment = made
+        for note in environment.notes:
             log.warning(note)
+    return lambda: _assembled(request, plan, registry, environment, work, log, environment.notes)
 
-    def push() -> Report:
-        with log.step("Push" if plan.push else "Put the image together"):
-            pushed = assemble_image(request, plan, digest, work)
-            if not plan.push:
-                return Report(plan=plan, notes=notes)
-            published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
-            log.say(f"verified: all {len(plan.published_tags)} tags point to the image")
-        return Report(plan=plan, published=published, notes=notes)
 
-    return push
+def _assembled(
+    request: Request,
+    plan: Plan,
+    registry: Registry,
+    environment: MadeEnvironment,
+    work: Path,
+    log: Log,
+    notes: Iterable[str],
+) -> Report:
+    """Put the image's layers on the environment's without a builder, and push it."""
+    from pixi_container.assemble_image import assemble_image
+
+    with log.step("Push" if plan.push else "Put the image together"):
+        pushed = assemble_image(request, plan, environment.digest, work)
+        if not plan.push:
+            return Report(plan=plan, notes=tuple(notes))
+        published = _read_back(registry, plan, config=pushed.config, digest=pushed.digest)
+        log.say(f"verified: all {len(plan.published_tags)} tags point to the image")
+    return Report(plan=plan, published=published, notes=tuple(notes))
 
 
 def _base(plan: Plan, registry: Registry, engine: Engine, work: Path, log: Log) -> BuiltBase:

@@ -423,7 +423,7 @@ INPUTS = (
         "auto",
         "Name of a buildx builder; `auto` selects the current one. `none` puts the image's layers on the "
         "environment's and pushes it without Docker, where no step has to run in the image; `auto` does so "
-        "where there is no engine.",
+        "where there is no engine, and in place of the engine's own builder, which would unpack the environment.",
         not_in_settings="it names something of the machine",
     ),
     Input(

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pixi_container.display import one_line
@@ -179,6 +179,10 @@ class Engine:
             ["docker", "image", "inspect", "--format", "{{.Size}}", self._build.local_image], env=self._env
         )
         return int(done.output) if done.code == 0 and done.output.strip().isdigit() else 0
+
+    def leave_images(self) -> None:
+        """Note that no image of this build is in the engine, where others may have the same names."""
+        self._build = replace(self._build, leftover_images=())
 
     def clean(self) -> None:
         """Remove the test container, if it still exists, the leftover images, and the builder of nodes."""

@@ -89,6 +89,11 @@ class BuildCommands:
         )
         return tuple(command for command in steps if command)
 
+    @property
+    def up_to_the_environment(self) -> BuildCommands:
+        """The commands without those of the image that builds on the environment."""
+        return replace(self, build=None, test_stages=(), test=None, push_environment=None, push=None)
+
     def on_environment(self, digest: str) -> BuildCommands:
         """Return the commands that build on the environment's image with this digest."""
         return self._filled(ENVIRONMENT, digest)

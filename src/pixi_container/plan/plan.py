@@ -286,10 +286,16 @@ def make_plan(
             environment_tags=place.names or environment_tags,
         )
     options = _on_environment_image(docker, existing, way, names[0] if publishes_environment else None)
-    without_builder = builds and builder.is_missing
-    if without_builder:
-        _check_that_none_is_needed(request, definition, builder, way, base)
-    commands = build_commands(inputs, options) if builds and not without_builder else BuildCommands()
+    needed = _need_of_builder(request, definition, way, base)
+    if builds and builder.is_missing and needed:
+        raise _missing(request, builder, needed)
+    # The engine's own builder would unpack the whole environment, to add a few files to it.
+    is_spared = builder.driver == "docker" and not inputs.builder and push and not needed
+    without_builder = builds and (builder.is_missing or is_spared)
+    commands = BuildCommands()
+    if builds and not builder.is_missing:
+        commands = build_commands(inputs, options)
+        commands = commands.up_to_the_environment if without_builder else commands
     docker_commands = (
         replace(build_commands(inputs, docker), create_builder=(), list_packages=None, base=None)
         if commands.all and options.makes_environment
@@ -303,7 +309,7 @@ def make_plan(
         definition=definition,
         labels=options.labels,
         annotations=options.annotations,
-        notes=notes_on(inputs, definition, builder if builds and push else None),
+        notes=notes_on(inputs, definition, builder if builds and push and not is_spared else None),
         published_tags=options.tags,
         way=way,
         environment_image=next(iter(environment_tags), existing.environment if builds else None),
@@ -341,31 +347,30 @@ def _on_environment_image(
     )
 
 
-def _check_that_none_is_needed(
-    request: Request,
-    definition: ImageDefinition,
-    builder: BuilderKind,
-    way: EnvironmentWay,
-    base: BasePlan | None,
-) -> None:
-    """Raise ``UserError`` if the image needs a builder, or ``ToolUnavailableError`` if that one is missing."""
-    inputs = request.inputs
+def _need_of_builder(
+    request: Request, definition: ImageDefinition, way: EnvironmentWay, base: BasePlan | None
+) -> str:
+    """Return why the image needs a builder, a whole clause; empty if it needs none."""
     environment = ""
     if not way.is_direct:
         environment = f"Pixi installs the environment in a build, because {way.reason}"
-    elif request.may_push and not may_reuse_environment(inputs, definition):
+    elif request.may_push and not may_reuse_environment(request.inputs, definition):
         environment = "'reuse-environment' is false, so that there is no environment image to put layers on"
     elif base and base.is_built:
         environment = f"the registry has no base '{base.tag}' with 'apt-packages' and 'base-instructions'"
-    reason = needs_builder(definition, inputs, keep=request.keep, environment_needs_builder=environment)
-    if reason and builder.missing:
+    return needs_builder(definition, request.inputs, keep=request.keep, environment_needs_builder=environment)
+
+
+def _missing(request: Request, builder: BuilderKind, needed: str) -> UserError:
+    """Return the error for a builder that is missing or not wanted, and why one is needed."""
+    inputs = request.inputs
+    if builder.missing:
         elsewhere = "Add a line for it to 'nodes': see docs/nodes.md." if inputs.nodes else HOW_TO_RUN_FOREIGN
-        raise ToolUnavailableError(
-            f"{builder.missing}; the image needs a builder: {reason}",
+        return ToolUnavailableError(
+            f"{builder.missing}; the image needs a builder: {needed}",
             hint=elsewhere if inputs.nodes or request.platform else "",
         )
-    if reason:
-        raise UserError(f"input 'builder': 'none' cannot make this image: {reason}")
+    return UserError(f"input 'builder': 'none' cannot make this image: {needed}")
 
 
 def _way(definition: ImageDefinition, builder: BuilderKind, *, publishes: bool) -> EnvironmentWay:
