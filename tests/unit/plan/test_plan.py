@@ -243,7 +243,6 @@ def test_an_environment_that_is_not_published_lies_in_a_folder(folder: Folder, e
     ("event", "texts", "does_without"),
     [
         (PUSH, {}, True),
-        (PUSH, {"builder": "default"}, False),
         (PUSH, {"test_command": "true"}, False),
         (PUSH, {"instructions": "RUN true"}, False),
         (PUSH, {"reuse_environment": "false"}, False),
@@ -254,17 +253,17 @@ def test_the_engines_own_builder_unpacks_no_environment_to_push_an_image(
     folder: Folder, event: Event, texts: dict[str, str], does_without: bool
 ) -> None:
     own = BuilderKind(driver="docker")
-    plan = plan_of(folder, event, environment_builder="auto", builder=own, **texts)
+    given = {"environment_builder": "auto", **texts}
+    plan = plan_of(folder, event, builder=own, existing=None, keep=False, **given)
     assert plan.without_builder == does_without
     if does_without:
         assert purposes(plan) == ["prepare-check", "check-environment"]
         assert plan.docker_commands.push, "if it turns out that only Pixi can install the environment"
         assert "assembled    without a builder" in plan.as_text()
         there = ExistingImages(environment=plan.environment_image)
-        again = plan_of(folder, event, environment_builder="auto", builder=own, existing=there, **texts)
+        again = plan_of(folder, event, builder=own, existing=there, keep=False, **given)
         assert (again.without_builder, again.commands.all) == (True, ())
-    apart = plan_of(folder, event, environment_builder="auto", **texts)
-    assert not apart.without_builder
+    assert not plan_of(folder, event, builder=None, existing=None, keep=False, **given).without_builder
 
 
 def test_where_a_builder_takes_no_folder_the_environment_is_built(folder: Folder) -> None:
