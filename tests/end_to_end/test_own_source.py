@@ -376,11 +376,12 @@ def test_a_mistake_in_a_template_is_one_error(step: Step, text: str, message: st
 
 def test_what_dockerignore_hides_is_said(step: Step) -> None:
     (step.repository.study / ".dockerignore").write_text("*\n!src\n")
-    outcome = step.run()
-    assert outcome.code == 6
-    assert len(outcome.errors) == 1
-    assert ".dockerignore" in outcome.errors[0]
-    assert "Add the line '!pixi." in outcome.errors[0]
+    for builder, code in (("default", 6), ("auto", 3)):
+        outcome = step.run(builder=builder)
+        assert outcome.code == code
+        assert len(outcome.errors) == 1
+        assert ".dockerignore" in outcome.errors[0]
+        assert "Add the line '!pixi." in outcome.errors[0]
 
 
 def test_credentials_of_a_channel_reach_the_install_and_nothing_else(step: Step) -> None:
@@ -389,7 +390,7 @@ def test_credentials_of_a_channel_reach_the_install_and_nothing_else(step: Step)
     manifest.write_text(manifest.read_text() + "# private\n")
     step.repository.commit()
     secret = json.dumps({"*.prefix.dev": {"BearerToken": "hunter2-for-the-channel"}})
-    outcome = step.run(environment="default", conda_auth=secret)
+    outcome = step.run(environment="default", conda_auth=secret, builder="default")
     assert outcome.code == 0, outcome.log
     assert "--secret id=conda-auth" in outcome.log
     unmasked = "\n".join(line for line in outcome.log.splitlines() if not line.startswith("::add-mask::"))
