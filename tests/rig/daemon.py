@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _MARK = "PIXI_CONTAINER_RIG_DAEMON"
 _POLL_SECONDS = 0.05
+_GONE_POLLS = 10
+"""So often in a row a daemon is not seen that is gone: one that starts another program has no variables for a moment."""
+
 _STOP_SECONDS = 20
 
 
@@ -49,15 +52,15 @@ def start(
             stderr=output,
             check=True,
         )
-    deadline = time.monotonic() + seconds
+    deadline, unseen = time.monotonic() + seconds, 0
     while not ready():
-        alive = running(state, name)
-        if alive and time.monotonic() < deadline:
+        unseen = 0 if running(state, name) else unseen + 1
+        if unseen < _GONE_POLLS and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
             continue
         stop(state, name)
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-        wrong = f"was not ready within {seconds:.0f} s" if alive else "ended by itself"
+        wrong = "ended by itself" if unseen else f"was not ready within {seconds:.0f} s"
         msg = f"{name} {wrong}; the end of its output:\n{tail}"
         raise RigError(msg)
 
