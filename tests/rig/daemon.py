@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MARK = "PIXI_CONTAINER_RIG_DAEMON"
 _POLL_SECONDS = 0.05
 _GONE_POLLS = 10
-"""So often in a row a daemon is not seen that is gone: one that starts another program has no variables for a moment."""
+"""So often in a row a daemon that is gone is not seen: during an exec, a process has no variables."""
 
 _STOP_SECONDS = 20
 
