@@ -72,7 +72,6 @@ def test_addresses_for_ssh_become_those_that_the_token_is_for(
     assert git(configured, "ls-remote", "--get-url", address).strip() == reached
 
 
-@pytest.mark.slow
 def test_git_runs_from_another_image(builder: Builder, tmp_path: Path) -> None:
     """With its own programs and libraries, at the place where its image is mounted."""
     mount = tmp_path / "mount"
