@@ -68,12 +68,9 @@ def _build(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int
 
 def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep: bool) -> int:
     from pixi_container.request import request_for
-    from pixi_container.runner.outputs import write_outputs, write_summary
     from pixi_container.ship import ship
 
-    inputs = _inputs(options, env)
-    for secret in inputs.secrets:
-        log.mask(secret)
+    inputs = _masked_inputs(options, env, log)
     if options.settings:
         log.say(f"Settings of the manifest: {', '.join(options.settings)}")
     event = _event(inputs, env)
@@ -89,15 +86,17 @@ def _ship(options: argparse.Namespace, env: Mapping[str, str], log: Log, *, keep
         report = EnvironmentsReport(ship_environments(requests, log))
     else:
         report = ship(request_for(event, inputs, env, keep=keep), log)
+    return _reported(report, log)
+
+
+def _reported(report: Report | IndexReport | EnvironmentsReport, log: Log) -> int:
+    """Report what was done and the errors of environments that failed; return the exit code, that of the first."""
+    from pixi_container.runner.outputs import write_outputs, write_summary
+
     write_outputs(report.outputs())
     if trouble := write_summary(report.summary()):
         log.warning(trouble)
     log.say("\n" + report.text())
-    return _told_errors(report, log)
-
-
-def _told_errors(report: Report | IndexReport | EnvironmentsReport, log: Log) -> int:
-    """Tell the errors of the environments that failed, and return the exit code: that of the first."""
     return _told({each.environment: each.error for each in getattr(report, "failed", ())}, log)
 
 
@@ -112,7 +111,7 @@ def _matrix(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> in
     from pixi_container.matrix import plan_matrix
     from pixi_container.runner.outputs import write_outputs, write_summary
 
-    inputs = _inputs_for_jobs(options, env, log)
+    inputs = _masked_inputs(options, env, log)
     matrix, failed = plan_matrix(_requests_for_jobs(inputs, options, env), inputs.runners, log)
     if failed:
         return _told(failed, log)
@@ -132,9 +131,9 @@ def _merge(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int
     from pixi_container.inputs import image_by_digest
     from pixi_container.merge import MergeReport, merge
     from pixi_container.request import may_push
-    from pixi_container.runner.outputs import write_outputs, write_summary
+    from pixi_container.runner.outputs import write_outputs
 
-    inputs = _inputs_for_jobs(options, env, log)
+    inputs = _masked_inputs(options, env, log)
     digests = (*inputs.digests, *(image_by_digest(text, "the command line") for text in options.images))
     pushes, why_not = may_push(_event(inputs, env), inputs)
     if not pushes:
@@ -144,15 +143,11 @@ def _merge(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> int
     requests = _requests_for_jobs(inputs, options, env)
     requests = {name: replace(request, merges=True) for name, request in requests.items()}
     report = merge(requests, inputs.runners, digests, log)
-    write_outputs(report.outputs())
-    if trouble := write_summary(report.summary()):
-        log.warning(trouble)
-    log.say("\n" + report.text())
-    return _told_errors(report, log)
+    return _reported(report, log)
 
 
-def _inputs_for_jobs(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> Inputs:
-    """Return the inputs of a command that is about the jobs of a workflow."""
+def _masked_inputs(options: argparse.Namespace, env: Mapping[str, str], log: Log) -> Inputs:
+    """Return the inputs, whose secrets the log hides from here on."""
     inputs = _inputs(options, env)
     for secret in inputs.secrets:
         log.mask(secret)
