@@ -73,9 +73,16 @@ def _members(
             else:
                 hidden.add(path)
         missing -= {path for path in missing if path in members or _is_hidden(path, hidden)}
-        if _BASHRC not in missing and (_BASH & members.keys() or not _BASH & missing):
+        missing = _still_missing(missing, members)
+        if not missing:
             break
     return members
+
+
+def _still_missing(wanted: Collection[str], known: Collection[str]) -> set[str]:
+    """Return which paths are to be looked for once some are known; of bash's, one is enough."""
+    missing = set(wanted).difference(known)
+    return missing - _BASH if _BASH.intersection(known) else missing
 
 
 def _of_layer(parts: Iterator[bytes], media_type: str, wanted: Collection[str]) -> Members:
@@ -91,6 +98,9 @@ def _of_layer(parts: Iterator[bytes], media_type: str, wanted: Collection[str]) 
                 read.append((f"{folder}/{name.removeprefix(_WHITEOUT)}".lstrip("/"), None))
             elif path in wanted:
                 read.append((path, _member(tar, info)))
+                # The rest of the layer could only hide what is below it.
+                if not _still_missing(wanted, [path for path, member in read if member]):
+                    break
     # To its end, as only then its digest is known.
     for _ in parts:
         pass

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.layer_tar import LayerBlob
     from pixi_container.environment.package_set import PackageSet
     from pixi_container.environment.progress import ProgressCount
+    from pixi_container.environment.shared_work import SharedWork
     from pixi_container.environment.threads import Stop, Threads
     from pixi_container.registry.blobs import Parts
     from pixi_container.registry.repository import ImageSource
@@ -83,7 +84,9 @@ class LayersInPlace:
         places: Places,
         making: LayerMaking,
         workers: Workers,
+        shared: SharedWork | None = None,
     ) -> None:
+        self._shared = shared
         self._image = image
         self._packages = packages
         self._places = places
@@ -201,7 +204,10 @@ class LayersInPlace:
         return self._workers.makers.submit(self._making.make, layer, lost)
 
     def _make_shells(self, layer: KeyedLayer, base: BaseImage) -> MadeLayer:
-        return self._making.make_shells(layer, bashrc(base, self._places.base, self._workers.stop.checked))
+        stop = self._workers.stop
+        return self._making.make_shells(
+            layer, bashrc(base, self._places.base, stop.checked, self._shared, stop.check)
+        )
 
     def _go_on(self, result: object) -> Iterable[Future[object]]:
         """Have a layer uploaded that a thread has made."""

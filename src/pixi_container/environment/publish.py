@@ -144,7 +144,7 @@ class _Publication:
         self._environments: list[_Environment] = []
         for each, packages, around in environments:
             making = LayerMaking(each, packages, downloads, folder, makers + _UPLOADS, stop, progress, members)
-            layers = LayersInPlace(each, packages, around, making, self._workers)
+            layers = LayersInPlace(each, packages, around, making, self._workers, shared)
             self._environments.append(_Environment(each, packages, layers, around.cache))
 
     @contextmanager

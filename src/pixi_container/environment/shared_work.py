@@ -21,7 +21,7 @@ from pixi_container.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_LONGEST_TEXT = 1000
+_LONGEST_TEXT = 2 << 20
 _RESERVE_BYTES = 4 << 30
 """So much of the disk stays free for layers on their way."""
 
@@ -80,7 +80,7 @@ class SharedWork:
 
 
 def once(work: SharedWork | None, name: str, do: Callable[[], str], check: Callable[[], None]) -> tuple[str, bool]:
-    """Return the short text that ``do`` returns, and whether it was done now and not by another environment."""
+    """Return the text of up to 2 MB that ``do`` returns, and whether this is what did it, no other environment."""
     if work is None:
         return do(), True
     with work.locked(name, check):

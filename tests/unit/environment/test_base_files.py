@@ -6,6 +6,7 @@ import gzip
 import io
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from random import Random
 from typing import Any, TypeVar
 
 import pytest
@@ -87,6 +88,22 @@ def test_a_later_layer_hides_what_is_below(layers: list[bytes], text: str | None
     own, read_numbers = read(*layers)
     assert own is None if text is None else own in {text, text.replace("etc/", "./etc/")}
     assert read_numbers == numbers
+
+
+def test_what_comes_after_both_files_is_not_unpacked() -> None:
+    both = layer(BASH, RC, text="1")[: 4 * tarfile.BLOCKSIZE]
+    more = tarfile.TarInfo("more")
+    more.size = 4 << 20
+    packed = gzip.compress(both + more.tobuf() + Random(1).randbytes(more.size))  # noqa: S311
+    damaged = packed[: 3 << 20] + b"damaged" * 1000
+    scanned: list[bytes] = []
+
+    def scan(_: Mapping[str, Any], use: Callable[[Iterator[bytes]], T]) -> T:
+        parts = [damaged[start : start + 1000] for start in range(0, len(damaged), 1000)]
+        return use(part for part in parts if not scanned.append(part))
+
+    assert own_bashrc([{"mediaType": f"{TYPE}+gzip"}], scan)
+    assert b"".join(scanned) == damaged, "all of it is read, for its digest"
 
 
 @pytest.mark.parametrize("layers", [[], [layer(RC)], [layer(BASH), layer("bin/.wh.bash")]])

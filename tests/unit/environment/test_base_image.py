@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pixi_container.environment.base_image import bashrc, read_base_image, stored_layers
 from pixi_container.environment.image_config import BaseImage
+from pixi_container.environment.shared_work import SharedWork
 from pixi_container.errors import RegistryError
 from pixi_container.registry.blobs import Parts
 from pixi_container.registry.reference import digest_of
@@ -100,3 +103,26 @@ def test_the_start_up_file_is_read_through_what_may_stop_it(repository: MemoryRe
     assert entry
     assert (b"".join(entry.content), entry.mode, entry.path) == (b"echo base\n", 0o755, "etc/bash.bashrc")
     assert passed
+
+
+def test_environments_of_one_step_read_the_start_up_file_once(
+    repository: MemoryRepository, tmp_path: Path
+) -> None:
+    base = read_base_image(repository, "1", "linux/amd64")
+    passed: list[bytes] = []
+
+    def through(parts: Iterator[bytes]) -> Parts:
+        for part in parts:
+            passed.append(part)
+            yield part
+
+    shared = SharedWork(tmp_path / "shared")
+    first, again = (bashrc(base, repository, through, shared) for _ in range(2))
+    assert first == again
+    assert again
+    assert (b"".join(again.content), again.mode) == (b"echo base\n", 0o755)
+    assert passed
+    seen = len(passed)
+    other = replace(base, layers=(*base.layers, *base.layers))
+    assert bashrc(other, repository, through, shared) == first
+    assert len(passed) > seen, "another base is another file"
