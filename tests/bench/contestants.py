@@ -80,7 +80,9 @@ class Contestant:
         """Variables for its processes."""
         hidden = ("GITHUB_", "INPUT_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
-        return {**kept, **self.components.environment(), "PYTHONPATH": str(ROOT / "src")}
+        # The current builder, as docker/setup-buildx-action leaves one.
+        current = {"BUILDX_BUILDER": self.builder} if self.builder not in {"", NO_BUILDER} else {}
+        return {**kept, **self.components.environment(), **current, "PYTHONPATH": str(ROOT / "src")}
 
     def run(self, workspace: Workspace, tag: str = "") -> Took:
         """Empty the builder, then build and push once. Raises BenchError."""
@@ -133,16 +135,12 @@ class Contestant:
         """Its repository, with the registry's address."""
         return f"{self.components.registry}/{self.image}"
 
-    @property
-    def _chosen(self) -> list[str]:
-        return ["--builder", self.builder] if self.builder else []
-
     def _recipe(self, tag: str) -> tuple[list[str], dict[str, str]]:
         arguments = (f"PIXI_IMAGE={self.components.pixi_image}:{_PIXI_TAG}", "ENVIRONMENT=default")
         flags = [word for argument in arguments for word in ("--build-arg", argument)]
         file = str(ROOT / "tests" / "end_to_end" / "usual.Dockerfile")
         tags = [word for name in ("latest", tag) if name for word in ("--tag", f"{self.reference}:{name}")]
-        return ["docker", "buildx", "build", *self._chosen, *flags, "--file", file, "--push", *tags, "."], self.env
+        return ["docker", "buildx", "build", *flags, "--file", file, "--push", *tags, "."], self.env
 
     def _ours(self, workspace: Workspace, tag: str) -> tuple[list[str], dict[str, str]]:
         given = {
@@ -150,6 +148,8 @@ class Contestant:
             "pixi-image": self.components.pixi_image,
             **self.inputs,
         }
+        if self.builder == NO_BUILDER:
+            given["builder"] = NO_BUILDER
         flags = [word for name, value in given.items() for word in (f"--{name}", value)]
         program = ["-m", "pixi_container"]
         if self.constants:
@@ -158,7 +158,7 @@ class Contestant:
                 module = place.rpartition(".")[0]
                 lines += [f"import {module}", f"{place} = {value!r}"]
             program = ["-c", "\n".join([*lines, "sys.exit(pixi_container.cli.main())"])]
-        return [sys.executable, *program, "run", *self._chosen, *flags], {
+        return [sys.executable, *program, "run", *flags], {
             **self.env,
             **workspace.event(tag),
         }

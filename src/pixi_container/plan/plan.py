@@ -262,12 +262,18 @@ def make_plan(
         names if push and may_reuse_environment(inputs, definition) else (),
         is_needed=builds and not existing.environment,
     )
+    needed = _need_of_builder(request, definition, way, base)
+    if builds and builder.is_missing and needed:
+        raise _missing(request, builder, needed)
+    # To add a few files to the environment, a builder takes seconds, and the engine's own would unpack all of it.
+    is_spared = push and not needed and not (builder.is_missing or inputs.builder or inputs.nodes)
+    without_builder = builds and (builder.is_missing or is_spared)
     local_image = local_image_name(definition.workspace, definition.dockerfile, builder.platform)
     docker = BuildOptions(
         definition=definition,
         builder=builder,
         labels=tuple(sorted(labels.items())),
-        annotations=metadata.annotations if builder.annotations else (),
+        annotations=metadata.annotations if builder.annotations or is_spared else (),
         tags=tags_to_publish(names, definition, untagged=inputs.push_untagged) if push else (),
         push=push,
         local_image=local_image,
@@ -286,16 +292,11 @@ def make_plan(
             environment_tags=place.names or environment_tags,
         )
     options = _on_environment_image(docker, existing, way, names[0] if publishes_environment else None)
-    needed = _need_of_builder(request, definition, way, base)
-    if builds and builder.is_missing and needed:
-        raise _missing(request, builder, needed)
-    # The engine's own builder would unpack the whole environment, to add a few files to it.
-    is_spared = builder.driver == "docker" and not inputs.builder and push and not needed
-    without_builder = builds and (builder.is_missing or is_spared)
     commands = BuildCommands()
-    if builds and not builder.is_missing:
+    if builds and not without_builder:
         commands = build_commands(inputs, options)
-        commands = commands.up_to_the_environment if without_builder else commands
+    elif is_spared and builds and options.makes_environment:
+        commands = build_commands(inputs, options).up_to_the_environment
     docker_commands = (
         replace(build_commands(inputs, docker), create_builder=(), list_packages=None, base=None)
         if commands.all and options.makes_environment

@@ -99,8 +99,12 @@ def test_what_comes_after_both_files_is_not_unpacked() -> None:
     scanned: list[bytes] = []
 
     def scan(_: Mapping[str, Any], use: Callable[[Iterator[bytes]], T]) -> T:
-        parts = [damaged[start : start + 1000] for start in range(0, len(damaged), 1000)]
-        return use(part for part in parts if not scanned.append(part))
+        def parts() -> Iterator[bytes]:
+            for start in range(0, len(damaged), 1000):
+                scanned.append(damaged[start : start + 1000])
+                yield scanned[-1]
+
+        return use(parts())
 
     assert own_bashrc([{"mediaType": f"{TYPE}+gzip"}], scan)
     assert b"".join(scanned) == damaged, "all of it is read, for its digest"

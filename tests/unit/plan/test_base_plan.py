@@ -99,14 +99,14 @@ def test_without_a_push_the_base_stays_in_a_folder(folder: Folder) -> None:
 
 
 def test_a_builder_that_takes_no_folder_builds_the_base_with_the_image(folder: Folder) -> None:
-    plan = planned(folder, PULL_REQUEST, builder=NO_LAYOUTS, environment_builder="auto")
+    plan = planned(folder, PULL_REQUEST, kind=NO_LAYOUTS, environment_builder="auto")
     assert purposes(plan) == ["build"]
     assert words_after("--build-context", plan.commands.all[0].argv) == []
     assert (plan.base and plan.base.kind, plan.way.kind) == ("inline", "docker")
 
 
 def test_what_the_engines_own_builder_pushes_is_removed_from_it(folder: Folder) -> None:
-    plan = planned(folder, builder=NO_LAYOUTS)
+    plan = planned(folder, kind=NO_LAYOUTS)
     assert plan.base
     assert f"ghcr.io/lab/study:{plan.base.tag}" in plan.leftover_images
 
@@ -147,8 +147,8 @@ def test_a_refreshed_base_says_so(folder: Folder) -> None:
 @pytest.mark.parametrize("missing", ["", "no engine answers"])
 def test_without_a_builder_the_base_must_be_there(folder: Folder, missing: str) -> None:
     none = BuilderKind(driver=NO_BUILDER, missing=missing)
-    plan = planned(folder, builder=none, environment_builder="direct", existing=ExistingImages(base=THERE))
+    plan = planned(folder, kind=none, environment_builder="direct", existing=ExistingImages(base=THERE))
     assert plan.without_builder
     kind = ToolUnavailableError if missing else UserError
     with pytest.raises(kind, match=r"the registry has no base 'base-[0-9a-f]{16}'"):
-        planned(folder, builder=none, environment_builder="direct")
+        planned(folder, kind=none, environment_builder="direct")

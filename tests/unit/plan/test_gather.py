@@ -146,7 +146,7 @@ def test_offline_nobody_is_asked(folder: Folder, around: Surroundings) -> None:
 
 def test_online_everybody_is_asked(folder: Folder, around: Surroundings) -> None:
     shelf = Shelf()
-    plan = planned(request(folder), shelf)
+    plan = planned(request(folder, test_command="true"), shelf)
     assert around.asked[:2] == ["platform", "changes"]
     assert set(around.asked) == {"platform", "changes", "builder", "images", "environment"}
     assert plan.definition.workspace.platform.docker == "linux/arm64"
@@ -189,7 +189,7 @@ def test_an_image_that_can_be_promoted_needs_no_environment(folder: Folder, arou
     assert plan.decision.kind == "promote"
     assert "environment" not in around.asked
     around.environment = THERE
-    built = planned(request(folder, promote="false"), Shelf())
+    built = planned(request(folder, promote="false", builder="mine"), Shelf())
     assert "environment" in around.asked
     assert built.environment_image == THERE
     assert built.commands.push

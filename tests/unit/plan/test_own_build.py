@@ -35,7 +35,7 @@ def own_plan(
     **texts: str,
 ) -> Plan:
     given = {"environment_builder": "auto", **texts}
-    return plan_of(folder, event, builder=builder, existing=existing, keep=False, dockerfile="Dockerfile", **given)
+    return plan_of(folder, event, kind=builder, existing=existing, keep=False, dockerfile="Dockerfile", **given)
 
 
 def arguments(argv: tuple[str, ...]) -> dict[str, str]:

@@ -52,7 +52,7 @@ def plan_of(
     folder: Folder,
     event: Event,
     *,
-    builder: BuilderKind | None = None,
+    kind: BuilderKind | None = None,
     keep: bool = False,
     existing: ExistingImages | None = None,
     **texts: str,
@@ -76,7 +76,7 @@ def plan_of(
     changes = not_consulted("a test asks for it")
     decision = decide(event, inputs, changes, existing)
     request = request_for(event, inputs, {}, keep=keep)
-    return make_plan(request, definition, changes, existing, decision, builder or BuilderKind())
+    return make_plan(request, definition, changes, existing, decision, kind or BuilderKind())
 
 
 def words_after(flag: str, argv: tuple[str, ...]) -> list[str]:
@@ -126,7 +126,7 @@ linux/arm64,linux/ppc64le=unix:///run/arm.sock
 
 def test_a_builder_of_nodes_is_made_first_and_makes_everything(folder: Folder) -> None:
     kind = BuilderKind(driver="remote", platforms=("linux/amd64", "linux/arm64"), platform="linux/amd64")
-    plan = plan_of(folder, PUSH, builder=kind, nodes=NODES, test_command="true")
+    plan = plan_of(folder, PUSH, kind=kind, nodes=NODES, test_command="true")
     first, more, *builds = plan.commands.all
     assert first == Command(
         "create-builder",
@@ -170,7 +170,7 @@ def test_what_is_not_built_needs_no_nodes(folder: Folder) -> None:
 
 def test_nodes_are_made_a_builder_once_also_where_docker_makes_the_environment_after_all(folder: Folder) -> None:
     kind = BuilderKind(driver="remote", platforms=("linux/amd64",), platform="linux/amd64")
-    plan = plan_of(folder, PUSH, builder=kind, nodes=NODES, environment_builder="auto")
+    plan = plan_of(folder, PUSH, kind=kind, nodes=NODES, environment_builder="auto")
     assert len(plan.commands.create_builder) == 2
     assert plan.docker_commands.all
     assert plan.docker_commands.create_builder == ()
@@ -207,9 +207,9 @@ def test_an_image_that_is_there_gets_the_tags_and_nothing_is_run(folder: Folder)
 
 
 def test_an_environment_straight_from_the_lock_is_published_before_the_build(folder: Folder) -> None:
-    plan = plan_of(folder, PUSH, environment_builder="auto")
+    plan = plan_of(folder, PUSH, environment_builder="auto", builder="mine")
     assert (plan.way.kind, plan.makes_environment, plan.reuses_environment) == ("direct", True, False)
-    assert purposes(plan) == ["prepare-check", "check-environment", "push"]
+    assert purposes(plan) == ["prepare-check", "check-environment"]
     made = f"ghcr.io/lab/study:env-default-{plan.definition.environment_fingerprint.short}"
     assert str(plan.environment_image) == made
     assert [str(tag) for tag in plan.environment_tags] == [made, "ghcr.io/lab/study:env-default"]
@@ -239,6 +239,7 @@ def test_an_environment_that_is_not_published_lies_in_a_folder(folder: Folder, e
         assert words_after("--build-context", command.argv) == [context]
 
 
+@pytest.mark.parametrize("kind", [BuilderKind(), BuilderKind(driver="docker"), BuilderKind(driver="remote")])
 @pytest.mark.parametrize(
     ("event", "texts", "does_without"),
     [
@@ -246,33 +247,36 @@ def test_an_environment_that_is_not_published_lies_in_a_folder(folder: Folder, e
         (PUSH, {"test_command": "true"}, False),
         (PUSH, {"instructions": "RUN true"}, False),
         (PUSH, {"reuse_environment": "false"}, False),
+        (PUSH, {"builder": "mine"}, False),
+        (PUSH, {"builder": "default"}, False),
+        (PUSH, {"nodes": "linux/amd64=tcp://a:1"}, False),
         (PULL_REQUEST, {}, False),
     ],
 )
-def test_the_engines_own_builder_unpacks_no_environment_to_push_an_image(
-    folder: Folder, event: Event, texts: dict[str, str], does_without: bool
+def test_a_push_needs_a_builder_for_what_has_to_run_alone_unless_one_is_named(
+    folder: Folder, event: Event, texts: dict[str, str], kind: BuilderKind, does_without: bool
 ) -> None:
-    own = BuilderKind(driver="docker")
     given = {"environment_builder": "auto", **texts}
-    plan = plan_of(folder, event, builder=own, existing=None, keep=False, **given)
+    plan = plan_of(folder, event, kind=kind, existing=None, keep=False, **given)
     assert plan.without_builder == does_without
-    if does_without:
-        assert purposes(plan) == ["prepare-check", "check-environment"]
-        assert plan.docker_commands.push, "if it turns out that only Pixi can install the environment"
-        assert "assembled    without a builder" in plan.as_text()
-        there = ExistingImages(environment=plan.environment_image)
-        again = plan_of(folder, event, builder=own, existing=there, keep=False, **given)
-        assert (again.without_builder, again.commands.all) == (True, ())
-    assert not plan_of(folder, event, builder=None, existing=None, keep=False, **given).without_builder
+    if not does_without:
+        assert "assembled" not in plan.as_text()
+        return
+    assert purposes(plan) == ["prepare-check", "check-environment"]
+    assert plan.docker_commands.push, "if it turns out that only Pixi can install the environment"
+    assert "assembled    without a builder" in plan.as_text()
+    there = ExistingImages(environment=plan.environment_image)
+    again = plan_of(folder, event, kind=kind, existing=there, keep=False, **given)
+    assert (again.without_builder, again.commands.all) == (True, ())
 
 
 def test_where_a_builder_takes_no_folder_the_environment_is_built(folder: Folder) -> None:
     builder = BuilderKind(driver="docker", annotations=False)
-    plan = plan_of(folder, PULL_REQUEST, environment_builder="auto", builder=builder)
+    plan = plan_of(folder, PULL_REQUEST, environment_builder="auto", kind=builder)
     assert plan.way == EnvironmentWay("docker", "this engine's own builder cannot take an image from a folder")
     assert purposes(plan) == ["build"]
     assert not words_after("--build-context", plan.commands.all[0].argv)
-    assert plan_of(folder, PUSH, environment_builder="auto", builder=builder).way.is_direct
+    assert plan_of(folder, PUSH, environment_builder="auto", kind=builder).way.is_direct
 
 
 def test_what_only_docker_makes_is_planned_so_and_says_why(folder: Folder) -> None:
@@ -362,7 +366,7 @@ def test_annotations_only_where_the_builder_takes_them(folder: Folder) -> None:
     given = words_after("--annotation", with_them.argv)
     assert given
     assert all(annotation.startswith("manifest:") for annotation in given)
-    without = plan_of(folder, PUSH, builder=BuilderKind(annotations=False)).commands.push
+    without = plan_of(folder, PUSH, kind=BuilderKind(annotations=False)).commands.push
     assert without
     assert "--annotation" not in without.argv
 
@@ -375,13 +379,13 @@ def test_keeping_loads_the_image_under_its_tags(folder: Folder) -> None:
 
 def test_what_nobody_asked_for_is_known_beforehand(folder: Folder) -> None:
     own = BuilderKind(driver="docker")
-    plan = plan_of(folder, PUSH, builder=own)
+    plan = plan_of(folder, PUSH, kind=own)
     # What the engine's own builder pushes stays in the engine, and only that of this builder.
     assert plan.leftover_images == tuple(map(str, (*plan.published_tags, *plan.environment_tags)))
     assert plan_of(folder, PUSH).leftover_images == ()
     tested = plan_of(folder, PUSH, test_command="true")
     assert tested.leftover_images == (tested.local_image,)
-    kept = plan_of(folder, PUSH, keep=True, push="false", builder=own)
+    kept = plan_of(folder, PUSH, keep=True, push="false", kind=own)
     assert kept.leftover_images == (kept.local_image,)
 
 
@@ -492,6 +496,7 @@ def test_a_person_reads_the_plan_line_by_line(folder: Folder) -> None:
         f"environment  gpu on linux/amd64, published as {plan.environment_image}",
         f"packages     2 from conda (30 MB to download), in {definition.layers} layers",
         "installed    straight from the lock",
+        "assembled    without a builder",
         f"cuda         12 ({definition.workspace.cuda_source})",
         f"pixi         {DEFAULT_PIXI} ({definition.bases.pixi_reason})",
         f"builder      {definition.bases.builder}",
@@ -505,7 +510,7 @@ def test_a_person_reads_the_plan_line_by_line(folder: Folder) -> None:
     ]
     text = plan.as_text().splitlines()
     assert text[: len(lines)] == lines
-    assert [line.split()[0] for line in text[len(lines) :]] == ["prepare-check", "check-environment", "push"]
+    assert [line.split()[0] for line in text[len(lines) :]] == ["prepare-check", "check-environment"]
 
 
 def test_the_summary_is_a_table_and_how_to_use_the_image(folder: Folder) -> None:
