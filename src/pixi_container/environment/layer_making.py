@@ -24,7 +24,7 @@ from pixi_container.environment.wheels import open_wheel
 from pixi_container.image.layers import REST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from contextlib import AbstractContextManager
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pixi_container.environment.entries import PathEntry
     from pixi_container.environment.environment_image import EnvironmentImage
     from pixi_container.environment.layer_keys import KeyedLayer
-    from pixi_container.environment.layer_tar import LayerBlob
+    from pixi_container.environment.layer_tar import Borrowed, LayerBlob
     from pixi_container.environment.package_set import PackageSet
     from pixi_container.environment.progress import ProgressCount
     from pixi_container.environment.shared_contents import PackageContents, SharedContents
@@ -43,17 +43,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MadeLayer:
-    """A layer in a file of its own folder; ``key`` is what it is found by, ``packages`` are the files in it."""
+    """A layer in a file of its own folder; ``key`` is what it is found by, ``packages`` are the files in it.
+
+    Its ``borrowed`` bytes are in files that environments share.
+    """
 
     name: str
     key: str
     layer: LayerBlob
     file: Path
     packages: Mapping[str, PackageFiles] = field(default_factory=dict)
+    borrowed: Sequence[Borrowed] = ()
 
     def parts(self) -> Parts:
         """Yield its bytes."""
-        return file_parts(self.file)
+        return file_parts(self.file, self.borrowed)
 
 
 class LayerMaking:
@@ -95,13 +99,13 @@ class LayerMaking:
                 archive.unlink()
                 self._progress.count(packages=1)
 
-        layer, file = self._written(write)
-        return MadeLayer(keyed.name, keyed.key, layer, file, packages)
+        layer, file, borrowed = self._written(write)
+        return MadeLayer(keyed.name, keyed.key, layer, file, packages, borrowed)
 
     def make_shells(self, keyed: KeyedLayer, bashrc: PathEntry | None) -> MadeLayer:
         """Make the layer with the shells' start-up files; ``bashrc`` is the base's, of which ours is the end."""
         entries = shell_entries(bashrc, self._image.activation)
-        layer, file = self._written(lambda writer, _: writer.add(entries))
+        layer, file, _ = self._written(lambda writer, _: writer.add(entries))
         return MadeLayer(keyed.name, keyed.key, layer, file)
 
     def make_rest(self, files: Mapping[str, PackageFiles]) -> MadeLayer:
@@ -120,7 +124,7 @@ class LayerMaking:
             shown = [name for name in names if not name.startswith(".")]
             writer.add(activation_entries(activation, hook, shown), activation.workdir)
 
-        layer, file = self._written(write)
+        layer, file, _ = self._written(write)
         return MadeLayer(REST, layer.diff_id, layer, file)
 
     def remove(self, made: MadeLayer) -> None:
@@ -128,8 +132,8 @@ class LayerMaking:
         shutil.rmtree(made.file.parent)
         self._room.release()
 
-    def _written(self, write: Callable[[LayerWriter, Path], None]) -> tuple[LayerBlob, Path]:
-        """Return a layer in a file of its own, once there is room for it."""
+    def _written(self, write: Callable[[LayerWriter, Path], None]) -> tuple[LayerBlob, Path, Sequence[Borrowed]]:
+        """Return a layer in a file of its own, once there is room for it, and what is not in the file."""
         while not self._room.acquire(timeout=0.2):
             self._stop.check()
         folder = Path(tempfile.mkdtemp(dir=self._folder))
@@ -137,7 +141,7 @@ class LayerMaking:
         with file.open("wb") as out:
             writer = LayerWriter(out, self._image.compression)
             write(writer, folder)
-            return writer.finish(), file
+            return writer.finish(), file, writer.borrowed
 
     def _link(self, name: str, path: Path, writer: LayerWriter, lost: AbstractSet[str]) -> PackageFiles:
         record, prefix = self._packages.records[name.partition(":")[2]], self._packages.prefix

@@ -9,6 +9,7 @@ the layers of other environments.
 from __future__ import annotations
 
 import hashlib
+import sys
 import tarfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,11 +18,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from pixi_container.environment.entries import EARLIEST, PART_BYTES, PathEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
-    from pixi_container.environment.shared_contents import PackageContents
+    from pixi_container.environment.shared_contents import Extent, PackageContents
     from pixi_container.registry.blobs import Parts
 
     _Keep = Callable[[bytes], None] | None
@@ -75,11 +76,29 @@ class LayerBlob:
     diff_id: str
 
 
-def file_parts(file: Path) -> Parts:
-    """Yield the bytes of a layer in a file, to be uploaded."""
+@dataclass(frozen=True)
+class Borrowed:
+    """Bytes of a layer that are in another file than the rest, before the byte ``at`` of that."""
+
+    at: int
+    extent: Extent
+
+
+def file_parts(file: Path, borrowed: Sequence[Borrowed] = ()) -> Parts:
+    """Yield the bytes of a layer in a file, with those in other files, to be uploaded."""
     with file.open("rb") as stream:
-        while part := stream.read(PART_BYTES):
-            yield part
+        for each in borrowed:
+            yield from _parts(stream, each.at - stream.tell())
+            with each.extent.file.open("rb") as other:
+                other.seek(each.extent.start)
+                yield from _parts(other, each.extent.size)
+        yield from _parts(stream, sys.maxsize)
+
+
+def _parts(stream: BinaryIO, size: int) -> Parts:
+    while size and (part := stream.read(min(size, PART_BYTES))):
+        size -= len(part)
+        yield part
 
 
 class _Compressor(Protocol):
@@ -92,7 +111,10 @@ class _Compressor(Protocol):
 
 
 class LayerWriter:
-    """Writes a layer to an open file. Nothing is written to disk besides."""
+    """Writes a layer to an open file. Nothing is written to disk besides.
+
+    ``borrowed`` are bytes that are left where they are, between those in the file.
+    """
 
     def __init__(self, out: BinaryIO, compression: Compression = "gzip") -> None:
         self._out = out
@@ -103,13 +125,15 @@ class LayerWriter:
         self._pending = bytearray()
         self._has_members = compression == "gzip"
         self._size = 0
+        self._size_elsewhere = 0
+        self.borrowed: list[Borrowed] = []
         self._folders: set[str] = set()
         self._others: set[str] = set()
 
     def add(self, entries: Iterable[PathEntry], root: str = "", members: PackageContents | None = None) -> None:
         """Add entries, whose paths are relative to the folder ``root`` of the image, and the folders above them.
 
-        ``members`` has compressed files of the package that the entries are of, or takes them.
+        ``members`` has compressed files of the package that the entries are of, which are borrowed, or takes them.
         A folder has the mode and time of its own entry if that comes before everything in it, else 755 and 1980.
         Raises ``ValueError`` for a path that is there already, or a content that is not of its size.
         """
@@ -147,7 +171,7 @@ class LayerWriter:
             return
         self._cut()
         ready = members.read(entry.packaged) if members else None
-        if ready is None:
+        if members is None or ready is None:
             keep = (lambda compressed: members.add(entry.packaged, compressed)) if members else None
             for part in content:
                 self._put(part, keep)
@@ -156,7 +180,11 @@ class LayerWriter:
         for part in content:
             self._tar_hash.update(part)
         for compressed in ready:
-            self._write(compressed)
+            self._blob_hash.update(compressed)
+        extent = members.extent(entry.packaged)
+        self.borrowed.append(Borrowed(self._size - self._size_elsewhere, extent))
+        self._size += extent.size
+        self._size_elsewhere += extent.size
 
     def _add_folder(self, path: str, entry: PathEntry = _PARENT) -> None:
         if not path or path in self._folders:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +25,17 @@ _END = struct.Struct(">Q32s")
 _LARGEST_INDEX = 1 << 28
 _PART_BYTES = 256 << 10
 """So much is read at once, which a processor's cache holds."""
+
+_INDEXES = 1000
+"""Of so many files a process keeps in mind where the contents are."""
+
+
+class Extent(NamedTuple):
+    """The ``size`` bytes of a file from ``start`` on."""
+
+    file: Path
+    start: int
+    size: int
 
 
 class SharedContents:
@@ -59,17 +72,24 @@ class PackageContents(Protocol):
     def read(self, path: str) -> Iterator[bytes] | None:
         """Return a content in parts, None where it is not there."""
 
+    def extent(self, path: str) -> Extent:
+        """Return where a content is that can be read; it stays there for as long as the folder is shared."""
+
     def add(self, path: str, part: bytes) -> None:
         """Add to a content, all parts of which come before those of another one."""
 
 
 class _Reading:
-    def __init__(self, file: BinaryIO, index: dict[str, tuple[int, int]]) -> None:
+    def __init__(self, path: Path, file: BinaryIO, index: dict[str, tuple[int, int]]) -> None:
         self.file = file
+        self._path = path
         self._index = index
 
     def read(self, path: str) -> Iterator[bytes] | None:
         return _parts(self.file, *self._index[path]) if path in self._index else None
+
+    def extent(self, path: str) -> Extent:
+        return Extent(self._path, *self._index[path])
 
     def add(self, path: str, part: bytes) -> None:
         """Everything is there."""
@@ -86,6 +106,9 @@ class _Adding:
 
     def read(self, path: str) -> Iterator[bytes] | None:  # noqa: ARG002
         return None
+
+    def extent(self, path: str) -> Extent:
+        raise KeyError(path)
 
     def add(self, path: str, part: bytes) -> None:
         if self._is_given_up or not self._work.has_room(len(part)):
@@ -120,31 +143,34 @@ def _opened(path: Path) -> _Reading | None:
     """Return what is in a file, None where it is not there or damaged."""
     with suppress(FileNotFoundError):
         file = path.open("rb", buffering=_PART_BYTES)
-        try:
-            index = _index(file)
-        except (OSError, ValueError, struct.error):
-            index = None
+        state = os.fstat(file.fileno())
+        index = _index(path, (state.st_ino, state.st_size, state.st_mtime_ns))
         if index is not None:
-            return _Reading(file, index)
+            return _Reading(path, file, index)
         file.close()
     return None
 
 
-def _index(file: BinaryIO) -> dict[str, tuple[int, int]] | None:
-    end = file.seek(0, 2) - _END.size
-    file.seek(max(end, 0))
-    size, digest = _END.unpack(file.read())
-    if size > min(end, _LARGEST_INDEX):
-        return None
-    file.seek(end - size)
-    content = file.read(size)
-    if hashlib.sha256(content).digest() != digest:
-        return None
-    table = json.loads(content)
-    crc = 0
-    for part in _parts(file, 0, end - size):
-        crc = _crc(part, crc)
-    return table["contents"] if crc == table["crc32"] else None
+@lru_cache(maxsize=_INDEXES)
+def _index(path: Path, _: tuple[int, int, int]) -> dict[str, tuple[int, int]] | None:
+    """Return where each content is in a file, None if damaged; each of its states is read to the end once."""
+    with suppress(OSError, ValueError, struct.error), path.open("rb", buffering=_PART_BYTES) as file:
+        end = file.seek(0, 2) - _END.size
+        file.seek(max(end, 0))
+        size, digest = _END.unpack(file.read())
+        if size > min(end, _LARGEST_INDEX):
+            return None
+        file.seek(end - size)
+        content = file.read(size)
+        if hashlib.sha256(content).digest() != digest:
+            return None
+        table = json.loads(content)
+        crc = 0
+        for part in _parts(file, 0, end - size):
+            crc = _crc(part, crc)
+        contents: dict[str, tuple[int, int]] = table["contents"]
+        return contents if crc == table["crc32"] else None
+    return None
 
 
 def _parts(file: BinaryIO, start: int, size: int) -> Iterator[bytes]:

@@ -7,13 +7,15 @@ import io
 import random
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from pixi_container.environment.entries import PathEntry
-from pixi_container.environment.layer_tar import FORMS, Compression, LayerWriter
-from pixi_container.environment.shared_contents import PackageContents, SharedContents
+from pixi_container.environment.layer_tar import FORMS, Compression, LayerWriter, file_parts
+from pixi_container.environment.shared_contents import Extent, PackageContents, SharedContents
 from pixi_container.environment.shared_work import SharedWork
+from pixi_container.registry.reference import digest_of
 
 SHA256 = "ab" * 32
 FORM = FORMS["gzip"]
@@ -44,11 +46,17 @@ def entries() -> list[PathEntry]:
 
 
 def layer(members: PackageContents | None, root: str = "app", compression: Compression = "gzip") -> bytes:
-    out = io.BytesIO()
-    writer = LayerWriter(out, compression)
-    writer.add(entries(), root, members)
-    writer.finish()
-    return out.getvalue()
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "layer"
+        with file.open("wb") as out:
+            writer = LayerWriter(out, compression)
+            writer.add(entries(), root, members)
+            blob = writer.finish()
+        content = b"".join(file_parts(file, writer.borrowed))
+        assert (blob.size, blob.digest) == (len(content), digest_of(content))
+        borrowed = sum(each.extent.size for each in writer.borrowed)
+        assert file.stat().st_size == len(content) - borrowed, "what is borrowed is not copied"
+        return content
 
 
 def made(folder: Path, root: str = "app", reserve: int = 0) -> tuple[bytes, int]:
@@ -62,6 +70,9 @@ def made(folder: Path, root: str = "app", reserve: int = 0) -> tuple[bytes, int]
                 parts = members.read(path)
                 read += parts is not None
                 return parts
+
+            def extent(self, path: str) -> Extent:
+                return members.extent(path)
 
             def add(self, path: str, compressed: bytes) -> None:
                 members.add(path, compressed)
