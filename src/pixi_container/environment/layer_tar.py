@@ -38,7 +38,7 @@ _MEMBER_BYTES = 4 * PART_BYTES
 """So much of a tar is in one member of gzip; a smaller one costs bytes, a larger one memory."""
 
 _ZSTD_LEVEL = 3
-_APART_BYTES = 64 << 10
+_APART_BYTES = 32 << 10
 """So large a file is compressed apart; smaller ones would cost bytes, as each starts without what is before it."""
 
 FORMS: dict[Compression, str] = {"gzip": f"gzip-{_GZIP_LEVEL}-{_MEMBER_BYTES}"}

@@ -165,8 +165,12 @@ class _Publication:
         base = read_base_image(self._base, self._image.base, self._image.platform)
         before, *_ = [each.layers.learn_from_before() for each in self._environments]
         # Where nothing was checked before, the check is certain to come.
-        with check.preparing() if check and not before.checks else nullcontext():
+        with check.preparing() if check and not before.checks and self._is_first_to_prepare() else nullcontext():
             return self._published(base, before, check)
+
+    def _is_first_to_prepare(self) -> bool:
+        """Tell whether no environment that shares work with this one has prepared a check on the same base."""
+        return once(self._shared, hashed(["prepared", self._image.base]), str, self._stop.check)[1]
 
     def _published(self, base: BaseImage, before: KnownLayers, check: StartCheck | None) -> Published:
         image, target, environments = self._image, self._target, self._environments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import lzma
 from dataclasses import replace
 
 import pytest
@@ -35,7 +35,7 @@ def test_it_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"garbage", catalogue_bytes(FILES)[:-9], zlib.compress(b"[]"), zlib.compress(b'{"tables": {}}')],
+    [b"", b"garbage", catalogue_bytes(FILES)[:-9], lzma.compress(b"[]"), lzma.compress(b'{"tables": {}}')],
 )
 def test_anything_else_is_none(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -55,7 +55,7 @@ def test_no_file_of_it_leads_elsewhere(path: str) -> None:
 def test_it_is_not_unpacked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "LARGEST", 1000)
     with pytest.raises(ValueError, match="does not end"):
-        read_catalogue(zlib.compress(b" " * 100_000))
+        read_catalogue(lzma.compress(b" " * 100_000))
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_any_byte_of_a_file_is_kept() -> None:
 
 
 def test_a_catalogue_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = zlib.decompress(catalogue_bytes(FILES))
+    text = lzma.decompress(catalogue_bytes(FILES))
     monkeypatch.setattr(catalogue, "LARGEST", len(text) + 1)
-    assert read_catalogue(zlib.compress(text)) == FILES
+    assert read_catalogue(lzma.compress(text)) == FILES
     monkeypatch.setattr(catalogue, "LARGEST", len(text) - 1)
     with pytest.raises(ValueError, match="does not end"):
-        read_catalogue(zlib.compress(text))
+        read_catalogue(lzma.compress(text))
 
 
 def test_identities_are_those_of_every_release() -> None:

@@ -61,7 +61,7 @@ def test_its_layers_packages_and_check_are_known(store: MemoryRepository, layer:
 def test_the_catalogue_is_an_artifact_beside_it(store: MemoryRepository) -> None:
     document = store.document("env-paths")
     (blob,) = document["layers"]
-    assert document["artifactType"] == blob["mediaType"] == "application/vnd.pixi-container.paths.v1+json"
+    assert document["artifactType"] == blob["mediaType"] == "application/vnd.pixi-container.paths.v2+json+xz"
     assert len(store.blobs[blob["digest"]]) == blob["size"]
     assert (document["schemaVersion"], document["config"]["size"]) == (2, 2)
     assert store.blobs[document["config"]["digest"]] == b"{}"

@@ -19,7 +19,7 @@ from pixi_container.registry.reference import digest_of
 
 SHA256 = "ab" * 32
 FORM = FORMS["gzip"]
-APART = 64 << 10
+APART = 32 << 10
 CHANCE = random.Random(1)  # noqa: S311
 LARGE = CHANCE.randbytes(1_500_000) * 3
 CONTENTS = {

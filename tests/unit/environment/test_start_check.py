@@ -17,6 +17,7 @@ from pixi_container.environment.environment_image import EnvironmentImage
 from pixi_container.environment.oci_layout import UNTAGGED, OciLayout
 from pixi_container.environment.package_set import package_set
 from pixi_container.environment.publish import publish
+from pixi_container.environment.shared_work import SharedWork
 from pixi_container.environment.start_check import CHECK_KEY, CHECKED_BY, StartCheck, starting_packages
 from pixi_container.errors import ImageTestFailedError
 from pixi_container.registry.reference import ImageReference
@@ -229,3 +230,20 @@ def test_the_check_is_prepared_only_where_it_is_certain_to_come(
     events.clear()
     place.publish(image(environment, annotations={"own": "1"}), check=check)
     assert events == []
+
+
+def test_environments_of_one_step_prepare_and_check_once(
+    place: Place, environment: dict[str, Made], tmp_path: Path
+) -> None:
+    events: list[str] = []
+
+    @contextmanager
+    def preparing() -> Iterator[None]:
+        events.append("preparing")
+        yield
+
+    check = StartCheck(lambda _: events.append("checked"), preparing)
+    shared = SharedWork(tmp_path / "shared")
+    for tag in ("env-one", "env-two"):
+        place.publish(image(environment, tags=(tag,), before=tag), check=check, shared=shared)
+    assert events == ["preparing", "checked"]
