@@ -421,9 +421,9 @@ INPUTS = (
     Input(
         "builder",
         "auto",
-        "Name of a buildx builder; `auto` selects the current one. `none` puts the image's layers on the "
-        "environment's and pushes it without Docker, where no step has to run in the image; `auto` does so "
-        "where there is no engine, and in place of the engine's own builder, which would unpack the environment.",
+        "Name of a buildx builder, which then builds the image. `none` puts the image's layers on the "
+        "environment's and pushes it without Docker, where no step has to run in the image. `auto` adds them "
+        "without a builder in such a push as well, and uses the current one for all else.",
         not_in_settings="it names something of the machine",
     ),
     Input(

@@ -273,7 +273,7 @@ def make_plan(
         definition=definition,
         builder=builder,
         labels=tuple(sorted(labels.items())),
-        annotations=metadata.annotations if builder.annotations or is_spared else (),
+        annotations=metadata.annotations if builder.annotations else (),
         tags=tags_to_publish(names, definition, untagged=inputs.push_untagged) if push else (),
         push=push,
         local_image=local_image,
@@ -309,8 +309,10 @@ def make_plan(
         changes=changes,
         definition=definition,
         labels=options.labels,
-        annotations=options.annotations,
-        notes=notes_on(inputs, definition, builder if builds and push and not is_spared else None),
+        annotations=metadata.annotations if is_spared else options.annotations,
+        notes=notes_on(
+            inputs, definition, builder if builds and push and (commands.emulate or not is_spared) else None
+        ),
         published_tags=options.tags,
         way=way,
         environment_image=next(iter(environment_tags), existing.environment if builds else None),

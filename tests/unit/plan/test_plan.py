@@ -209,7 +209,7 @@ def test_an_image_that_is_there_gets_the_tags_and_nothing_is_run(folder: Folder)
 def test_an_environment_straight_from_the_lock_is_published_before_the_build(folder: Folder) -> None:
     plan = plan_of(folder, PUSH, environment_builder="auto", builder="mine")
     assert (plan.way.kind, plan.makes_environment, plan.reuses_environment) == ("direct", True, False)
-    assert purposes(plan) == ["prepare-check", "check-environment"]
+    assert purposes(plan) == ["prepare-check", "check-environment", "push"]
     made = f"ghcr.io/lab/study:env-default-{plan.definition.environment_fingerprint.short}"
     assert str(plan.environment_image) == made
     assert [str(tag) for tag in plan.environment_tags] == [made, "ghcr.io/lab/study:env-default"]
@@ -239,7 +239,10 @@ def test_an_environment_that_is_not_published_lies_in_a_folder(folder: Folder, e
         assert words_after("--build-context", command.argv) == [context]
 
 
-@pytest.mark.parametrize("kind", [BuilderKind(), BuilderKind(driver="docker"), BuilderKind(driver="remote")])
+@pytest.mark.parametrize(
+    "kind",
+    [BuilderKind(), BuilderKind(driver="docker"), BuilderKind(driver="docker", annotations=False)],
+)
 @pytest.mark.parametrize(
     ("event", "texts", "does_without"),
     [
@@ -265,9 +268,24 @@ def test_a_push_needs_a_builder_for_what_has_to_run_alone_unless_one_is_named(
     assert purposes(plan) == ["prepare-check", "check-environment"]
     assert plan.docker_commands.push, "if it turns out that only Pixi can install the environment"
     assert "assembled    without a builder" in plan.as_text()
+    assert plan.annotations, "even if the builder has none"
+    assert bool(words_after("--annotation", plan.docker_commands.push.argv)) == kind.annotations
     there = ExistingImages(environment=plan.environment_image)
     again = plan_of(folder, event, kind=kind, existing=there, keep=False, **given)
     assert (again.without_builder, again.commands.all) == (True, ())
+
+
+@pytest.mark.parametrize("texts", [{}, {"test_command": "true"}])
+def test_what_emulation_costs_is_said_where_anything_runs_under_it(folder: Folder, texts: dict[str, str]) -> None:
+    kind = BuilderKind(platform="linux/arm64", emulation="tonistiigi/binfmt:1")
+    given = {"environment_builder": "auto", **texts}
+    plan = plan_of(folder, PUSH, kind=kind, existing=None, keep=False, **given)
+    assert plan.commands.emulate
+    assert [note for note in plan.notes if "run under QEMU" in note]
+    there = ExistingImages(environment=plan.environment_image)
+    again = plan_of(folder, PUSH, kind=kind, existing=there, keep=False, **given)
+    assert bool(again.commands.emulate) == bool(texts), "nothing has to run"
+    assert bool([note for note in again.notes if "run under QEMU" in note]) == bool(texts)
 
 
 def test_where_a_builder_takes_no_folder_the_environment_is_built(folder: Folder) -> None:
