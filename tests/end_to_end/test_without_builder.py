@@ -117,6 +117,8 @@ def buildx(rig: Rig, definition: ImageDefinition, inputs: Inputs, environment: I
         push=True,
         local_image="pixi-container.local/none:1",
         test_container="none",
+        keep=False,
+        builds_first=False,
         environment=f"docker-image://{environment}",
     )
     command = build_commands(inputs, options).push

@@ -138,8 +138,8 @@ class BuildOptions:
     push: bool
     local_image: str
     test_container: str
-    keep: bool = False
-    builds_first: bool = False
+    keep: bool
+    builds_first: bool
     environment: str = ""
     makes_environment: bool = False
     environment_output: str = ""

@@ -79,6 +79,20 @@ def test_platforms_are_taken_over_where_there_is_an_input_for_them() -> None:
     assert result.settings == expected
 
 
+def test_inputs_are_texts_as_an_action_gets_them() -> None:
+    (read,) = workflows_of_images(
+        {"w.yml": workflow(step("build-push-action", push=True, provenance=False, target=3, tags=1.5, file=None))}
+    )
+    assert isinstance(read, Workflow)
+    assert read.steps[0].inputs == {
+        "push": "true",
+        "provenance": "false",
+        "target": "3",
+        "tags": "1.5",
+        "file": "",
+    }
+
+
 def test_what_a_workflow_builds_and_when() -> None:
     text = workflow(
         step("build-push-action", file="./docker/Dockerfile"),

@@ -10,6 +10,7 @@ import pytest
 from pixi_container.errors import UserError
 from pixi_container.workspace.local_packages import (
     OwnSource,
+    _all_inputs,
     _check_count,
     _kind,
     _kind_of_place,
@@ -128,6 +129,20 @@ def test_a_lock_has_five_thousand_local_packages() -> None:
     with pytest.raises(UserError, match="the lock has 5001 local packages; the limit is 5000") as caught:
         _check_count(5001, LOCK)
     assert caught.value.file == "pixi.lock"
+
+
+FOLDERS = {"a": {"b", "c"}, "b": {"c"}, "c": {"d", "a"}, "e": {"a"}}
+
+
+@pytest.mark.parametrize(
+    ("steps", "left"),
+    [(100, 88), (12, 0), (11, -1), (0, -3)],
+)
+def test_what_a_build_reads_is_followed_for_a_number_of_steps(steps: int, left: int) -> None:
+    """A folder is a step, and so is each that it names, so that a small lock cannot have many followed."""
+    reached, remaining = _all_inputs("a", FOLDERS, steps)
+    assert remaining == left
+    assert reached == ({"a", "b", "c", "d"} if steps else {"b", "c"})
 
 
 @pytest.mark.parametrize(
