@@ -150,7 +150,7 @@ def sub_action(name: str) -> str:
 
 WORKFLOW = ".github/workflows/pixi-container.yml"
 
-OF_A_JOB = ("context", "manifest-path", "environment", "environments", "platforms")
+OF_A_JOB = ("context", "manifest-path", "environment", "environments", "platforms", "flavor")
 """The inputs that a build job has from the matrix."""
 
 NOT_PASSED_ON = {

@@ -27,7 +27,7 @@ MOST_JOBS = 256
 
 MATRIX_OUTPUTS = {
     "matrix": "The jobs as JSON, for `strategy.matrix` by `fromJSON`: each has `context`, `manifest-path`, "
-    "`environment`, `platform`, `runner` and `name`.",
+    "`environment`, `flavor`, `platform`, `runner` and `name`.",
     "jobs": "Number of jobs; `0` if nothing has to be built.",
 }
 """Every output of the command ``matrix`` and its meaning."""
@@ -35,12 +35,16 @@ MATRIX_OUTPUTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDecision:
-    """What is decided for an image of a platform; ``name`` is what its environment is shown as."""
+    """What is decided for an image of a platform; ``name`` is what its environment is shown as.
+
+    ``flavor`` is that of its tags, from which its label of the version comes.
+    """
 
     name: str
     context: str
     manifest_path: str
     environment: str
+    flavor: str
     platform: str
     runner: Label
     decision: Decision
@@ -51,6 +55,7 @@ class ImageDecision:
             "context": self.context,
             "manifest-path": self.manifest_path,
             "environment": self.environment,
+            "flavor": self.flavor,
             "platform": self.platform,
             "runner": self.runner,
             "name": f"{self.name}, {self.platform}",
@@ -122,6 +127,7 @@ def decisions_of(
             context=requests[name].inputs.context,
             manifest_path=requests[name].inputs.manifest_path,
             environment=" ".join(requests[name].inputs.environments),
+            flavor=requests[name].inputs.flavor,
             platform=each.plan.platform,
             runner=runners.label(each.plan.platform),
             decision=each.plan.decision,

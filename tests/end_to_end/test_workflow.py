@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pixi_container.environment.image_config import MANIFEST as OCI_MANIFEST
 from pixi_container.registry.client import OCI_INDEX
 from tests.composite import Runner
 from tests.end_to_end.action_copy import copy_action
@@ -125,6 +126,13 @@ class Called:
         manifests: list[dict[str, Any]] = answer.json()["manifests"]
         return manifests
 
+    def version(self, digest: str) -> str:
+        """Return the version that an image's label tells."""
+        of_image = f"http://{self.rig.registry}/v2/{self.image}"
+        manifest = httpx.get(f"{of_image}/manifests/{digest}", headers={"accept": OCI_MANIFEST}).raise_for_status()
+        config = httpx.get(f"{of_image}/blobs/{manifest.json()['config']['digest']}").raise_for_status()
+        return str(config.json()["config"]["Labels"]["org.opencontainers.image.version"])
+
     def writing(self) -> list[str]:
         """Return the requests that change something on the registry, and forget all."""
         asked = [request for request in self.registry.requests if request.split()[0] not in {"GET", "HEAD"}]
@@ -197,6 +205,8 @@ def check_many(called: Called, count: int) -> None:
     platforms = [[entry["platform"]["architecture"] for entry in entries] for entries in children]
     assert platforms == [["amd64", "arm64"]] * count
     assert {entry["digest"] for entries in children for entry in entries} == built
+    versions = [{called.version(entry["digest"]) for entry in entries} for entries in children]
+    assert versions == [{tag} for tag in before]
     assert all(f"<code>{each}</code>" in first.jobs["merge"][0].used[0][2].summary for each in names)
 
     (called.repository.path / "data" / "e01.txt").write_text("changed\n")
