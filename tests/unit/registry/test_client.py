@@ -264,6 +264,15 @@ def test_what_is_there_is_not_copied_again(server: RegistryServer, other: Regist
     assert digest_of(b"layer") not in uploaded
 
 
+def test_a_layer_that_an_image_has_twice_is_copied_once(server: RegistryServer, other: RegistryServer) -> None:
+    server.put_image("lab/study", "one", layers=(b"layer", b"other", b"layer"))
+    with server.client() as registry:
+        registry.tag(server.name().tagged("one"), [other.name().tagged("one")])
+    asked = [each for each in other.asked if digest_of(b"layer").partition(":")[2] in each]
+    other_asked = [each for each in other.asked if digest_of(b"other").partition(":")[2] in each]
+    assert len(asked) == len(other_asked)
+
+
 def test_a_layer_that_registries_do_not_keep_is_left_out(server: RegistryServer, other: RegistryServer) -> None:
     kind = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
     foreign = {"mediaType": kind, "digest": ABSENT, "size": 9, "urls": ["https://example.org/a"]}
