@@ -106,6 +106,24 @@ def test_what_is_left_has_a_reason(line: str, reason: str) -> None:
     assert reason in left[0].reason
 
 
+@pytest.mark.parametrize(
+    ("line", "reasons"),
+    [
+        ("ENV PATH=/app/.pixi/envs/default/bin:$PATH", ["the environment's PATH is set for every process"]),
+        (
+            "ENV CONDA_PREFIX=/x DEBIAN_FRONTEND=noninteractive",
+            ["the environment is active, and apt asks nothing"] * 2,
+        ),
+        ("ARG VERSION=3", ["its default is used"]),
+    ],
+)
+def test_what_is_not_needed_has_a_reason(line: str, reasons: list[str]) -> None:
+    verdicts = [verdict for verdict in taken(f"{PIXI}\n{line}\n").verdicts if verdict.line == 2]
+    assert [(verdict.outcome, verdict.reason) for verdict in verdicts] == [
+        (NOT_NEEDED, f": {reason}") for reason in reasons
+    ]
+
+
 def test_the_stage_that_installs_the_environment_is_not_needed() -> None:
     assert [outcome for _, outcome in outcomes(BUILD)] == [NOT_NEEDED] * 4 + [TAKEN, NOT_NEEDED]
     assert taken(BUILD).settings == {"runtime-image": "ubuntu:24.04", "include": "none"}
