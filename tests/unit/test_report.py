@@ -147,6 +147,16 @@ def test_the_summary_of_an_image_that_was_not_pushed(folder: Folder) -> None:
     assert "| Environment image | none |" in lines
 
 
+@pytest.mark.parametrize(
+    ("environment_builder", "installed"), [("auto", "straight from the lock"), ("docker", "by Pixi in the build")]
+)
+def test_the_summary_tells_how_the_environment_is_installed(
+    folder: Folder, environment_builder: str, installed: str
+) -> None:
+    summary = Report(plan=plan_of(folder, PUSH, environment_builder=environment_builder)).summary()
+    assert f"packages, installed {installed} |" in summary
+
+
 def test_a_base_is_told_of_with_the_versions_in_it(folder: Folder) -> None:
     plan = plan_of(folder, PUSH, apt_packages="git")
     assert plan.base
