@@ -70,20 +70,24 @@ def present(cache: Path, state: Path, say: Callable[[str], None]) -> Iterator[No
 
 
 @contextmanager
-def left_to_others(cache: Path, say: Callable[[str], None]) -> Iterator[Path]:
+def left_to_others(cache: Path, state: Path, say: Callable[[str], None]) -> Iterator[Path]:
     """Yields QEMU, which something else is to register as `NAME`, and takes that registration away at the end.
 
-    Nobody else has or excludes emulation meanwhile. Raises UnavailableError.
+    Nobody else has or excludes emulation meanwhile. As on a machine with systemd, binfmt_misc is mounted; without
+    any mount, the kernel forgets a registration with the container that made it. Raises UnavailableError.
     """
     with _lock(fcntl.LOCK_EX, say):
         _forget()
         if is_present():
             msg = "this machine runs programs for arm64, by emulation of its own or as its processor can"
             raise UnavailableError(msg)
+        program = _install(cache)
+        _mount(state / _MOUNT)
         try:
-            yield _install(cache)
+            yield program
         finally:
             _forget()
+            clean(state)
 
 
 def registration(program: str) -> str:

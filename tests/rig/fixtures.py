@@ -96,7 +96,7 @@ def emulating_image(rig: Rig, tmp_path: Path) -> Iterator[str]:
     image = f"{rig.registry}/stand-in/binfmt:latest"
     environment = {**os.environ, **rig.environment()}
     try:
-        with emulation.left_to_others(folders.cache, print) as program:
+        with emulation.left_to_others(folders.cache, folders.state, print) as program:
             shutil.copy(program, tmp_path / "qemu")
             (tmp_path / "install").write_text(_INSTALL.format(line=emulation.registration("/qemu")))
             (tmp_path / "Dockerfile").write_text(f"FROM {rig.slim_image}\n{_INSTALLER}")
