@@ -37,7 +37,7 @@ _IN_MINUTES = [
 ]
 """What takes minutes more than `make test` has: it is in `make slow`, but for one test of each feature."""
 
-_LARGE_TABLE = 12
+_LARGE_TABLE = 9
 _EACH = 3
 """Of a table with so many cases, `make unit` has each third; `make test` and `make mutants` have them all."""
 

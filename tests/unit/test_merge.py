@@ -119,6 +119,7 @@ def test_merging_again_changes_nothing_and_a_git_tag_promotes(jobs: Jobs) -> Non
     assert jobs.server.digest(STUDY, "1.2.3") == jobs.server.digest(STUDY, "main")
 
 
+@pytest.mark.more_cases
 def test_of_one_platform_the_image_itself_has_the_tags(jobs: Jobs) -> None:
     image = jobs.build("linux/amd64")
     assert jobs.merge(image, platforms="").outputs()["image"] == image
@@ -154,6 +155,7 @@ def test_an_environment_that_is_whole_has_its_tags_beside_one_that_is_not(jobs: 
     assert report.outputs()["reason"] == "of 2 environments, 1 promoted, 1 failed"
 
 
+@pytest.mark.more_cases
 @pytest.mark.parametrize(
     "other",
     [

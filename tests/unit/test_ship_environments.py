@@ -52,6 +52,7 @@ def several(folder: Folder, server: RegistryServer, docker: DockerProgram, tmp_p
     return EnvironmentsJob(folder, server, docker, tmp_path / "job")
 
 
+@pytest.mark.more_cases
 def test_each_has_its_image_and_a_second_run_starts_no_process(
     several: EnvironmentsJob, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -124,6 +124,7 @@ def test_a_push_that_fails_leaves_the_users_tags_as_they_are(both: IndexJob) -> 
     assert both.server.digest(STUDY, "main") == before
 
 
+@pytest.mark.more_cases
 def test_a_pull_request_builds_and_tests_every_platform_and_pushes_none(both: IndexJob) -> None:
     report = both.of_both(PULL_REQUEST, test_command=TEST)
     assert both.docker.purposes == [

@@ -119,6 +119,7 @@ def as_workflow(block: str) -> str:
     return yaml.safe_dump({"name": "Steps", "on": "push", "jobs": {"ship": {"runs-on": "a", "steps": steps}}})
 
 
+@pytest.mark.more_cases
 def test_the_documentation_has_a_block_of_each_way_which_is_a_workflow(tmp_path: Path) -> None:
     assert [isinstance(yaml.safe_load(block), list) for block in BLOCKS] == [True] * 4 + [False] * 4
     files = [tmp_path / f"{number}.yml" for number in range(len(BLOCKS))]

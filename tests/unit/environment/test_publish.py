@@ -333,6 +333,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.more_cases
 @pytest.mark.parametrize(
     "seed", [3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(85) if seed != 3)]
 )

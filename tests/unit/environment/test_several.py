@@ -53,6 +53,7 @@ def test_each_has_its_files_and_the_image_starts_with_the_first(place: Place, pa
     assert len(checked) == 1
 
 
+@pytest.mark.more_cases
 def test_one_environment_has_the_layers_that_it_has_in_an_image_of_its_own(
     place: Place, packages: list[Made]
 ) -> None:
@@ -65,6 +66,7 @@ def test_one_environment_has_the_layers_that_it_has_in_an_image_of_its_own(
     assert sorted(done.made) == ["own-beta", "own-gamma", "own-hooked", "rest", "rest"]
 
 
+@pytest.mark.more_cases
 def test_a_bump_in_one_of_them_makes_one_layer(place: Place, packages: list[Made], tmp_path: Path) -> None:
     checked: list[str] = []
     place.publish(together(packages, packages), check=checked.append)

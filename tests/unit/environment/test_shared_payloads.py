@@ -52,6 +52,7 @@ def payloads(folder: Path, reserve: int = 0) -> SharedPayloads:
     return SharedPayloads(SharedContents(SharedWork(folder, reserve)))
 
 
+@pytest.mark.more_cases
 @pytest.mark.parametrize("suffix", [".conda", ".tar.bz2"])
 def test_a_package_is_linked_in_the_same_way_from_its_archive_and_what_is_left_of_it(
     tmp_path: Path, suffix: str

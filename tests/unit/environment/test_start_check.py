@@ -147,6 +147,7 @@ def test_an_unrelated_package_in_the_layer_of_python_is_not_tried_either(
     place.publish(image(environment, layers=1), check=never)
 
 
+@pytest.mark.more_cases
 @pytest.mark.parametrize("change", ["variable", "script", *(pytest.param("base", marks=pytest.mark.slow),)])
 def test_what_else_decides_about_starting_is_tried(
     place: Place, environment: dict[str, Made], change: str
