@@ -30,7 +30,7 @@ from pixi_container.registry.reference import parse_reference
 from pixi_container.workspace.lock import LOCK_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pixi_container.builder_nodes import BuilderNode
     from pixi_container.changes.comparison import Changes
@@ -268,40 +268,16 @@ def make_plan(
     # To add a few files to the environment, a builder takes seconds, and the engine's own would unpack all of it.
     is_spared = push and not needed and not (builder.is_missing or inputs.builder or inputs.nodes)
     without_builder = builds and (builder.is_missing or is_spared)
-    local_image = local_image_name(definition.workspace, definition.dockerfile, builder.platform)
-    docker = BuildOptions(
-        definition=definition,
-        builder=builder,
-        labels=tuple(sorted(labels.items())),
-        annotations=metadata.annotations if builder.annotations else (),
-        tags=tags_to_publish(names, definition, untagged=inputs.push_untagged) if push else (),
-        push=push,
-        local_image=local_image,
-        test_container=test_container_name(local_image),
-        keep=request.keep,
-        builds_first=request.with_others,
-        environment_tags=environment_tags,
-        base=base,
-    )
-    if definition.environment_dockerfile:
-        place = environment_from_docker(inputs, builder, local_image, names[0] if publishes_environment else None)
-        docker = replace(
-            docker,
-            environment=place.context,
-            environment_output=place.output,
-            environment_tags=place.names or environment_tags,
-        )
-    options = _on_environment_image(docker, existing, way, names[0] if publishes_environment else None)
-    commands = BuildCommands()
+    published = names[0] if publishes_environment else None
+    docker = _docker_options(request, definition, builder, labels, base, environment_tags, published)
+    options = _on_environment_image(docker, existing, way, published)
+    commands = docker_commands = BuildCommands()
     if builds and not without_builder:
         commands = build_commands(inputs, options)
-    elif is_spared and builds and options.makes_environment:
+    elif builds and is_spared and options.makes_environment:
         commands = build_commands(inputs, options).up_to_the_environment
-    docker_commands = (
-        replace(build_commands(inputs, docker), create_builder=(), list_packages=None, base=None)
-        if commands.all and options.makes_environment
-        else BuildCommands()
-    )
+    if commands.all and options.makes_environment:
+        docker_commands = replace(build_commands(inputs, docker), create_builder=(), list_packages=None, base=None)
     environment_tags = environment_tags if builds else ()
     return Plan(
         decision=decision,
@@ -318,7 +294,7 @@ def make_plan(
         environment_image=next(iter(environment_tags), existing.environment if builds else None),
         environment_tags=environment_tags,
         reuses_environment=bool(existing.environment) and builds,
-        local_image=local_image,
+        local_image=options.local_image,
         keep_local_image=request.keep,
         leftover_images=_leftover_images(docker, docker_commands if options.makes_environment else commands),
         test_container=options.test_container,
@@ -327,6 +303,46 @@ def make_plan(
         without_builder=without_builder,
         base=base,
         node=node_for(inputs.nodes, definition.workspace.platform.docker) if commands.create_builder else None,
+    )
+
+
+def _docker_options(
+    request: Request,
+    definition: ImageDefinition,
+    builder: BuilderKind,
+    labels: Mapping[str, str],
+    base: BasePlan | None,
+    environment_tags: tuple[ImageReference, ...],
+    published: ImageReference | None,
+) -> BuildOptions:
+    """Return the options of a build in which Docker builds the environment as well.
+
+    ``published`` is the repository that gets an image of the environment; None if it gets none.
+    """
+    inputs, metadata, push = request.inputs, definition.metadata, request.may_push
+    local_image = local_image_name(definition.workspace, definition.dockerfile, builder.platform)
+    options = BuildOptions(
+        definition=definition,
+        builder=builder,
+        labels=tuple(sorted(labels.items())),
+        annotations=metadata.annotations if builder.annotations else (),
+        tags=tags_to_publish(request.names, definition, untagged=inputs.push_untagged) if push else (),
+        push=push,
+        local_image=local_image,
+        test_container=test_container_name(local_image),
+        keep=request.keep,
+        builds_first=request.with_others,
+        environment_tags=environment_tags,
+        base=base,
+    )
+    if not definition.environment_dockerfile:
+        return options
+    place = environment_from_docker(inputs, builder, local_image, published)
+    return replace(
+        options,
+        environment=place.context,
+        environment_output=place.output,
+        environment_tags=place.names or environment_tags,
     )
 
 
