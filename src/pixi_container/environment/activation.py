@@ -174,7 +174,7 @@ def shell_entries(own: PathEntry | None, activation: Activation) -> Iterator[Pat
     yield PathEntry("etc/bash.bashrc", mode=mode, size=len(start + line), content=(start + line,))
     profile = _PROFILE.format(workdir=activation.place, prefix=activation.prefix)
     yield text_entry("etc/profile.d/pixi-container.sh", profile)
-    yield PathEntry(activation.place.lstrip("/"), "directory", 0o755)
+    yield PathEntry(activation.place.removeprefix("/"), "directory", 0o755)
 
 
 def _script(context: Path, path: str) -> PathEntry:

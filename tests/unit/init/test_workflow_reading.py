@@ -37,6 +37,7 @@ def taken(*steps: dict[str, object]) -> Proposal:
         (step("metadata-action", tags="type=sha\ntype=raw,value=a"), {"tags": ["type=sha", "type=raw,value=a"]}, {}, TAKEN),  # noqa: E501
         (step("metadata-action", flavor="latest=auto"), {"flavor": ["latest=auto"]}, {}, TAKEN),
         (step("metadata-action", labels="a=b"), {"labels": ["a=b"]}, {}, TAKEN),
+        (step("metadata-action", annotations="a=b"), {"annotations": ["a=b"]}, {}, TAKEN),
         (step("metadata-action", bake_target="x"), {}, {}, LEFT),
         (step("login-action", registry="ghcr.io", username="x", password="${{ secrets.GITHUB_TOKEN }}"), {}, {}, NOT_NEEDED),  # noqa: E501
         (
@@ -52,6 +53,10 @@ def taken(*steps: dict[str, object]) -> Proposal:
             TAKEN,
         ),
         (step("login-action", registry="r.io", username="lab", password="hunter2"), {}, {}, LEFT),
+        (step("login-action", registry="${{ vars.R }}", username="lab", password="${{ secrets.P }}"), {}, {}, LEFT),  # noqa: E501
+        (step("login-action", registry="r.io", password="${{ secrets.P }}"), {}, {}, LEFT),
+        (step("login-action", registry="r.io", username="a,b", password="${{ secrets.P }}"), {}, {}, LEFT),
+        (step("login-action", registry="r.io", username="a", password="${{ env.P }}"), {}, {}, LEFT),
         (step("login-action", registry="r.io", username="a\nb", password="${{ secrets.P }}"), {}, {}, LEFT),
         (step("build-push-action", context=".", push=True), {}, {}, NOT_NEEDED),
         (step("build-push-action", tags="quay.io/a/b:1,quay.io/a/b:latest"), {"images": ["quay.io/a/b"], "tags": ["1", "latest"]}, {}, TAKEN),  # noqa: E501
@@ -59,8 +64,17 @@ def taken(*steps: dict[str, object]) -> Proposal:
         (step("build-push-action", tags="a/b:${{ github.sha }}"), {"images": ["a/b"], "tags": ["type=sha,format=long,prefix="]}, {}, TAKEN),  # noqa: E501
         (step("build-push-action", tags="a/b:${{ env.V }}"), {}, {}, LEFT),
         (step("build-push-action", tags="${{ steps.m.outputs.tags }}", labels="${{ steps.m.outputs.labels }}"), {}, {}, NOT_NEEDED),  # noqa: E501
+        (step("build-push-action", tags="a/b"), {"images": ["a/b"], "tags": ["latest"]}, {}, TAKEN),
+        (step("build-push-action", tags="r.io:5000/a/b"), {"images": ["r.io:5000/a/b"], "tags": ["latest"]}, {}, TAKEN),  # noqa: E501
+        (step("build-push-action", labels="a=b"), {"labels": ["a=b"]}, {}, TAKEN),
+        (step("build-push-action", annotations="a=${{ steps.m.outputs.x }}"), {}, {}, NOT_NEEDED),
+        (step("build-push-action", annotations="a=b"), {"annotations": ["a=b"]}, {}, TAKEN),
+        (step("build-push-action", platforms="linux/s390"), {}, {}, LEFT),
+        (step("build-push-action", file="a", load=True, cache_from="a", cache_to="a", builder="a"), {}, {}, NOT_NEEDED),  # noqa: E501
         (step("build-push-action", build_args="A=1"), {}, {}, LEFT),
         (step("setup-buildx-action"), {}, {}, NOT_NEEDED),
+        (step("setup-qemu-action"), {}, {}, NOT_NEEDED),
+        ({"uses": "prefix-dev/setup-pixi@v1"}, {}, {}, NOT_NEEDED),
         (step("scout-action"), {}, {}, LEFT),
     ],
 )  # fmt: skip

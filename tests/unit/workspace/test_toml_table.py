@@ -92,3 +92,10 @@ def test_a_document_that_costs_too_much_is_not_parsed(text: str, line: int) -> N
 def test_a_key_has_twenty_parts() -> None:
     assert parse_toml(".".join("b" * 20) + " = 1", "pixi.toml")
     assert parse_toml("a = 0b" + "1" * 64, "pixi.toml").values == {"a": 2**64 - 1}
+
+
+def test_a_table_is_what_it_has_wherever_it_stands() -> None:
+    """The file around it is neither compared nor shown, where it could be long or have a secret."""
+    one, other = (parse_toml(f"# {comment}\n[a]\nb = 1\n", "pixi.toml").table("a") for comment in ("long", "text"))
+    assert one == other
+    assert "long" not in repr(one)

@@ -99,7 +99,10 @@ env
     assert "Failed to connect to 127.0.0.1" in ran.stderr
     assert "LD_LIBRARY_PATH" not in ran.stdout
     for program in lent.iterdir():
-        text = program.read_text()
-        assert program.is_symlink() or (text.startswith("#!/bin/sh\nexec ") and f" {mount}/" in text)
+        if not program.is_symlink():
+            assert os.access(program, os.X_OK), "another image may have no git to go on to"
+            text = program.read_text()
+            assert text.startswith("#!/bin/sh\nexec ")
+            assert f" {mount}/" in text
     loader = (lent / "git-remote-http").read_text().split()[2]
     assert Path(loader.removeprefix(str(mount))).resolve() == Path(loader.removeprefix(str(mount)))
