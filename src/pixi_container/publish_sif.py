@@ -80,7 +80,8 @@ def _published(
     request: Request, plan: Plan | IndexPlan, images: Sequence[ImageReference], log: Log
 ) -> Iterator[ImageReference]:
     """Yield the tags of the SIFs of all platforms and names, each once it is put."""
-    tags, made = _sif_tags(plan), dict[str, "ImageReference"]()
+    tags = _sif_tags(plan)
+    made: dict[str, ImageReference] = {}
     with Registries(credential_source(request)) as registries:
         for platform in plan.platforms:
             for image in images:

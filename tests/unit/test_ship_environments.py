@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from pixi_container.environment_process import EnvironmentProcess, Shipped, Work
+from pixi_container.environment_process import EnvironmentProcess, Shipped, Told, Work
 from pixi_container.environments_report import EnvironmentsReport
 from pixi_container.errors import ImageTestFailedError, UserError
 from pixi_container.inputs import parse_inputs
 from pixi_container.interrupts import Interrupted
-from pixi_container.log import TerminalLog
+from pixi_container.log import Log, TerminalLog
 from pixi_container.plan.gather import plan_platforms
 from pixi_container.request import Request, registry_client, request_for
 from pixi_container.runner.event import Event
-from pixi_container.ship_environments import ship_environments
+from pixi_container.ship_environments import _PROCESS_BYTES, _processes, _Running, ship_environments
 from tests.unit.conftest import Folder
 from tests.unit.docker_program import DockerProgram
 from tests.unit.plan.test_plan import PUSH, TAG
@@ -166,3 +169,99 @@ def test_no_environment_has_an_output_but_what_all_have_in_common() -> None:
     outputs = report.outputs()
     assert (outputs["decision"], outputs["pushed"], outputs["changed"]) == ("", "false", "true")
     assert report.text().splitlines()[-1] == "  failed    no"
+
+
+class Process:
+    """Stands for a process whose messages are these."""
+
+    def __init__(self, *messages: Told | Shipped) -> None:
+        self.started: list[Work] = []
+        self._messages = list(messages)
+
+    def start(self, work: Work) -> None:
+        self.started.append(work)
+
+    def receive(self) -> Told | Shipped:
+        return self._messages.pop(0)
+
+
+PLAN, PLATFORMS = cast("Any", "the plan"), cast("Any", ("the platforms",))
+WORK = Work("gpu", request_for(PUSH, parse_inputs({}), {}), PLAN, PLATFORMS)
+
+
+class Lines:
+    """A log that notes what it shows."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def warning(self, text: str) -> None:
+        self.lines.append(f"warning {text}")
+
+    def mask(self, secret: str) -> None:
+        self.lines.append(f"mask {secret}")
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        self.lines.append(f"[{title}")
+        yield
+        self.lines.append("]")
+
+
+def test_steps_are_shown_at_once_and_every_line_at_the_end() -> None:
+    log, last = Lines(), Shipped(environment="gpu")
+    process = Process(
+        Told("step", "Build"),
+        Told("say", "a line"),
+        Told("ended", "Build: done in 1 s"),
+        Told("warning", "odd"),
+        Told("mask", "hunter2"),
+        last,
+    )
+    running = _Running(cast("EnvironmentProcess", process), cast("Log", log))
+    running.start(WORK)
+    assert (process.started, running.doing) == ([WORK], "gpu")
+    assert [running.receive(), running.doing] == [None, "gpu: Build"]
+    assert [running.receive(), running.doing] == [None, "gpu: Build"]
+    assert [running.receive() for _ in range(4)] == [None, None, None, last]
+    assert running.doing == "gpu: Build: done in 1 s"
+    assert log.lines == [
+        "gpu: Build",
+        "gpu: Build: done in 1 s",
+        "warning gpu: odd",
+        "mask hunter2",
+        "[Log of environment gpu, done",
+        "\n== Build",
+        "a line",
+        "Build: done in 1 s",
+        "odd",
+        "]",
+    ]
+
+
+def test_the_lines_of_one_image_are_not_shown_with_the_next() -> None:
+    log, failed = Lines(), Shipped(environment="cpu", error=UserError("bad"))
+    running = _Running(
+        cast("EnvironmentProcess", Process(Told("say", "a"), Shipped(environment="gpu"), failed)), cast("Log", log)
+    )
+    running.start(WORK)
+    for _ in range(2):
+        running.receive()
+    running.start(WORK._replace(environment="cpu"))
+    running.receive()
+    assert log.lines[-2:] == ["[Log of environment cpu, failed", "]"]
+
+
+@pytest.mark.parametrize(
+    ("processors", "free", "processes"),
+    [(2, 64, 2), (16, 64, 3), (16, 2, 2), (16, 0, 1), (None, 64, 1)],
+)
+def test_processes_are_as_many_as_processors_and_memory_allow(
+    monkeypatch: pytest.MonkeyPatch, processors: int | None, free: int, processes: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: processors)
+    monkeypatch.setattr("pixi_container.ship_environments._available_memory", lambda: free * _PROCESS_BYTES)
+    assert _processes() == processes

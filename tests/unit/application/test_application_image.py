@@ -28,6 +28,7 @@ from pixi_container.image.metadata import workspace_expressions
 from pixi_container.image.own_dockerfile import own_dockerfile
 from pixi_container.image.production_stage import ContextCopy, ProductionStage
 from pixi_container.image.sources import Sources
+from pixi_container.input_values import Healthcheck, Variable
 from pixi_container.inputs import Inputs, parse_inputs
 from pixi_container.runner.event import Event
 from pixi_container.tags import facts_from
@@ -231,6 +232,45 @@ def test_each_instruction_of_the_last_stage_is_in_the_history() -> None:
         "ENV PIXI_PROJECT_VERSION=1.2.0",
         "EXPOSE 8000",
         "CMD ['bash']",
+    ]
+
+
+def test_settings_of_a_last_stage_with_everything_are_configured_and_in_the_history() -> None:
+    stage = replace(
+        STAGE,
+        env=(Variable("A", ("b c",)),),
+        volumes=("/data",),
+        working_directory="/srv",
+        healthcheck=Healthcheck(command=("true",)),
+        stop_signal="SIGINT",
+        entrypoint=("/app/entrypoint.sh", "tini"),
+        command=None,
+        user="7:7",
+    )
+    document = configured(replace(IMAGE, stage=stage))
+    config = document["config"]
+    expected = {
+        "Volumes": {"/data": {}},
+        "WorkingDir": "/srv",
+        "Healthcheck": {"Test": ["CMD", "true"]},
+        "StopSignal": "SIGINT",
+        "Entrypoint": ["/app/entrypoint.sh", "tini"],
+        "Cmd": [],
+        "User": "7:7",
+    }
+    assert {name: config[name] for name in expected} == expected
+    assert config["Env"][-1] == "A=b c"
+    assert [entry["created_by"] for entry in document["history"][3:]] == [
+        "ENV PIXI_PROJECT_VERSION=1.2.0",
+        'ENV A="b c"',
+        "EXPOSE 8000",
+        "VOLUME ['/data']",
+        "WORKDIR /srv",
+        "HEALTHCHECK ['true']",
+        "STOPSIGNAL SIGINT",
+        "ENTRYPOINT ['/app/entrypoint.sh', 'tini']",
+        "CMD []",
+        "USER 7:7",
     ]
 
 

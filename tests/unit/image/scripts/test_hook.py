@@ -58,7 +58,9 @@ def test_variables_of_pixis_own_are_left_to_the_activation(name: str) -> None:
     assert kept(f'export {name}="x"\nexport A=1\n') == "export A=1\n"
 
 
-@pytest.mark.parametrize("name", ["CONDA_PREFIX_1", "MY_CONDA_PREFIX", "PIXI_PROJECT_OWNER", "PIXI_ENVIRONMENT"])
+@pytest.mark.parametrize(
+    "name", ["CONDA_PREFIX_1", "MY_CONDA_PREFIX", "CONDA_ENV_SHLVL_", "PIXI_PROJECT_OWNER", "PIXI_ENVIRONMENT"]
+)
 def test_variables_with_similar_names_are_kept(name: str) -> None:
     assert kept(f'export {name}="x"\n') == f'export {name}="x"\n'
 
