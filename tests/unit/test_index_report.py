@@ -65,6 +65,7 @@ def test_outputs_are_those_of_the_index(plans: tuple[Plan, Plan]) -> None:
             "platforms": {"linux/amd64": CHILD, "linux/arm64": OLD},
         }
     ]
+    assert outputs["metadata"] == json.dumps(report.plan.as_json(), sort_keys=True)
     metadata = json.loads(outputs["metadata"])
     assert metadata["platforms"].keys() == {"linux/amd64", "linux/arm64"}
     assert (metadata["push"], metadata["new_tags"]) == (True, [])
@@ -75,6 +76,10 @@ def test_what_is_not_pushed_has_no_digest(plans: tuple[Plan, Plan]) -> None:
     report = report_of(plans, digest="")
     outputs = report.outputs()
     assert (outputs["pushed"], outputs["digest"], outputs["image"]) == ("false", "", "")
+    built = IndexReport(plan=report.plan, reports=(Report(plan=plans[0]),))
+    assert (built.image, built.outputs()["sif"]) == ("", "")
+    assert "docker pull" not in built.summary()
+    assert json.loads(built.outputs()["images"])[0]["platforms"] == {"linux/amd64": ""}
     assert report.text().splitlines()[1:4] == [
         f"tag       {STUDY}:a (not pushed)",
         f"tag       {STUDY}:b (not pushed)",
@@ -82,6 +87,12 @@ def test_what_is_not_pushed_has_no_digest(plans: tuple[Plan, Plan]) -> None:
     ]
     assert "| Digest | not pushed |\n" in report.summary()
     assert "| Tags (not pushed) | <code>" in report.summary()
+
+
+def test_an_index_with_several_names_is_known_by_the_first(plans: tuple[Plan, Plan]) -> None:
+    report = report_of(plans)
+    tags = tuple(parse_reference(tag, source="tag") for tag in ("b.io/x:1", "a.io/y:1"))
+    assert replace(report, plan=replace(report.plan, published_tags=tags)).image == f"b.io/x@{DIGEST}"
 
 
 def test_a_terminal_has_each_tag_once_and_each_platform_below(plans: tuple[Plan, Plan]) -> None:

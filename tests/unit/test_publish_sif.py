@@ -142,7 +142,25 @@ def test_a_sif_that_is_there_is_only_tagged(publishing: Publishing, capsys: pyte
     publishing.published()
     assert len(publishing.made) == 1
     assert publishing.server.digest("lab/study", "v1-sif") == first
-    assert f":v1-sif points to {first}" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert f":v1-sif points to {first}" in shown
+    assert "== Publish the SIF\n" in shown
+
+
+def test_two_names_of_an_image_get_one_sif(publishing: Publishing) -> None:
+    server, amd64 = publishing.server, publishing.children["amd64"]["digest"]
+    server.manifests["lab/other"].update(server.manifests["lab/study"])
+    server.blobs["lab/other"].update(server.blobs["lab/study"])
+    images = tuple(server.name(name).pinned(amd64) for name in ("lab/study", "lab/other"))
+    metadata = replace(
+        publishing.plan.definition.metadata, tags=tuple(f"{image.tagged('main').name}:main" for image in images)
+    )
+    publishing.published(
+        definition=replace(publishing.plan.definition, metadata=metadata),
+        decision=replace(publishing.plan.decision, kind="promote", images=images),
+    )
+    assert len(publishing.made) == 1
+    assert server.digest("lab/study", "main-sif") == server.digest("lab/other", "main-sif") != ""
 
 
 def test_what_is_under_the_tag_of_a_sif_but_of_another_image_is_made_anew(publishing: Publishing) -> None:

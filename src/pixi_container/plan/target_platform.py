@@ -26,7 +26,7 @@ class MachineEngine:
     ``is_foreign`` tells that the platform is not the engine's own.
     """
 
-    platform: str = ""
+    platform: str
     missing: str = ""
     is_foreign: bool = False
 
@@ -40,7 +40,6 @@ def machine_engine(request: Request, looked_up: LookedUp) -> MachineEngine:
     """
     wanted = request.platform
     if looked_up.runners:
-        wanted = wanted or looked_up.runners.platform
         native, missing = looked_up.runners.native_platform(wanted), ""
     elif request.inputs.builder == NO_BUILDER:
         native, missing = machine_platform(), ""

@@ -144,6 +144,7 @@ def test_aliases_do_not_grow() -> None:
 def test_the_workflow_has_the_inputs_as_they_are(value: str) -> None:
     document = yaml.safe_load(workflow_text({"tags": value}, ["main", "a/b"], ["gpu"]))
     job = document["jobs"]["image"]
+    assert [step["uses"] for step in job["steps"]] == ["actions/checkout@v5", "org/pixi-container-action@v1"]
     assert job["steps"][1]["with"]["tags"].rstrip("\n") == value
     assert document[True]["push"]["branches"] == ["main", "a/b"]
     assert document["permissions"] == {}

@@ -653,3 +653,13 @@ def test_lists_and_names_in_messages_are_short() -> None:
     assert listed(str(number) for number in range(10**9)).endswith(", 29, …")
     assert shortened("a" * 1000) == "a" * 119 + "…"
     assert shortened("a" * 120) == "a" * 120
+
+
+def test_what_an_environment_has_inline_is_a_feature_after_the_declared_ones() -> None:
+    manifest = parsed(
+        '[feature.a.dependencies]\nx = "1"\n[environments]\nof = ["a"]\nalone.dependencies.y = "2"\n'
+    )
+    declared = [feature.name for feature in manifest.features.values()]
+    features = manifest.all_features
+    assert [feature.name for feature in features] == [*declared, ""]
+    assert features[-1].table.table("dependencies").values == {"y": "2"}
