@@ -72,8 +72,7 @@ def _members(
                 members[path] = member
             else:
                 hidden.add(path)
-        missing -= {path for path in missing if path in members or _is_hidden(path, hidden)}
-        missing = _still_missing(missing, members)
+        missing = _still_missing({path for path in missing if not _is_hidden(path, hidden)}, members)
         if not missing:
             break
     return members

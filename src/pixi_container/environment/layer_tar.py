@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pixi_container.environment.entries import EARLIEST, PART_BYTES, PathEntry
+from pixi_container.environment.shared_contents import read_extent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -87,18 +88,13 @@ class Borrowed:
 def file_parts(file: Path, borrowed: Sequence[Borrowed] = ()) -> Parts:
     """Yield the bytes of a layer in a file, with those in other files, to be uploaded."""
     with file.open("rb") as stream:
+        at = 0
         for each in borrowed:
-            yield from _parts(stream, each.at - stream.tell())
+            yield from read_extent(stream, at, each.at - at)
+            at = each.at
             with each.extent.file.open("rb") as other:
-                other.seek(each.extent.start)
-                yield from _parts(other, each.extent.size)
-        yield from _parts(stream, sys.maxsize)
-
-
-def _parts(stream: BinaryIO, size: int) -> Parts:
-    while size and (part := stream.read(min(size, PART_BYTES))):
-        size -= len(part)
-        yield part
+                yield from read_extent(other, each.extent.start, each.extent.size)
+        yield from read_extent(stream, at, sys.maxsize)
 
 
 class _Compressor(Protocol):
@@ -125,7 +121,6 @@ class LayerWriter:
         self._pending = bytearray()
         self._has_members = compression == "gzip"
         self._size = 0
-        self._size_elsewhere = 0
         self.borrowed: list[Borrowed] = []
         self._folders: set[str] = set()
         self._others: set[str] = set()
@@ -182,9 +177,8 @@ class LayerWriter:
         for compressed in ready:
             self._blob_hash.update(compressed)
         extent = members.extent(entry.packaged)
-        self.borrowed.append(Borrowed(self._size - self._size_elsewhere, extent))
+        self.borrowed.append(Borrowed(self._out.tell(), extent))
         self._size += extent.size
-        self._size_elsewhere += extent.size
 
     def _add_folder(self, path: str, entry: PathEntry = _PARENT) -> None:
         if not path or path in self._folders:

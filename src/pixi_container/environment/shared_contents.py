@@ -86,7 +86,7 @@ class _Reading:
         self._index = index
 
     def read(self, path: str) -> Iterator[bytes] | None:
-        return _parts(self.file, *self._index[path]) if path in self._index else None
+        return read_extent(self.file, *self._index[path]) if path in self._index else None
 
     def extent(self, path: str) -> Extent:
         return Extent(self._path, *self._index[path])
@@ -166,14 +166,15 @@ def _index(path: Path, _: tuple[int, int, int]) -> dict[str, tuple[int, int]] | 
             return None
         table = json.loads(content)
         crc = 0
-        for part in _parts(file, 0, end - size):
+        for part in read_extent(file, 0, end - size):
             crc = _crc(part, crc)
         contents: dict[str, tuple[int, int]] = table["contents"]
         return contents if crc == table["crc32"] else None
     return None
 
 
-def _parts(file: BinaryIO, start: int, size: int) -> Iterator[bytes]:
+def read_extent(file: BinaryIO, start: int, size: int) -> Iterator[bytes]:
+    """Yield up to ``size`` bytes of a file from ``start`` on, in parts."""
     file.seek(start)
     while size and (part := file.read(min(size, _PART_BYTES))):
         size -= len(part)

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
+from pixi_container.environment.layer_tar import file_parts
 from pixi_container.errors import RegistryError, UserError
 from pixi_container.json_object import object_in, object_under, text_under
 from pixi_container.sif.layer_entries import LayerEntry, read_entries
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from pixi_container.registry.client import Descriptor, ImageManifest
     from pixi_container.registry.repository import ImageSource
 
-_PART_BYTES = 1 << 20
 _NAMESPACE = uuid.UUID("f2b07b7c-7f0e-5d52-9c4d-0f5f6a3b0a51")
 _LATEST = 2**32 - 1
 
@@ -62,7 +62,7 @@ class Sif:
     def parts(self) -> Parts:
         """Yield its bytes in parts."""
         yield self.head
-        yield from _file_parts(self.file_system)
+        yield from file_parts(self.file_system)
 
 
 def make_sif(source: ImageSource, manifest: ImageManifest, name: str, work: Path, env: Mapping[str, str]) -> Sif:
@@ -109,7 +109,7 @@ def _made(
         if number == len(layers):
             yield from own_contents([file.content for file in own], entries)
         elif 0 <= number < len(layers):
-            yield from layer_contents(_file_parts(work / str(number)), layers[number].media_type, entries)
+            yield from layer_contents(file_parts(work / str(number)), layers[number].media_type, entries)
             (work / str(number)).unlink()
 
     file_system, created = work / "file-system", _seconds(text_under(config, "created"))
@@ -172,9 +172,3 @@ def _seconds(created: str) -> int:
     except ValueError:
         return 0
     return min(max(int(moment.timestamp()), 0), _LATEST)
-
-
-def _file_parts(file: Path) -> Parts:
-    with file.open("rb") as opened:
-        while part := opened.read(_PART_BYTES):
-            yield part

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,8 +90,8 @@ def test_layers_that_registries_do_not_keep_are_left_where_they_are() -> None:
     ]
 
 
-def test_the_start_up_file_is_read_through_what_may_stop_it(repository: MemoryRepository) -> None:
-    base = read_base_image(repository, "1", "linux/amd64")
+def noting() -> tuple[list[bytes], Callable[[Iterator[bytes]], Parts]]:
+    """Return what passes parts on, and the list that gets each of them."""
     passed: list[bytes] = []
 
     def through(parts: Iterator[bytes]) -> Parts:
@@ -99,6 +99,12 @@ def test_the_start_up_file_is_read_through_what_may_stop_it(repository: MemoryRe
             passed.append(part)
             yield part
 
+    return passed, through
+
+
+def test_the_start_up_file_is_read_through_what_may_stop_it(repository: MemoryRepository) -> None:
+    base = read_base_image(repository, "1", "linux/amd64")
+    passed, through = noting()
     entry = bashrc(base, repository, through)
     assert entry
     assert (b"".join(entry.content), entry.mode, entry.path) == (b"echo base\n", 0o755, "etc/bash.bashrc")
@@ -109,13 +115,7 @@ def test_environments_of_one_step_read_the_start_up_file_once(
     repository: MemoryRepository, tmp_path: Path
 ) -> None:
     base = read_base_image(repository, "1", "linux/amd64")
-    passed: list[bytes] = []
-
-    def through(parts: Iterator[bytes]) -> Parts:
-        for part in parts:
-            passed.append(part)
-            yield part
-
+    passed, through = noting()
     shared = SharedWork(tmp_path / "shared")
     first, again = (bashrc(base, repository, through, shared) for _ in range(2))
     assert first == again

@@ -214,10 +214,8 @@ def test_dependencies_in_a_circle_end(tmp_path: Path) -> None:
     assert starting_packages(packages, files) == {"conda:python", "conda:pip"}
 
 
-def test_the_check_is_prepared_only_where_it_is_certain_to_come(
-    place: Place, environment: dict[str, Made]
-) -> None:
-    events: list[str] = []
+def noting(events: list[str]) -> StartCheck:
+    """Return a check that adds to ``events`` what is done."""
 
     @contextmanager
     def preparing() -> Iterator[None]:
@@ -225,7 +223,14 @@ def test_the_check_is_prepared_only_where_it_is_certain_to_come(
         yield
         events.append("prepared")
 
-    check = StartCheck(lambda _: events.append("checked"), preparing)
+    return StartCheck(lambda _: events.append("checked"), preparing)
+
+
+def test_the_check_is_prepared_only_where_it_is_certain_to_come(
+    place: Place, environment: dict[str, Made]
+) -> None:
+    events: list[str] = []
+    check = noting(events)
     place.publish(image(environment), check=check)
     assert events == ["preparing", "checked", "prepared"]
     events.clear()
@@ -237,14 +242,8 @@ def test_environments_of_one_step_prepare_and_check_once(
     place: Place, environment: dict[str, Made], tmp_path: Path
 ) -> None:
     events: list[str] = []
-
-    @contextmanager
-    def preparing() -> Iterator[None]:
-        events.append("preparing")
-        yield
-
-    check = StartCheck(lambda _: events.append("checked"), preparing)
+    check = noting(events)
     shared = SharedWork(tmp_path / "shared")
     for tag in ("env-one", "env-two"):
         place.publish(image(environment, tags=(tag,), before=tag), check=check, shared=shared)
-    assert events == ["preparing", "checked"]
+    assert events == ["preparing", "checked", "prepared"]
